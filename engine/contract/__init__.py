@@ -1,0 +1,9 @@
+"""What the bot and the engine agree on: the request, the poem, the errors, the queue.
+
+All that ``bot`` may import of the engine. Imports neither Paddle nor NumPy.
+"""
+
+from engine.contract.errors import ERROR_CODES, PoemError
+from engine.contract.poem import CodecError, Poem, PoemRequest
+
+__all__ = ["ERROR_CODES", "CodecError", "Poem", "PoemError", "PoemRequest"]

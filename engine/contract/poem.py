@@ -1,0 +1,115 @@
+"""A request for a poem and the poem, with their one JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+VERSION = 1
+"""Of the JSON form. A worker leaves a request of a newer version to newer workers."""
+
+Mode = Literal["continue", "acrostic"]
+
+FORMS = ("auto", "五绝", "七绝", "五律", "七律", "排律", "古风", "五言", "七言")
+MAX_TEXT = 32
+MAX_HEADS = 20
+MAX_MOOD = 64
+MAX_CANDIDATES = 64
+
+
+class CodecError(ValueError):
+    """JSON that is not a request or a poem of this version; the message names the field."""
+
+
+@dataclass(frozen=True)
+class PoemRequest:
+    """What a person asks for, as typed: the engine normalises it (see ``engine.plan``).
+
+    ``text``: the first line(s), or the heads of an acrostic. ``form``: one of ``FORMS`` in either script.
+    ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境) steers without appearing.
+    ``lines``: how many, for 排律 and acrostics. ``seed``: None draws one. ``candidates``: how many poems
+    are written to choose from; None leaves it to the worker.
+    """
+
+    mode: Mode
+    text: str
+    form: str = "auto"
+    rhyme: str | None = None
+    mood: str | None = None
+    lines: int | None = None
+    seed: int | None = None
+    candidates: int | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {"v": VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
+        fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
+        if fields.get("mode") not in ("continue", "acrostic"):
+            raise CodecError("'mode' must be \"continue\" or \"acrostic\"")
+        for name in ("text", "form", "rhyme", "mood"):
+            optional = name in ("rhyme", "mood") or (name == "form" and name not in fields)
+            if not isinstance(fields.get(name), str) and not (optional and fields.get(name) is None):
+                raise CodecError(f"'{name}' must be a string")
+        _check_integer(fields, "lines", 1, 10_000)
+        _check_integer(fields, "seed", 0, 2**63 - 1)
+        _check_integer(fields, "candidates", 1, MAX_CANDIDATES)
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Poem:
+    """A finished poem. ``lines`` carry no punctuation; ``text`` is as a person reads it, a couplet a row.
+
+    ``seed`` is the chosen candidate's: the same request with it and ``candidates=1`` writes this poem again.
+    ``rhyme`` and ``template`` are None where the form has none. ``model`` names the version that wrote it.
+    """
+
+    mode: Mode
+    text: str
+    lines: tuple[str, ...]
+    form: str
+    seed: int
+    candidates: int
+    model: str
+    rhyme: str | None = None
+    template: str | None = None
+    mood: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {"v": VERSION, **dataclasses.asdict(self), "lines": list(self.lines)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        names = {f.name for f in dataclasses.fields(cls)}
+        fields = _fields(value, names)
+        if missing := names - fields.keys():
+            raise CodecError(f"'{min(missing)}' is missing")
+        return cls(**{**fields, "lines": tuple(fields["lines"])})
+
+
+def dumps(value: Mapping[str, object]) -> str:
+    """The one spelling of JSON between the programs: compact, Chinese as it is."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise CodecError("a JSON object is wanted")
+    version = value.get("v", VERSION)
+    if version != VERSION:
+        raise CodecError(f"'v' is {version!r}; this program reads version {VERSION}")
+    if unknown := sorted(value.keys() - names - {"v"}):
+        raise CodecError(f"unknown field '{unknown[0]}'; known are {', '.join(sorted(names))}")
+    return {name: item for name, item in value.items() if name != "v"}
+
+
+def _check_integer(fields: Mapping[str, Any], name: str, low: int, high: int) -> None:
+    value = fields.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
+        raise CodecError(f"'{name}' must be a whole number from {low} to {high}")

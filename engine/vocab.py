@@ -1,0 +1,60 @@
+"""Characters and their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+UNK, EOP, START, PAD = "<UNK>", "<EOP>", "<START>", "</s>"
+SPECIALS = (UNK, EOP, START, PAD)
+"""Always the last ids, the tutorial's three at its own places from the end."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters that a model knows, marks included: id i is ``characters[i]``.
+
+    The four specials follow them; ``len`` counts all. A character not in it has the id of ``<UNK>``.
+    """
+
+    characters: tuple[str, ...]
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if any(len(character) != 1 for character in self.characters):
+            raise ValueError("a vocabulary holds single characters")
+        if len(set(self.characters)) != len(self.characters):
+            raise ValueError("a vocabulary holds each character once")
+        object.__setattr__(self, "_ids", {c: i for i, c in enumerate(self.characters)})
+
+    def __len__(self) -> int:
+        return len(self.characters) + len(SPECIALS)
+
+    def __contains__(self, character: object) -> bool:
+        return character in self._ids
+
+    @property
+    def unk(self) -> int:
+        return len(self.characters)
+
+    @property
+    def eop(self) -> int:
+        return len(self.characters) + 1
+
+    @property
+    def start(self) -> int:
+        return len(self.characters) + 2
+
+    @property
+    def pad(self) -> int:
+        return len(self.characters) + 3
+
+    def id(self, character: str) -> int:
+        return self._ids.get(character, self.unk)
+
+    def encode(self, text: Iterable[str]) -> list[int]:
+        return [self.id(character) for character in text]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Characters for ids; a special stands as its name."""
+        return "".join(self.characters[i] if i < self.unk else SPECIALS[i - self.unk] for i in ids)
