@@ -81,7 +81,9 @@ def read_folder(folder: Path) -> Iterator[str]:
             for poem in json.loads(file.read_text("utf-8")):
                 yield "".join(poem["paragraphs"])
         except (ValueError, KeyError, TypeError) as error:
-            raise CorpusError(f"{file} is not chinese-poetry JSON (a list of poems with 'paragraphs'): {error}") from error
+            raise CorpusError(
+                f"{file} is not chinese-poetry JSON (a list of poems with 'paragraphs'): {error}"
+            ) from error
 
 
 def fetch_package(into: Path) -> Path:
@@ -95,7 +97,9 @@ def fetch_package(into: Path) -> Path:
     archive = next(into.glob("*.tgz"))
     digest = hashlib.sha1(archive.read_bytes()).hexdigest()
     if digest != PACKAGE_SHA1:
-        raise CorpusError(f"{PACKAGE} has the hash {digest}, not {PACKAGE_SHA1}: it is not the corpus this was built for")
+        raise CorpusError(
+            f"{PACKAGE} has the hash {digest}, not {PACKAGE_SHA1}: it is not the corpus this was built for"
+        )
     folder = into / "poems"
     folder.mkdir()
     with tarfile.open(archive) as package:

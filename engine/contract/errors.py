@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, Self, get_args
 
 ErrorCode = Literal[
     "empty",
@@ -18,21 +19,27 @@ ErrorCode = Literal[
     "no_worker",
     "deadline",
 ]
-ERROR_CODES: tuple[str, ...] = get_args(ErrorCode)
+ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
 
 class PoemError(Exception):
-    """A request that cannot be served, with what the person can send instead.
+    """A request that cannot be served, and what the person can send instead.
 
-    ``code`` is fixed by the interface; ``values`` are what a message needs (lengths, seconds, the forms
-    on offer), so that the bot can say it in any language. ``str(error)`` is the message in Chinese and English.
+    ``code`` is fixed by the interface; ``zh`` (simplified) and ``en`` are one sentence each for a person.
+    ``retry_after``: seconds, where waiting helps.
     """
 
-    def __init__(self, code: ErrorCode, message: str, **values: str | int) -> None:
-        super().__init__(message)
+    def __init__(self, code: ErrorCode, zh: str, en: str, retry_after: int | None = None) -> None:
+        super().__init__(f"{zh} {en}")
         self.code: ErrorCode = code
-        self.message = message
-        self.values = values
+        self.zh = zh
+        self.en = en
+        self.retry_after = retry_after
 
     def to_json(self) -> dict[str, object]:
-        return {"error": {"code": self.code, "message": self.message}}
+        """As it travels from a worker to the bot, in both languages."""
+        return {"code": self.code, "zh": self.zh, "en": self.en, "retry_after": self.retry_after}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(value["code"], value["zh"], value["en"], value.get("retry_after"))

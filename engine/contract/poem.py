@@ -51,7 +51,7 @@ class PoemRequest:
         """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
         fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
         if fields.get("mode") not in ("continue", "acrostic"):
-            raise CodecError("'mode' must be \"continue\" or \"acrostic\"")
+            raise CodecError('\'mode\' must be "continue" or "acrostic"')
         for name in ("text", "form", "rhyme", "mood"):
             optional = name in ("rhyme", "mood") or (name == "form" and name not in fields)
             if not isinstance(fields.get(name), str) and not (optional and fields.get(name) is None):

@@ -20,28 +20,34 @@ def is_chinese(character: str) -> bool:
     return _HAN_CHARACTER.fullmatch(character) is not None
 
 
-def only_chinese(text: str) -> str:
-    """The Chinese characters of ``text`` in order, all else dropped."""
-    return "".join(_HAN_RUN.findall(text))
-
-
 def only_verse(text: str) -> str:
     """The Chinese characters and clause marks of ``text`` in order, all else dropped."""
     return _NOT_VERSE.sub("", text)
 
 
 def clauses(text: str) -> list[str]:
-    """Cut ``text`` into its runs of Chinese characters; white space and every mark of any width cut.
+    """Cut ``text`` into its runs of Chinese characters, each exactly as it was written.
 
-    The Chinese characters come back exactly as they were written.
+    White space, marks and symbols of any width cut; what has no width of its own (joiners, direction marks,
+    variation selectors, which phones insert unasked) does not.
     """
-    return _HAN_RUN.findall(text)
+    return _HAN_RUN.findall("".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn")))
 
 
-def has_control_characters(text: str) -> bool:
-    """Whether ``text`` holds characters that no keyboard types: controls, surrogates, private use.
+def only_chinese(text: str) -> str:
+    """The Chinese characters of ``text`` in order, all else dropped."""
+    return "".join(clauses(text))
 
-    Line breaks and tabs are white space; joiners and direction marks, which phones insert unasked,
-    are dropped like any other character that is not Chinese.
-    """
-    return any(unicodedata.category(c) in ("Cc", "Cs", "Co") and c not in "\t\n\r\v\f\x85" for c in text)
+
+def control_characters(text: str) -> bool:
+    """Whether ``text`` holds control characters (line breaks and tabs are white space) or lone surrogates."""
+    return any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r\v\f\x85" for c in text)
+
+
+def foreign(text: str) -> str:
+    """The first letter, digit or nameless character in ``text`` that is not Chinese, or an empty string."""
+    for character in text:
+        if unicodedata.category(character)[0] in "LN" or unicodedata.category(character) in ("Co", "Cn"):
+            if not is_chinese(character):
+                return character
+    return ""

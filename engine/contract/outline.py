@@ -1,0 +1,220 @@
+"""A request made definite: its clauses or heads, its form, its number and length of lines.
+
+Pure and small, so that the bot can refuse in the same words as the engine before a job is queued.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.contract.errors import PoemError
+from engine.contract.poem import FORMS, MAX_HEADS, MAX_MOOD, MAX_TEXT, PoemRequest
+from engine.contract.text import clauses, control_characters, foreign
+
+LEVEL_RHYMES = (
+    *("一东", "二冬", "三江", "四支", "五微", "六鱼", "七虞", "八齐", "九佳", "十灰"),
+    *("十一真", "十二文", "十三元", "十四寒", "十五删"),
+    *("一先", "二萧", "三肴", "四豪", "五歌", "六麻", "七阳", "八庚", "九青", "十蒸"),
+    *("十一尤", "十二侵", "十三覃", "十四盐", "十五咸"),
+)
+"""The thirty level-tone groups of 平水韵, upper (上平) then lower (下平)."""
+
+# Form and rhyme names have few characters that the scripts spell differently; a table needs no dictionary.
+_SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
+_LINES = {"绝": 4, "律": 8}
+MIN_LONG, MAX_GENERATED = 10, 200
+OLD_STYLE_LINES = 8
+"""Lines of an old-style poem that is asked to rhyme; without a rhyme the model ends it."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a poem will be, before prosody and model have their say.
+
+    ``given``: the clauses that open it (continue) or its heads (acrostic), as written.
+    ``line_length`` None: an old-style poem of free lines that the model ends itself; then ``lines`` is None too.
+    ``regulated``: tones and rhyme are those of regulated verse.
+    """
+
+    form: str
+    given: tuple[str, ...]
+    line_length: int | None
+    lines: int | None
+    regulated: bool
+    rhyme: str | None
+    mood: tuple[str, ...]
+
+
+def outline(request: PoemRequest) -> Outline:
+    """Read a request as the interface describes it; PoemError says what to send instead."""
+    form = _form(request.form)
+    mood = tuple(_chinese(request.mood, "mood", MAX_MOOD)) if request.mood and request.mood.strip() else ()
+    limit = MAX_HEADS if request.mode == "acrostic" else MAX_TEXT
+    given = tuple(_chinese(request.text, request.mode, limit))
+    rhyme = None if request.rhyme is None else _rhyme(request.rhyme)
+    if request.mode == "acrostic":
+        return _acrostic(form, tuple("".join(given)), request.lines, rhyme, mood)
+    return _continuation(form, given, request.lines, rhyme, mood)
+
+
+def _continuation(
+    form: str, given: tuple[str, ...], lines: int | None, rhyme: str | None, mood: tuple[str, ...]
+) -> Outline:
+    if form in ("五言", "七言"):
+        raise PoemError(
+            "unknown_form",
+            f"{form}只用于藏头诗；续写请选 五绝、七绝、五律、七律、排律 或 古风。",
+            f"{form} is for acrostics; to continue a line choose 五绝, 七绝, 五律, 七律, 排律 or 古风.",
+        )
+    wanted = {"五": 5, "七": 7}.get(form[0])
+    if wanted or form == "排律":
+        given = _cut(given, wanted)
+    lengths = {len(clause) for clause in given}
+    length = lengths.pop() if len(lengths) == 1 and lengths <= {5, 7} else None
+    if form == "auto":
+        form = "古风" if length is None or len(given) > 8 else f"{_digit(length)}律"
+    if form == "古风":
+        _no_lines(form, lines)
+        if rhyme is None:
+            return Outline(form, given, None, None, False, None, mood)
+        if length is None:
+            raise _mismatch(
+                "押韵的古风需要五言或七言的首句", "a rhymed 古风 needs an opening line of 5 or 7 characters", given
+            )
+        return Outline(form, given, length, max(OLD_STYLE_LINES, len(given) + len(given) % 2), False, rhyme, mood)
+    if length is None or (wanted is not None and length != wanted):
+        each = "五字或七字" if wanted is None else f"{form[0]}字"
+        raise _mismatch(f"{form}每句须为{each}", f"each line of a {form} has {wanted or '5 or 7'} characters", given)
+    if form == "排律":
+        count = _long_lines(lines, length)
+    else:
+        _no_lines(form, lines)
+        count = _LINES[form[1]]
+    if len(given) > count:
+        raise _mismatch(f"{form}只有{count}句", f"a {form} has {count} lines", given)
+    return Outline(form, given, length, count, True, rhyme, mood)
+
+
+def _acrostic(
+    form: str, heads: tuple[str, ...], lines: int | None, rhyme: str | None, mood: tuple[str, ...]
+) -> Outline:
+    count = len(heads) if lines is None else lines
+    length = 7 if form[0] == "七" else 5
+    if not len(heads) <= count <= MAX_HEADS:
+        raise PoemError(
+            "length_mismatch",
+            f"藏头有{len(heads)}字，句数应在{len(heads)}与{MAX_HEADS}之间；一字一句，不写句数即可。",
+            f"There are {len(heads)} heads, so lines must be {len(heads)} to {MAX_HEADS}; leave it out for a line a head.",
+        )
+    natural = {4: "绝", 8: "律"}.get(count)
+    if form[1] in "绝律" and form != "排律" and _LINES[form[1]] != count:
+        raise PoemError(
+            "length_mismatch",
+            f"{form}有{_LINES[form[1]]}句，藏头应为{_LINES[form[1]]}字，现有{count}字；可改用{form[0]}言。",
+            f"A {form} has {_LINES[form[1]]} lines and so as many heads; yours has {count}. Ask for {form[0]}言 instead.",
+        )
+    if form == "排律" and (count % 2 or count < MIN_LONG):
+        raise PoemError(
+            "length_mismatch",
+            f"排律须为双数且不少于{MIN_LONG}句，现有{count}字；可改用五言或七言。",
+            f"A 排律 has an even number of lines, {MIN_LONG} at least; yours has {count}. Ask for 五言 or 七言 instead.",
+        )
+    if form != "古风":
+        form = f"{_digit(length)}{natural}" if natural else "排律" if count % 2 == 0 else f"{_digit(length)}言"
+    return Outline(form, heads, length, count, form != "古风", rhyme, mood)
+
+
+def _chinese(text: str, what: str, limit: int) -> list[str]:
+    """The clauses of what a person typed, or the reason why there are none."""
+    name, english, example = {
+        "continue": ("首句", "the opening line", "老夫聊发少年狂"),
+        "acrostic": ("藏头", "the heads", "春风十里"),
+        "mood": ("意境", "the mood", "欲穷千里目，更上一层楼"),
+    }[what]
+    if not text.strip():
+        raise PoemError("empty", f"请写上{name}，例如：{example}", f"Please send {english}, for example {example}")
+    if control_characters(text):
+        raise PoemError(
+            "control_characters",
+            f"{name}里有不可见的控制字符，请重新输入，例如：{example}",
+            f"There are control characters in {english}; please type it again, for example {example}",
+        )
+    found = clauses(text)
+    if not found or foreign(text):
+        raise PoemError(
+            "not_chinese",
+            f"{name}只能用汉字，例如：{example}",
+            f"Please use Chinese characters only for {english}, for example {example}",
+        )
+    if (count := len("".join(found))) > limit:
+        raise PoemError(
+            "too_long",
+            f"{name}最多{limit}字，现有{count}字，请减去{count - limit}字。",
+            f"Please keep {english} to {limit} characters; this has {count}.",
+        )
+    return found
+
+
+def _form(name: str) -> str:
+    form = name.strip().translate(_SIMPLIFIED) or "auto"
+    if form not in FORMS:
+        raise PoemError(
+            "unknown_form",
+            "没有这种体裁；可选：五绝 七绝 五律 七律 排律 古风，藏头诗还有 五言 七言。",
+            "There is no such form; choose 五绝 七绝 五律 七律 排律 古风, or for an acrostic 五言 七言.",
+        )
+    return form
+
+
+def _rhyme(name: str) -> str:
+    wanted = name.strip().translate(_SIMPLIFIED)
+    for rhyme in LEVEL_RHYMES:
+        if wanted in (rhyme, rhyme[-1]):
+            return rhyme
+    raise PoemError(
+        "unknown_rhyme",
+        f"没有这个韵部；请选平水韵的平声韵：{' '.join(LEVEL_RHYMES)}。",
+        f"There is no such rhyme group; choose a level-tone group of 平水韵: {' '.join(LEVEL_RHYMES)}.",
+    )
+
+
+def _cut(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
+    """Clauses typed without marks between them: 床前明月光疑是地上霜 is two lines of a 五绝."""
+    for length in (wanted,) if wanted else (5, 7):
+        if all(len(clause) % length == 0 for clause in given):
+            return tuple(clause[i : i + length] for clause in given for i in range(0, len(clause), length))
+    return given
+
+
+def _long_lines(lines: int | None, length: int) -> int:
+    most = MAX_GENERATED // (length + 1) // 2 * 2
+    count = MIN_LONG if lines is None else lines
+    if count % 2 or not MIN_LONG <= count <= most:
+        raise PoemError(
+            "length_mismatch",
+            f"{_digit(length)}言排律的句数须为双数，在{MIN_LONG}与{most}之间。",
+            f"A 排律 of {length}-character lines has an even number of lines from {MIN_LONG} to {most}.",
+        )
+    return count
+
+
+def _no_lines(form: str, lines: int | None) -> None:
+    if lines is not None:
+        raise PoemError(
+            "length_mismatch",
+            f"{form}的句数不能另定；要自定句数请选排律或藏头诗。",
+            f"The number of lines of a {form} is not yours to choose; ask for a 排律 or an acrostic.",
+        )
+
+
+def _mismatch(zh: str, en: str, given: tuple[str, ...]) -> PoemError:
+    lengths = [len(clause) for clause in given]
+    return PoemError(
+        "length_mismatch",
+        f"{zh}，您写了{len(lengths)}句，字数为{'、'.join(map(str, lengths))}；请改首句或换体裁。",
+        f"{en[0].upper()}{en[1:]}; you sent {len(lengths)} of {', '.join(map(str, lengths))}. Change the line or the form.",
+    )
+
+
+def _digit(length: int) -> str:
+    return "五" if length == 5 else "七"
