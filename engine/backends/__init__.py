@@ -1,0 +1,1 @@
+"""Ways to run the model: one small protocol, and the engines behind it."""

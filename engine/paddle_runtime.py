@@ -1,0 +1,72 @@
+"""The one place that imports Paddle: what its CPU build needs is set first, and only where it applies."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+DeviceChoice = Literal["auto", "cpu", "gpu"]
+DEVICE_CHOICES: tuple[DeviceChoice, ...] = get_args(DeviceChoice)
+
+
+class PaddleMissingError(Exception):
+    """Paddle cannot be used as asked; the message says what to install or to choose."""
+
+
+def import_paddle(threads: int | None = None) -> Any:
+    """Import Paddle, ready for this processor, and return the module.
+
+    ``threads``: how many it computes with; None takes every core given to this process. It counts only for
+    the first import in a process. Variables that the user has set are left as they are.
+    """
+    if "paddle" not in sys.modules:
+        prepare_environment(os.environ, _cpu_info(), threads or available_cores())
+    try:
+        return importlib.import_module("paddle")
+    except ImportError as error:
+        raise PaddleMissingError(
+            f"Paddle cannot be imported ({error}); install paddlepaddle 3 (or its GPU build)"
+        ) from error
+
+
+def prepare_environment(environment: MutableMapping[str, str], cpu_info: str, threads: int) -> None:
+    """Set what Paddle's CPU wheels read while they are loaded, where the user has not.
+
+    They bundle an old MKL, which runs on one thread unless OMP_NUM_THREADS says otherwise and takes a slow
+    path on AMD processors unless told to use AVX2 (PaddlePaddle/Paddle#75760): 5 to 6 times slower together.
+    ``cpu_info``: the text of ``/proc/cpuinfo``, empty where there is none.
+    """
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
+    if "AuthenticAMD" in cpu_info and "avx2" in cpu_info:
+        environment.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+def choose_device(choice: DeviceChoice, paddle: Any) -> str:
+    """Make ``auto``, ``cpu`` or ``gpu`` Paddle's device and return its name there (``cpu``, ``gpu:0``).
+
+    PaddleMissingError: a GPU is asked for and this build of Paddle has none or sees none.
+    """
+    has_gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if choice == "gpu" and not has_gpu:
+        raise PaddleMissingError("no GPU that Paddle can use; choose --device cpu, or install Paddle's GPU build")
+    name = "gpu:0" if has_gpu and choice != "cpu" else "cpu"
+    paddle.set_device(name)
+    return name
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cpu_info() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return ""
