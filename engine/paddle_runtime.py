@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
+import warnings
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -26,7 +29,11 @@ def import_paddle(threads: int | None = None) -> Any:
     if "paddle" not in sys.modules:
         prepare_environment(os.environ, _cpu_info(), threads or available_cores())
     try:
-        return importlib.import_module("paddle")
+        # While it loads, Paddle warns of more than one OpenMP thread (meant for builds with OpenBLAS) and of a
+        # compiler cache; neither concerns anyone here.
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module("paddle")
     except ImportError as error:
         raise PaddleMissingError(
             f"Paddle cannot be imported ({error}); install paddlepaddle 3 (or its GPU build)"
