@@ -1,0 +1,43 @@
+"""Log lines for a person (text) or a collector (json), the same in every program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+# These write whole addresses at INFO, and a Bot API address holds the token.
+_CHATTERERS = ("httpx", "httpcore", "aiohttp.access")
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if isinstance(job := getattr(record, "job", None), str):
+            line["job"] = job
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        job = getattr(record, "job", None)
+        return f"{line} [{job}]" if isinstance(job, str) and not record.exc_info else line
+
+
+def set_up(level: str, form: Literal["text", "json"]) -> None:
+    """Log to stderr from now on. A job's id is given as ``extra={"job": id}``."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json() if form == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _CHATTERERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

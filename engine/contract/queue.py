@@ -1,0 +1,232 @@
+"""The queue between bot and workers: every stream, key, script and command that Redis sees.
+
+Keys, all under one prefix; those in the second group carry a time to live:
+
+    jobs:v1        stream   one a version of the request, so that no worker meets what it cannot read
+    replies        stream   what goes to Telegram
+    dead           stream   jobs given up, for an operator
+
+    http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
+    seen:GUARD     string   what was already accepted, with the entry it became
+    tries:…        string   lonely deliveries of one entry
+    minute: day: told:      counters of one sender, and whether they were told to slow down
+    workers        zset     who lives and until when; ``pace``: seconds a poem
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from engine.contract.poem import VERSION, CodecError
+from engine.contract.queue_mail import Job, Reply, Waiter, given_up
+from engine.contract.queue_stream import MAX_DEAD, Delivery, Stream, reply_stream
+
+DAY = 86_400
+SEEN_TTL = 2 * DAY
+"""Telegram repeats an update that was not confirmed for a day at most."""
+PACE_TTL = 3600
+MAX_LONELY = 3
+"""Lonely deliveries of a job before it is given up."""
+
+# One step: was it seen, is the sender within limits, is there room; then the entry and the guard.
+_ACCEPT = """
+local stream, seen, minute, day, told = unpack(KEYS)
+local version, body, seen_ttl, per_minute, per_day, room = unpack(ARGV)
+local before = redis.call('GET', seen)
+if before then return {'duplicate', before, 0} end
+local wait = 0
+local function count(key, limit)
+  if tonumber(limit) > 0 and tonumber(redis.call('GET', key) or '0') >= tonumber(limit) then
+    wait = math.max(wait, 1, redis.call('TTL', key))
+  end
+end
+count(minute, per_minute)
+count(day, per_day)
+if wait > 0 then
+  if redis.call('SET', told, '1', 'NX', 'EX', wait) then return {'limited', '', wait} end
+  return {'silent', '', wait}
+end
+if tonumber(room) > 0 and redis.call('XLEN', stream) >= tonumber(room) then return {'busy', '', 0} end
+local function charge(key, limit, ttl)
+  if tonumber(limit) > 0 and redis.call('INCR', key) == 1 then redis.call('EXPIRE', key, ttl) end
+end
+charge(minute, per_minute, 60)
+charge(day, per_day, 86400)
+local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
+redis.call('SET', seen, id, 'EX', seen_ttl)
+return {'accepted', id, 0}
+"""
+
+_RETRY = """
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], '*', 'v', ARGV[2], 'body', ARGV[3])
+return 1
+"""
+
+_BEAT = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4]) end
+"""
+
+_STATUS = """
+local now = tonumber(redis.call('TIME')[1])
+local alive = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
+return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0'}
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Commands a sender may give a minute and a day; 0 is no limit."""
+
+    per_minute: int = 0
+    per_day: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a submission. ``wait``: seconds until a limited sender may try again.
+
+    ``limited`` is said once a window, ``silent`` afterwards. ``id``: the entry, also of a duplicate.
+    """
+
+    kind: Literal["accepted", "duplicate", "limited", "silent", "busy"]
+    id: str
+    wait: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job."""
+
+    waiting: int
+    workers: int
+    wait_seconds: int
+
+
+def connect(url: str) -> Redis:
+    """A client for ``redis://``, ``rediss://`` or ``unix://``.
+
+    One silent retry mends the connections that a restarted server left behind (every command here may be
+    repeated); longer outages are the caller's.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        max_connections=64,
+        socket_timeout=10.0,
+        socket_connect_timeout=5.0,
+        retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
+    )
+    return Redis(connection_pool=pool)
+
+
+class Queue:
+    """Everything that bot and workers ask of Redis. Raises redis.exceptions.RedisError while it is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self.jobs = Stream(redis, prefix, f"jobs:v{VERSION}", "workers")
+        self.replies = Stream(redis, prefix, "replies", "bots")
+        self._accept = redis.register_script(_ACCEPT)
+        self._beat = redis.register_script(_BEAT)
+        self._status = redis.register_script(_STATUS)
+        self._retry = redis.register_script(_RETRY)
+
+    async def prepare(self) -> None:
+        await self.jobs.prepare()
+        await self.replies.prepare()
+
+    async def submit(
+        self, mail: Job | Reply, guard: str, sender: str = "", limits: Limits | None = None, room: int = 0
+    ) -> Verdict:
+        """Accept a job, or words that need no poet, once per ``guard``; durable when this returns.
+
+        ``sender`` is held to ``limits``; ``room`` bounds the stream's length (0: not at all).
+        """
+        stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
+        names = (f"seen:{guard}", f"minute:{sender}", f"day:{sender}", f"told:{sender}")
+        limits = limits or Limits()
+        fields = mail.fields()
+        kind, entry, wait = await self._accept(
+            keys=[stream, *(self._prefix + name for name in names)],
+            args=[fields["v"], fields["body"], SEEN_TTL, limits.per_minute, limits.per_day, room],
+        )
+        return Verdict(kind, entry, int(wait))
+
+    async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
+        """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
+        keys = [f"{self._prefix}workers", f"{self._prefix}pace"]
+        await self._beat(keys=keys, args=[worker, ttl, "" if pace is None else f"{pace:.4f}", PACE_TTL])
+
+    async def leave(self, worker: str) -> None:
+        await self._redis.zrem(f"{self._prefix}workers", worker)
+
+    async def status(self) -> Status:
+        keys = [self.jobs.key, f"{self._prefix}workers", f"{self._prefix}pace"]
+        waiting, workers, pace = await self._status(keys=keys, args=[])
+        seconds = math.ceil((int(waiting) + 1) * float(pace) / max(1, int(workers)))
+        return Status(int(waiting), int(workers), seconds)
+
+    async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
+        """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
+        found = await _jobs(self._redis, self.jobs.key, count)
+        return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(grace)]
+
+    async def answers(self, process: str, block: float) -> list[Reply]:
+        """Wait for answers to the HTTP requests of ``process``, and take them away."""
+        key = self._prefix + reply_stream(Waiter(process, ""))
+        found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
+        entries = [entry for _, entries in found or [] for entry in entries]
+        if entries:
+            await self._redis.xdel(key, *(entry for entry, _ in entries))
+        return [reply for _, fields in entries if (reply := _readable(fields)) is not None]
+
+    async def dead(self) -> list[tuple[str, Job | None, str]]:
+        """The jobs given up, oldest first: id, job (None if unreadable), reason."""
+        return await _jobs(self._redis, f"{self._prefix}dead", MAX_DEAD)
+
+    async def bury(self, delivery: Delivery, job: Job | None, why: str) -> bool:
+        """Move a hopeless job to the dead stream and apologise to who asked for it."""
+        reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
+        return await self.jobs.finish(delivery.id, reply, why)
+
+    async def retry(self, entry: str, job: Job) -> bool:
+        """Put a dead job back into the queue; False if it is not there any more."""
+        fields = job.fields()
+        keys = [f"{self._prefix}dead", self.jobs.key]
+        return bool(await self._retry(keys=keys, args=[entry, fields["v"], fields["body"]]))
+
+    async def drop(self, entry: str) -> bool:
+        """Forget a dead job; False if there was none."""
+        return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
+
+
+async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
+    found: Any = await redis.xrange(key, count=count)
+    jobs: list[tuple[str, Job | None, str]] = []
+    for entry, fields in found:
+        try:
+            job = Job.from_fields(fields)
+        except CodecError:
+            job = None
+        jobs.append((entry, job, fields.get("why", "")))
+    return jobs
+
+
+def _readable(fields: Mapping[str, str]) -> Reply | None:
+    try:
+        return Reply.from_fields(fields)
+    except CodecError:
+        return None

@@ -1,0 +1,158 @@
+"""What travels through the queue: a job to a worker, a reply to the bot, and where the reply goes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from engine.contract.errors import PoemError
+from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A place in Telegram: the chat, the message that is answered, the topic of a forum."""
+
+    chat: int
+    message: int | None = None
+    topic: int | None = None
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """An HTTP request that waits in one bot process."""
+
+    process: str
+    id: str
+
+
+Address = Chat | Waiter
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request on its way to a worker. ``deadline``: Unix seconds after which nobody waits for the poem."""
+
+    request: PoemRequest
+    to: Address
+    language: str
+    deadline: float
+
+    def overdue(self, grace: float = 0.0) -> bool:
+        return time.time() > self.deadline + grace
+
+    def postponed(self, seconds: float) -> Job:
+        """The same job with its deadline ``seconds`` from now."""
+        return replace(self, deadline=time.time() + seconds)
+
+    def fields(self) -> dict[str, str]:
+        body: dict[str, object] = {
+            "request": self.request.to_json(),
+            "to": _address_json(self.to),
+            "language": self.language,
+            "deadline": self.deadline,
+        }
+        return {"v": str(VERSION), "body": dumps(body)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """Read a stream entry; CodecError where it is no job."""
+        value = _body(fields)
+        try:
+            request = PoemRequest.from_json(value["request"])
+            return cls(request, _address(value["to"]), str(value["language"]), float(value["deadline"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"not a job: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back: a poem, an error, or words (Telegram HTML). ``job`` is its id in the logs."""
+
+    to: Address
+    language: str
+    content: Poem | PoemError | str
+    request: PoemRequest | None = None
+    job: str = ""
+
+    def fields(self) -> dict[str, str]:
+        content = self.content
+        body: dict[str, object] = {"to": _address_json(self.to), "language": self.language, "job": self.job}
+        if self.request is not None:
+            body["request"] = self.request.to_json()
+        if isinstance(content, str):
+            body["text"] = content
+        else:
+            body["poem" if isinstance(content, Poem) else "error"] = content.to_json()
+        return {"v": str(VERSION), "body": dumps(body)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """Read a stream entry; CodecError where it is no reply."""
+        value = _body(fields)
+        try:
+            content: Poem | PoemError | str
+            if "poem" in value:
+                content = Poem.from_json(value["poem"])
+            elif "error" in value:
+                content = PoemError.from_json(value["error"])
+            else:
+                content = str(value["text"])
+            request = PoemRequest.from_json(value["request"]) if "request" in value else None
+            return cls(_address(value["to"]), str(value["language"]), content, request, str(value["job"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"not a reply: {error!r}") from error
+
+
+def too_late() -> PoemError:
+    """The apology for a poem that was not begun before its deadline."""
+    return PoemError(
+        "deadline",
+        "抱歉，这首诗没能及时写出来，请再发一次。",
+        "Sorry, the poem was not ready in time; please send it again.",
+        retry_after=5,
+    )
+
+
+def nobody_home(retry_after: int = 15) -> PoemError:
+    """The apology while no worker lives."""
+    return PoemError(
+        "no_worker",
+        "抱歉，诗人暂时不在，请过一会儿再发一次。",
+        "Sorry, the poet is away just now; please send it again in a little while.",
+        retry_after=retry_after,
+    )
+
+
+def given_up() -> PoemError:
+    """The apology for a job that no worker could finish."""
+    return PoemError(
+        "deadline",
+        "抱歉，这首诗试了几次都没有写成；请换一句再试。",
+        "Sorry, several attempts at this poem failed; please try another line.",
+    )
+
+
+def _body(fields: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        value = json.loads(fields["body"])
+    except (KeyError, ValueError) as error:
+        raise CodecError(f"a stream entry without a readable body: {error!r}") from error
+    if not isinstance(value, dict):
+        raise CodecError("a stream entry whose body is no object")
+    return value
+
+
+def _address_json(to: Address) -> dict[str, object]:
+    if isinstance(to, Chat):
+        return {"chat": to.chat, "message": to.message, "topic": to.topic}
+    return {"process": to.process, "id": to.id}
+
+
+def _address(value: Mapping[str, Any]) -> Address:
+    if "chat" in value:
+        return Chat(int(value["chat"]), value.get("message"), value.get("topic"))
+    return Waiter(str(value["process"]), str(value["id"]))
