@@ -128,7 +128,7 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=5.0,
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 class Queue:

@@ -1,0 +1,54 @@
+"""The servers that tests need, started for them and on data of their own."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.embedded import Embedded
+from engine.contract.queue import Queue, connect
+
+_prefixes = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Embedded]:
+    """A real Redis-protocol server for the whole run; a test keeps to the ``prefix`` it is given."""
+    with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
+        embedded = Embedded(Path(folder))
+        embedded.start()
+        yield embedded
+        embedded.stop()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test{next(_prefixes)}:"
+
+
+@pytest.fixture
+async def redis(server: Embedded) -> AsyncIterator[Redis]:
+    client = connect(server.url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def queue(redis: Redis, prefix: str) -> AsyncIterator[Queue]:
+    """A fresh queue. Afterwards: no key without a time to live but the streams."""
+    queue = Queue(redis, prefix)
+    await queue.prepare()
+    yield queue
+    assert await immortal(redis, prefix) == {f"{prefix}jobs:v1", f"{prefix}replies"} | (
+        {f"{prefix}dead"} if await redis.exists(f"{prefix}dead") else set()
+    )
+
+
+async def immortal(redis: Redis, prefix: str) -> set[str]:
+    """The keys under ``prefix`` that never expire."""
+    return {key async for key in redis.scan_iter(f"{prefix}*") if await redis.ttl(key) < 0}
