@@ -25,13 +25,13 @@ class Vocabulary:
             raise ValueError("a vocabulary holds single characters")
         if len(set(self.characters)) != len(self.characters):
             raise ValueError("a vocabulary holds each character once")
-        object.__setattr__(self, "_ids", {c: i for i, c in enumerate(self.characters)})
+        object.__setattr__(self, "_ids", {c: i for i, c in enumerate((*self.characters, *SPECIALS))})
 
     def __len__(self) -> int:
         return len(self.characters) + len(SPECIALS)
 
     def __contains__(self, character: object) -> bool:
-        return character in self._ids
+        return character in self._ids and character not in SPECIALS
 
     @property
     def unk(self) -> int:
@@ -50,6 +50,7 @@ class Vocabulary:
         return len(self.characters) + 3
 
     def id(self, character: str) -> int:
+        """The id of a character or of a special by its name; ``<UNK>``'s for any other."""
         return self._ids.get(character, self.unk)
 
     def encode(self, text: Iterable[str]) -> list[int]:
@@ -57,4 +58,5 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Characters for ids; a special stands as its name."""
-        return "".join(self.characters[i] if i < self.unk else SPECIALS[i - self.unk] for i in ids)
+        names = (*self.characters, *SPECIALS)
+        return "".join(names[i] for i in ids)

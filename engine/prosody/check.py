@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.prosody.table import Prosody
+from engine.prosody.table import Prosody, Tone
 from engine.prosody.templates import Line, Template, templates
 
 
@@ -99,7 +99,8 @@ def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[F
     lonely = line.lonely
     if lonely is not None and lonely in wrong and not prosody.fits(text[lonely + 2], "平"):
         faults.append(Fault("孤平", number, lonely + 1, text[lonely]))
-    for tone, name in (("平", "三平尾"), ("仄", "三仄尾")):
-        if all(prosody.tones.get(c) == {tone} for c in text[-3:]):
+    tails: tuple[tuple[Tone, str], ...] = (("仄", "三平尾"), ("平", "三仄尾"))
+    for other, name in tails:
+        if not any(prosody.fits(c, other) for c in text[-3:]):
             faults.append(Fault(name, number, length - 2, text[-3:]))
     return faults

@@ -68,7 +68,9 @@ def templates(form: str, length: int, count: int) -> tuple[Template, ...]:
         kinds = [first, *((1 if first in (0, 3) else 3) + i for i in range(count - 1))]
         if count % 2 and count > 1:
             kinds[-1] = kinds[-2]  # the only kind that both takes up the tone (粘) and rhymes
-        found.append(Template(f"{form}·{_seven(name) if length == 7 else name}", tuple(_line(k % 4, length) for k in kinds)))
+        found.append(
+            Template(f"{form}·{_seven(name) if length == 7 else name}", tuple(_line(k % 4, length) for k in kinds))
+        )
     return tuple(found)
 
 

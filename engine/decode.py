@@ -1,0 +1,143 @@
+"""Runs plans over a backend, many at once: knows cells, no forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.backends.base import Backend
+from engine.checkpoint import FloatArray
+from engine.lines import LineIndex
+from engine.masks import Mask, Masks
+from engine.row import CLOSING_MARKS, Row
+from engine.vocab import Vocabulary
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that mass
+    (nucleus sampling, Holtzman et al. 2020), of at most ``breadth``."""
+
+    temperature: float = 0.85
+    top_p: float = 0.9
+    breadth: int = 128
+
+
+DEFAULT_SAMPLING = Sampling()
+
+
+class Decoder:
+    """Rows in flight and the model's state for each; a finished row leaves at once and its place is free."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        vocabulary: Vocabulary,
+        masks: Masks,
+        lines: LineIndex,
+        sampling: Sampling = DEFAULT_SAMPLING,
+    ) -> None:
+        self._backend = backend
+        self._vocabulary = vocabulary
+        self._masks = masks
+        self._lines = lines
+        self._sampling = sampling
+        self._code_points = np.array([ord(c) for c in vocabulary.characters] + [0] * 4, np.uint64)  # [V]
+        self._rows: list[Row] = []
+        self._state = backend.start(0)  # [rows, 2 * layers, hidden]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def run(self, rows: Iterable[Row], width: int = 64) -> Iterator[Row]:
+        """Write every row, ``width`` at a time; they come as they are finished."""
+        waiting = iter(rows)
+        while True:
+            self.add(list(islice(waiting, width - len(self))))
+            if not self._rows:
+                return
+            yield from self.step()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows that begin with the next step."""
+        self._rows += rows
+        self._state = np.concatenate([self._state, self._backend.start(len(rows))])
+
+    def step(self) -> list[Row]:
+        """Feed one character to every row and fill its next cell; returns the rows that are finished."""
+        wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]
+        ids = np.array([self._vocabulary.id(row.last) for row in self._rows], np.int64)  # [rows]
+        scores, self._state = self._backend.step(ids, self._state, scores=bool(wanting))
+        for row in self._rows:
+            if row.cell.forced and not row.cell.scored:
+                row.take(row.cell.forced)
+        if scores is not None:
+            self._fill([self._rows[i] for i in wanting], scores[wanting])
+        finished = [row for row in self._rows if row.done]
+        if finished:
+            kept = [i for i, row in enumerate(self._rows) if not row.done]
+            self._rows = [self._rows[i] for i in kept]
+            self._state = self._state[kept]
+        return finished
+
+    def _fill(self, rows: list[Row], scores: FloatArray) -> None:
+        """``scores`` [rows, V]: score the forced characters, choose the others."""
+        top = scores.max(axis=1, keepdims=True)  # [rows, 1]
+        log_sum = top[:, 0] + np.log(np.exp(scores - top).sum(axis=1))  # [rows]
+        choosing = [i for i, row in enumerate(rows) if not row.cell.forced]
+        ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows], np.int64)
+        if choosing:
+            ids[choosing] = self._choose([rows[i] for i in choosing], scores[choosing])
+        for i, row in enumerate(rows):
+            character = row.cell.forced or self._vocabulary.decode([ids[i]])
+            opens = row.cell.rhymes and row.rhyme is None
+            row.take(character, float(scores[i, ids[i]] - log_sum[i]))
+            if opens:
+                row.rhyme = self._masks.group_of(character)
+
+    def _choose(self, rows: list[Row], scores: FloatArray) -> Integers:
+        """Draw one allowed id for each row: [rows]."""
+        allowed = np.stack([self._allowed(row) for row in rows])  # [rows, V]
+        for mask, row in zip(allowed, rows, strict=True):
+            mask[[self._vocabulary.id(c) for c in row.banned()]] = False
+            if not mask.any():  # nothing left that rhymes and is fresh: better an old word than none
+                mask[:] = self._allowed(row)
+        masked = np.where(allowed, scores, -np.inf)  # [rows, V]
+        breadth = min(self._sampling.breadth, masked.shape[1] - 1)
+        best = np.argpartition(-masked, breadth, axis=1)[:, :breadth]  # [rows, breadth]
+        values = np.take_along_axis(masked, best, axis=1)
+        order = np.argsort(-values, axis=1, kind="stable")
+        best, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
+        for i, row in enumerate(rows):
+            if row.ends_line or (row.cell.free and len(row.line) >= 2):
+                copied = self._lines.completed_by(row.line, self._code_points[best[i]])
+                values[i, copied & ~np.isneginf(values[i])] -= 1e4  # a last resort, not an impossibility
+        values = (values - values.max(axis=1, keepdims=True)) / self._sampling.temperature
+        weights = np.exp(values)
+        below = np.cumsum(weights, axis=1) - weights  # [rows, breadth] mass of the likelier ones
+        weights[below >= self._sampling.top_p * weights.sum(axis=1, keepdims=True)] = 0.0
+        reached = np.cumsum(weights, axis=1)
+        draws = np.array([row.draw() for row in rows])[:, None] * reached[:, -1:]  # [rows, 1]
+        picked = (reached <= draws).sum(axis=1)
+        chosen: Integers = best[np.arange(len(rows)), np.minimum(picked, breadth - 1)]
+        return chosen
+
+    def _allowed(self, row: Row) -> Mask:
+        """What the cell to fill admits, as a fresh array [V]."""
+        cell = row.cell
+        if cell.free:
+            if row.line:
+                return self._masks.characters | self._masks.marks
+            may_end = row.chosen > 0 and row.text[-1:] in CLOSING_MARKS
+            return self._masks.characters | self._masks.end if may_end else self._masks.characters.copy()
+        if not cell.rhymes:
+            return self._masks.tone(cell.tone).copy()
+        if row.rhyme is None:
+            return self._masks.first_rhyme(row.plan.rhymes).copy()
+        return self._masks.group(row.rhyme).copy()

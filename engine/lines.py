@@ -1,0 +1,62 @@
+"""The lines of the corpus as a compact set, so that no poem repeats one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+
+_OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+
+
+class LineIndex:
+    """Sorted 64-bit FNV-1a hashes of lines (over code points, not bytes): 8 bytes a line.
+
+    A line that is not there is taken for one that is once in about 10^13 look-ups.
+    """
+
+    def __init__(self, hashes: Hashes) -> None:
+        """``hashes`` [n], sorted; see ``of`` and ``from_bytes``."""
+        self._hashes = hashes
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> LineIndex:
+        return cls(np.unique(np.fromiter((_hash(line) for line in lines), np.uint64)))
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> LineIndex:
+        """Read what ``to_bytes`` gave. ValueError: it is something else."""
+        hashes = np.frombuffer(content, "<u8").astype(np.uint64)
+        if np.any(hashes[1:] <= hashes[:-1]):
+            raise ValueError("the hashes of a line index rise")
+        return cls(hashes)
+
+    def to_bytes(self) -> bytes:
+        return self._hashes.astype("<u8").tobytes()
+
+    def __contains__(self, line: object) -> bool:
+        return isinstance(line, str) and bool(self._found(np.array([_hash(line)]))[0])
+
+    def completed_by(self, beginning: str, last: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of the code points ``last`` [n] would make ``beginning`` a line of the corpus: [n]."""
+        with np.errstate(over="ignore"):
+            return self._found((_hash(beginning) ^ last) * _PRIME)
+
+    def _found(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+        if not len(self._hashes):
+            return np.zeros(len(hashes), bool)
+        places = np.searchsorted(self._hashes, hashes) % len(self._hashes)
+        return np.equal(self._hashes[places], hashes)
+
+
+def _hash(line: str) -> np.uint64:
+    value = int(_OFFSET)
+    for character in line:
+        value = (value ^ ord(character)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return np.uint64(value)

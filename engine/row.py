@@ -1,0 +1,87 @@
+"""One poem in the making: where its plan stands, what is written, what may not come again."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.contract.text import CLAUSE_MARKS
+from engine.plan import Cell, Plan
+from engine.vocab import EOP, START
+
+CLOSING_MARKS = "。？！"
+
+
+class Row:
+    """Follows a plan character by character.
+
+    ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
+    sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
+    ``seed`` alone decides its draws.
+    """
+
+    def __init__(self, plan: Plan, seed: int) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.text = ""
+        self.last = START
+        self.line = ""
+        self.earlier: list[str] = []
+        self.rhyme = plan.rhyme
+        self.log_likelihood = 0.0
+        self.chosen = 0
+        self.done = not plan.cells
+        self._random = np.random.default_rng(seed)
+        self._at = 0
+        self._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+
+    @property
+    def cell(self) -> Cell:
+        return self.plan.cells[self._at]
+
+    @property
+    def ends_line(self) -> bool:
+        """Whether the cell to fill is the last of its line."""
+        return self._at + 1 < len(self.plan.cells) and self.plan.cells[self._at + 1].forced in CLAUSE_MARKS
+
+    def draw(self) -> float:
+        """The next number of this row's own random sequence, in [0, 1)."""
+        return float(self._random.random())
+
+    def banned(self) -> set[str]:
+        """Characters that must not come next.
+
+        In a planned poem none comes twice, but for doubling (青青) within a word, which begins at an odd place.
+        In a free one no line comes twice.
+        """
+        if self.cell.free:
+            return {line[-1] for line in self.earlier if line[:-1] == self.line}
+        doubled = len(self.line) % 2 == 1 and self.text[-2:-1] != self.text[-1:]
+        return self._taken - {self.line[-1]} if doubled else self._taken
+
+    def take(self, character: str, log_probability: float | None = None) -> None:
+        """Fill the cell with ``character``; a probability where the model's word for it counts."""
+        cell = self.cell
+        if log_probability is not None:
+            self.log_likelihood += log_probability
+            self.chosen += 1
+        self.last = character
+        if character == EOP:
+            self.done = True
+            return
+        if cell.shown:
+            self._show(character)
+        if not cell.free:
+            self._at += 1
+            self.done = self._at == len(self.plan.cells)
+        elif self.chosen >= self.plan.limit:
+            self.done = True
+            self.text = self.text[: 1 + max(map(self.text.rfind, CLOSING_MARKS))] or self.text
+
+    def _show(self, character: str) -> None:
+        self.text += character
+        if character in CLAUSE_MARKS:
+            self.earlier.append(self.line)
+            self.line = ""
+        else:
+            self.line += character
+            self._taken.add(character)
