@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import io
 import os
 import sys
@@ -63,6 +64,16 @@ def choose_device(choice: DeviceChoice, paddle: Any) -> str:
     name = "gpu:0" if has_gpu and choice != "cpu" else "cpu"
     paddle.set_device(name)
     return name
+
+
+def gpu_ready() -> bool:
+    """Whether Paddle's GPU build is installed and sees a GPU; the CPU build is not even imported to tell."""
+    try:
+        importlib.metadata.distribution("paddlepaddle-gpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    paddle = import_paddle()
+    return bool(paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0)
 
 
 def available_cores() -> int:

@@ -19,7 +19,7 @@ from engine.contract.text import CLAUSE_MARKS, clauses
 from engine.decode import DEFAULT_SAMPLING, Decoder, Sampling
 from engine.lines import LineIndex
 from engine.masks import Masks
-from engine.paddle_runtime import DeviceChoice
+from engine.paddle_runtime import DeviceChoice, gpu_ready
 from engine.plan import Cell, Plan, plans
 from engine.prosody import Prosody
 from engine.rank import Ranker
@@ -76,7 +76,7 @@ class Poet:
         """Load a model folder. ModelFolderError names the part that is missing or does not fit."""
         checkpoint = load_checkpoint(Path(folder))
         return cls(
-            _backend(checkpoint, device, threads),
+            _backend(Path(folder), checkpoint, device, threads),
             checkpoint.vocabulary,
             read_prosody(Path(folder)),
             _read_lines(Path(folder)),
@@ -149,10 +149,15 @@ class Poet:
         )
 
 
-def _backend(checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
-    from engine.backends.paddle import PaddleBackend  # Paddle only where it is wanted
+def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
+    """Paddle where there is a GPU for it, else the CPU decoder; neither is imported where it is not wanted."""
+    if device == "gpu" or (device == "auto" and gpu_ready()):
+        from engine.backends.paddle import PaddleBackend
 
-    return PaddleBackend(checkpoint, device, threads)
+        return PaddleBackend(checkpoint, "gpu", threads)
+    from engine.backends.onnx import OnnxBackend
+
+    return OnnxBackend(folder, checkpoint, threads)
 
 
 def read_prosody(folder: Path) -> Prosody:

@@ -104,20 +104,20 @@ def _acrostic(
         raise PoemError(
             "length_mismatch",
             f"藏头有{len(heads)}字，句数应在{len(heads)}与{MAX_HEADS}之间；一字一句，不写句数即可。",
-            f"There are {len(heads)} heads, so lines must be {len(heads)} to {MAX_HEADS}; leave it out for a line a head.",
+            f"With {len(heads)} heads, lines must be {len(heads)} to {MAX_HEADS}; leave it out for a line a head.",
         )
     natural = {4: "绝", 8: "律"}.get(count)
     if form[1] in "绝律" and form != "排律" and _LINES[form[1]] != count:
         raise PoemError(
             "length_mismatch",
             f"{form}有{_LINES[form[1]]}句，藏头应为{_LINES[form[1]]}字，现有{count}字；可改用{form[0]}言。",
-            f"A {form} has {_LINES[form[1]]} lines and so as many heads; yours has {count}. Ask for {form[0]}言 instead.",
+            f"A {form} has {_LINES[form[1]]} lines, a head each; yours has {count}. Ask for {form[0]}言 instead.",
         )
     if form == "排律" and (count % 2 or count < MIN_LONG):
         raise PoemError(
             "length_mismatch",
             f"排律须为双数且不少于{MIN_LONG}句，现有{count}字；可改用五言或七言。",
-            f"A 排律 has an even number of lines, {MIN_LONG} at least; yours has {count}. Ask for 五言 or 七言 instead.",
+            f"A 排律 has an even number of lines, {MIN_LONG} or more; yours has {count}. Ask for 五言 or 七言.",
         )
     if form != "古风":
         form = f"{_digit(length)}{natural}" if natural else "排律" if count % 2 == 0 else f"{_digit(length)}言"
@@ -212,7 +212,7 @@ def _mismatch(zh: str, en: str, given: tuple[str, ...]) -> PoemError:
     return PoemError(
         "length_mismatch",
         f"{zh}，您写了{len(lengths)}句，字数为{'、'.join(map(str, lengths))}；请改首句或换体裁。",
-        f"{en[0].upper()}{en[1:]}; you sent {len(lengths)} of {', '.join(map(str, lengths))}. Change the line or the form.",
+        f"{en[0].upper()}{en[1:]}; yours: {', '.join(map(str, lengths))}. Change the line or the form.",
     )
 
 

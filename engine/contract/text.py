@@ -47,7 +47,7 @@ def control_characters(text: str) -> bool:
 def foreign(text: str) -> str:
     """The first letter, digit or nameless character in ``text`` that is not Chinese, or an empty string."""
     for character in text:
-        if unicodedata.category(character)[0] in "LN" or unicodedata.category(character) in ("Co", "Cn"):
-            if not is_chinese(character):
-                return character
+        kind = unicodedata.category(character)
+        if (kind[0] in "LN" or kind in ("Co", "Cn")) and not is_chinese(character):
+            return character
     return ""

@@ -1,0 +1,142 @@
+"""``python -m engine``: the worker; ``write``, ``check`` and ``dead`` beside it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.checkpoint import ModelFolderError
+from engine.contract import CodecError, PoemError, PoemRequest
+from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.poem import FORMS, dumps
+from engine.contract.settings import SettingError
+from engine.contract.text import clauses
+from engine.dead import add_arguments as add_dead_arguments
+from engine.dead import run as run_dead
+from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
+from engine.poet import RELEASED, Poet, read_prosody
+from engine.prosody import check
+from engine.script import Script
+from engine.settings import EngineSettings
+from engine.worker import main as work
+
+OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
+FAULTS_FOUND = 1
+DESCRIPTION = """The worker: takes jobs from Redis, writes poems, answers. With a command: write or check a poem."""
+EXAMPLES = """examples:
+  python -m engine --device cpu --threads 2
+  python -m engine write continue 老夫聊发少年狂 --form 七绝 --seed 7
+  python -m engine write acrostic 春风十里 --mood 欲穷千里目，更上一层楼
+  python -m engine check poem.txt"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code is 0, 1 (the surroundings) or 2 (the input), with one sentence on stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = EngineSettings.read(os.environ)
+        return int(options.run(options, settings))
+    except (PoemError, CodecError, SettingError) as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except (ModelFolderError, PaddleMissingError, OSError) as error:
+        print(error, file=sys.stderr)
+        return SURROUNDINGS
+
+
+def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
+    return work(lambda: _poet(options, settings), settings)
+
+
+def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
+    request = PoemRequest.from_json(
+        {
+            name: getattr(options, name)
+            for name in ("mode", "text", "form", "rhyme", "mood", "lines", "seed", "candidates")
+        }
+    )
+    if options.count < 1:
+        raise CodecError("'--count' must be 1 or more")
+    fields = asdict(request)
+    seeds = [None if request.seed is None else request.seed + i for i in range(options.count)]
+    poems = _poet(options, settings).write([PoemRequest(**{**fields, "seed": seed}) for seed in seeds])
+    if options.json:
+        for poem in poems:
+            print(dumps(poem.to_json()))
+        return OK
+    for number, poem in enumerate(poems):
+        note = " · ".join(part for part in (poem.template or poem.form, poem.rhyme, f"seed {poem.seed}") if part)
+        print(f"{chr(10) if number else ''}{poem.text}\n\n（{note}）")
+    return OK
+
+
+def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
+    text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
+    lines = clauses(Script().simplify(text))
+    if not lines:
+        raise PoemError(
+            "empty", "没有诗可查：请给一首诗。", "There is no poem to check; send one, for example 床前明月光…"
+        )
+    report = check(lines, read_prosody(settings.model_dir or RELEASED))
+    if options.json:
+        print(dumps(asdict(report)))
+    else:
+        print(" · ".join(part for part in (report.template or report.form, report.rhyme) if part))
+        for fault in report.faults:
+            place = f"第{fault.place}字" if fault.place else ""
+            print(f"第{fault.line}句{place}{fault.character and f'「{fault.character}」'}：{fault.name}")
+    return FAULTS_FOUND if report.faults else OK
+
+
+def _poet(options: argparse.Namespace, settings: EngineSettings) -> Poet:
+    threads = options.threads or settings.threads
+    return Poet.load(settings.model_dir or RELEASED, options.device, threads, settings.candidates)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _command(
+        argparse.ArgumentParser(prog="python -m engine", description=DESCRIPTION, epilog=EXAMPLES), _serve
+    )
+    _add_device(parser)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    write = _command(commands.add_parser("write", help="write poems here and now", epilog=EXAMPLES), _write)
+    write.add_argument("mode", choices=("continue", "acrostic"))
+    write.add_argument("text", metavar="TEXT", help="the opening line(s), or the heads of the acrostic")
+    write.add_argument("--form", default="auto", metavar="F", help=" ".join(FORMS))
+    write.add_argument(
+        "--rhyme", metavar="R", help=f"a level-tone group of 平水韵: {LEVEL_RHYMES[0]} … {LEVEL_RHYMES[-1]}"
+    )
+    write.add_argument("--mood", metavar="M", help="verse that steers the poem without appearing in it")
+    write.add_argument("--lines", type=int, metavar="N", help="how many lines, for 排律 and acrostics")
+    write.add_argument("--seed", type=int, metavar="S", help="same seed, same poem")
+    write.add_argument("--count", type=int, default=1, metavar="N", help="how many poems; poem i takes seed S + i")
+    write.add_argument("--candidates", type=int, metavar="K", help="how many to choose each from")
+    write.add_argument("--json", action="store_true", help="a poem a line, as JSON")
+    _add_device(write)
+    examine = _command(
+        commands.add_parser("check", help="examine a poem for form, tones and rhyme", epilog=EXAMPLES), _check
+    )
+    examine.add_argument("file", metavar="FILE|-", help="a text file with one poem, or - for standard input")
+    examine.add_argument("--json", action="store_true")
+    dead = _command(commands.add_parser("dead", help="jobs that were given up: list, retry, drop"), run_dead)
+    add_dead_arguments(dead)
+    return parser
+
+
+def _command(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentParser:
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto")
+    parser.add_argument("--threads", type=int, metavar="N", help="cores to compute with; all by default")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
