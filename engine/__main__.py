@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.checkpoint import ModelFolderError
-from engine.contract import CodecError, PoemError, PoemRequest
+from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.poem import FORMS, dumps
 from engine.contract.settings import SettingError
@@ -59,6 +59,7 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
             for name in ("mode", "text", "form", "rhyme", "mood", "lines", "seed", "candidates")
         }
     )
+    outline(request)  # what cannot be served is refused before a model is loaded
     if options.count < 1:
         raise CodecError("'--count' must be 1 or more")
     fields = asdict(request)

@@ -1,0 +1,44 @@
+# `make run` and `make test` set up all they need; nothing else has to be typed first.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+TEXT ?= 老夫聊发少年狂
+
+.DEFAULT_GOAL := help
+.PHONY: help run poem test check format clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/serve  ## bot, worker and an embedded Redis-protocol server; Ctrl-C stops all
+	@$(BIN)/python -m bot.local
+
+poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年狂
+	@$(BIN)/python -m engine write continue "$(TEXT)"
+
+test: .venv/develop  ## all tests
+	@$(BIN)/python -m pytest
+
+check: .venv/develop  ## format, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+format: .venv/develop  ## put the source in order
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:  ## forget what was installed; data and runs stay
+	rm -rf .venv
+
+# A stamp a set of packages: made again when what it was made from changes.
+.venv/serve: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing what serving needs into .venv ..."
+	@$(PIP) --editable '.[local]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
+	@touch $@
+
+.venv/develop: .venv/serve
+	@echo "installing what training and tests need into .venv ..."
+	@$(PIP) --editable '.[local,train,dev]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
+	@touch $@
