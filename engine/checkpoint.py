@@ -113,12 +113,12 @@ def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None
     fresh.mkdir()
     for name, content in {**files, CARD: _json(card, indent=1)}.items():
         write_durably(fresh / name, content)
-    _sync(fresh)
+    sync_folder(fresh)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     fresh.rename(folder)
-    _sync(folder.parent)
+    sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -216,7 +216,7 @@ def _read(folder: Path, name: str) -> bytes:
         raise ModelFolderError(f"{folder / name} cannot be read: {error.strerror}") from error
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Wait until the disk has a folder's names."""
     handle = os.open(folder, os.O_RDONLY)
     try:

