@@ -9,6 +9,7 @@ weights overflow.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -25,18 +26,18 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def constant(self, value: np.ndarray) -> str:  # type: ignore[type-arg]  # of any kind
+    def constant(self, value: npt.ArrayLike) -> str:
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(value, name))
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: object) -> list[str]:
+    def add(self, kind: str, *inputs: str, outputs: int = 1, **attributes: int) -> list[str]:
         names = [f"{kind}_{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names
 
-    def one(self, kind: str, *inputs: str, **attributes: object) -> str:
-        return self.add(kind, *inputs, **attributes)[0]
+    def one(self, kind: str, *inputs: str, **attributes: int) -> str:
+        return self.add(kind, *inputs, outputs=1, **attributes)[0]
 
     def quantised(self, values: str) -> str:
         """[rows, n] in (-1, 1) -> uint8."""
