@@ -20,6 +20,7 @@ from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.logs import set_up
 from engine.contract.queue import MAX_LONELY, Queue, connect
 from engine.contract.queue_mail import Job, Reply, too_late
+from engine.contract.queue_patience import patiently
 from engine.contract.queue_stream import Delivery
 from engine.contract.settings import Settings
 
@@ -32,8 +33,6 @@ BURST = 0.01
 """Seconds given to the rest of a burst: the first read after a pause brings a single job."""
 IDLE = 1.0
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
-BACKOFF = (0.1, 5.0)
-"""Seconds between attempts while Redis is gone: the first, the longest."""
 
 
 class PoetLike(Protocol):
@@ -152,18 +151,7 @@ class Worker:
             await asyncio.sleep(min(2.0, self._lease))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Try until Redis answers. While stopping, at most a few seconds: the leases then free the jobs."""
-        wait, longest = BACKOFF
-        patience = time.monotonic() + longest
-        while True:
-            try:
-                return await attempt()
-            except RedisError as error:
-                if self._stopping.is_set() and time.monotonic() > patience:
-                    raise
-                log.warning("Redis: %s; next attempt in %.1f s", error, wait)
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, longest)
+        return await patiently(attempt, self._stopping)
 
 
 async def serve(load: Callable[[], PoetLike], settings: Settings) -> int:

@@ -165,6 +165,12 @@ class Queue:
         )
         return Verdict(kind, entry, int(wait))
 
+    async def abandon(self, guard: str) -> None:
+        """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
+        entry: Any = await self._redis.get(f"{self._prefix}seen:{guard}")
+        if entry:
+            await self.jobs.finish(entry)
+
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
         keys = [f"{self._prefix}workers", f"{self._prefix}pace"]

@@ -117,18 +117,20 @@ class Stream:
                 self.group, consumer, {self.key: ">"}, count=count, block=milliseconds
             )
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            await self.prepare()
+            await self._prepare_after(error)
             return []
         return [Delivery(entry, fields) for _, entries in found or [] for entry, fields in entries]
 
     async def take_over(self, consumer: str, lease: float) -> Delivery | None:
         """One entry whose holder has not renewed it for ``lease`` seconds, or None."""
         while True:
-            pending: Any = await self._redis.xpending_range(
-                self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
-            )
+            try:
+                pending: Any = await self._redis.xpending_range(
+                    self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
+                )
+            except ResponseError as error:
+                await self._prepare_after(error)
+                return None
             if not pending:
                 return None
             entry = pending[0]["message_id"]
@@ -159,6 +161,11 @@ class Stream:
     async def retire(self, consumer: str) -> None:
         """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
         await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER])
+
+    async def _prepare_after(self, error: ResponseError) -> None:
+        if not str(error).startswith("NOGROUP"):
+            raise error
+        await self.prepare()
 
     def _tries(self, entry: str) -> str:
         return f"{self._prefix}tries:{self._name}:{entry}"

@@ -1,0 +1,40 @@
+"""``python -m bot``: the bot and its HTTP server."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from engine.contract.logs import set_up
+from engine.contract.settings import SettingError
+
+
+def main() -> int:
+    """Exit 0 after SIGTERM or Ctrl-C, 1 if the surroundings fail, 2 for a wrong setting."""
+    argparse.ArgumentParser(
+        prog="python -m bot",
+        description="The Telegram bot and its HTTP server. All settings come from the environment or a .env file.",
+        epilog="Example: TELEGRAM_BOT_TOKEN=123456:ABC-def REDIS_URL=redis://127.0.0.1:6379 python -m bot",
+    ).parse_args()
+    # The library announces its next version's types at every "too many requests" unless it is told to use them.
+    os.environ.setdefault("PTB_TIMEDELTA", "true")
+    from bot.app import PortTakenError, serve
+    from bot.settings import BotSettings
+
+    try:
+        settings = BotSettings.read(os.environ)
+        set_up(settings.log_level, settings.log_format)
+        asyncio.run(serve(settings))
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except PortTakenError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""The wiring: settings in, a running bot out, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from functools import partial
+
+from aiohttp import web
+from redis.exceptions import RedisError
+from telegram import Bot
+from telegram.error import InvalidToken, TelegramError
+from telegram.request import HTTPXRequest
+
+from bot.api import Api
+from bot.blocklist import Blocklist
+from bot.desk import Desk
+from bot.handlers import Handlers
+from bot.inbox import ALLOWED, poll
+from bot.metrics import Metrics
+from bot.outbox import Outbox
+from bot.overdue import sweep_forever
+from bot.pace import Pace
+from bot.settings import BotSettings
+from bot.waiters import Waiters
+from bot.web import Probes, Webhook, application
+from engine.contract.queue import Limits, Queue, connect
+from engine.contract.queue_patience import patiently
+from engine.contract.settings import SettingError
+
+log = logging.getLogger("bot")
+
+DRAIN = 6.0
+"""Seconds that HTTP requests in hand may take after a signal."""
+
+
+class PortTakenError(Exception):
+    """The HTTP port cannot be had; the message is one sentence."""
+
+
+class App:
+    """One bot process. ``run`` returns when ``stop`` was called and all is drained."""
+
+    def __init__(self, settings: BotSettings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._redis = connect(settings.redis_url)
+        self._queue = Queue(self._redis, settings.key_prefix)
+        self._blocklist = Blocklist.load(settings.blocklist_file)
+        self._metrics = Metrics()
+        self._waiters = Waiters(self._queue)
+        self._desk = Desk(
+            self._queue,
+            self._blocklist,
+            Limits(settings.user_per_minute, settings.user_per_day),
+            settings.job_deadline,
+            settings.queue_max,
+        )
+        secret = settings.webhook_secret
+        self._webhook = Webhook(secret.get_secret_value()) if settings.webhook_url and secret else None
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises PortTakenError, SettingError (a token Telegram refuses) and what is a bug."""
+        runner = await self._listen()
+        waiting = asyncio.create_task(self._waiters.run())
+        running = [asyncio.create_task(self._sweep())]
+        if self._settings.telegram_bot_token is None:
+            log.info("no TELEGRAM_BOT_TOKEN: serving HTTP alone")
+        else:
+            running.append(asyncio.create_task(self._telegram(self._settings.telegram_bot_token.get_secret_value())))
+        try:
+            await self._until_stopped(waiting, *running)
+        finally:
+            self._stopping.set()
+            await runner.cleanup()
+            self._waiters.stop()
+            results = await asyncio.gather(waiting, *running, return_exceptions=True)
+            await self._redis.aclose()
+        log.info("bot stopped")
+        for result in results:
+            if isinstance(result, RedisError):
+                log.warning("stopped without Redis: %s", result)
+            elif isinstance(result, BaseException):
+                raise result
+
+    async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
+        """Wait for ``stop``, or for a task that ends before it."""
+        stopped = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+    async def _listen(self) -> web.AppRunner:
+        api = Api(self._desk, self._waiters, self._blocklist, self._metrics)
+        app = application(api, Probes(self._queue, self._metrics), self._webhook)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=DRAIN)
+        await runner.setup()
+        host, port = self._settings.http_host, self._settings.http_port
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            await self._redis.aclose()
+            raise PortTakenError(
+                f"HTTP cannot listen on {host}:{port}: set HTTP_HOST and HTTP_PORT to an address that is free."
+            ) from error
+        for address in runner.addresses:
+            log.info("HTTP on http://%s:%s", *address[:2])
+        return runner
+
+    async def _sweep(self) -> None:
+        grace = 2 * self._settings.lease
+        sweeping = asyncio.create_task(patiently(partial(sweep_forever, self._queue, grace), self._stopping))
+        await self._until_stopped(sweeping)
+        await _cancel(sweeping)
+
+    async def _telegram(self, token: str) -> None:
+        settings = self._settings
+        bot = Bot(
+            token,
+            base_url=settings.telegram_base_url,
+            request=HTTPXRequest(connection_pool_size=64, read_timeout=20.0, connect_timeout=10.0, pool_timeout=30.0),
+            get_updates_request=HTTPXRequest(connection_pool_size=1, read_timeout=10.0, connect_timeout=10.0),
+        )
+        outbox = Outbox(self._queue, bot, self._blocklist, Pace(), self._metrics, settings.lease)
+        try:
+            name = await self._introduce(bot)
+            if name is None:
+                return
+            handlers = Handlers(self._desk, name, settings.admin_ids, self._metrics)
+            sending = asyncio.create_task(outbox.run())
+            reading = asyncio.create_task(self._read(bot, handlers))
+            await self._until_stopped(sending, reading)
+            await _cancel(reading)
+            outbox.stop()
+            await sending
+        finally:
+            with contextlib.suppress(TelegramError, RuntimeError):
+                await bot.shutdown()
+
+    async def _read(self, bot: Bot, handlers: Handlers) -> None:
+        if self._webhook is None:
+            await poll(bot, handlers.handle, self._stopping)
+        else:
+            self._webhook.open(bot, handlers.handle)
+            await self._stopping.wait()
+
+    async def _introduce(self, bot: Bot) -> str | None:
+        """Meet Telegram, however long it takes; the bot's name, or None when asked to stop before."""
+        wait = 0.5
+        while not self._stopping.is_set():
+            try:
+                await bot.initialize()
+                await self._choose_door(bot)
+            except InvalidToken as error:
+                raise SettingError("TELEGRAM_BOT_TOKEN is refused by Telegram: take the one BotFather gave.") from error
+            except TelegramError as error:
+                log.warning("Telegram: %s; next attempt in %.1f s", error, wait)
+            else:
+                log.info("Telegram knows this bot as @%s", bot.username)
+                return bot.username
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait)
+            wait = min(2 * wait, 30.0)
+        return None
+
+    async def _choose_door(self, bot: Bot) -> None:
+        settings = self._settings
+        if settings.webhook_url is None or settings.webhook_secret is None:
+            await bot.delete_webhook()
+            return
+        url = settings.webhook_url
+        if url.count("/") < 3 or url.endswith("/"):
+            url = f"{url.rstrip('/')}/telegram"
+        await bot.set_webhook(url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=ALLOWED)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    """Cancel a task unless it ended by itself; then its exception passes through."""
+    if not task.cancel():
+        task.result()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def serve(settings: BotSettings) -> None:
+    """Run until SIGTERM or Ctrl-C."""
+    app = App(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.stop)
+    await app.run()

@@ -1,0 +1,64 @@
+"""Message text → what is asked for. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from engine.contract import PoemRequest
+from engine.contract.poem import FORMS, Mode
+
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
+_MOOD_MARK = re.compile(r"[|｜∣│]")
+_SIMPLIFIED = str.maketrans("絕詩風", "绝诗风")
+# 六绝 or 三律 before a line can only be a form that does not exist, and deserves to be told so.
+_LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command by its name in lower case, and what follows it, line breaks included."""
+
+    name: str
+    rest: str
+
+
+def parse(text: str, bot_name: str) -> Command | None:
+    """The command in a message, or None: no command at all, or one for another bot."""
+    match = _COMMAND.fullmatch(text.strip())
+    if match is None:
+        return None
+    name, mention, rest = match.groups()
+    if mention is not None and mention.lower() != bot_name.lower():
+        return None
+    return Command(name.lower(), (rest or "").strip())
+
+
+def addressed_elsewhere(text: str, bot_name: str) -> bool:
+    """Whether a message is a command that names another bot."""
+    match = _COMMAND.fullmatch(text.strip())
+    return match is not None and match[2] is not None and match[2].lower() != bot_name.lower()
+
+
+def poem_request(command: Command) -> PoemRequest | None:
+    """``/continue [form] line [| mood]`` and ``/acrostic [form] heads [| mood]``; None for other commands.
+
+    Only takes apart what was typed: ``engine.contract.outline`` says whether it can be written.
+    """
+    if command.name not in ("continue", "acrostic"):
+        return None
+    line, _, mood = _MOOD_MARK.sub("|", command.rest, count=1).partition("|")
+    form, text = _form(line)
+    mode: Mode = "acrostic" if command.name == "acrostic" else "continue"
+    return PoemRequest(mode=mode, text=text, form=form, mood=mood.strip() or None)
+
+
+def _form(line: str) -> tuple[str, str]:
+    words = line.split(maxsplit=1)
+    if not words:
+        return "auto", ""
+    word = words[0].translate(_SIMPLIFIED)
+    rest = words[1].strip() if len(words) > 1 else ""
+    if word in FORMS or (rest and _LIKE_A_FORM.fullmatch(word)):
+        return word, rest
+    return "auto", line.strip()

@@ -1,0 +1,184 @@
+"""Poems out: replies are read from their stream, sent, and only then acknowledged.
+
+A crash between sending and acknowledging sends a message twice; none is lost. Every chat has a line of its own,
+so that one that must wait holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import secrets
+import time
+from collections import deque
+from functools import partial
+
+from redis.exceptions import RedisError
+from telegram import Bot, LinkPreviewOptions, ReplyParameters
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
+
+from bot.blocklist import Blocklist
+from bot.metrics import Metrics
+from bot.pace import Pace
+from bot.rendering import as_html
+from bot.texts import as_language
+from engine.contract import CodecError, Poem
+from engine.contract.queue import Queue
+from engine.contract.queue_mail import Chat, Reply
+from engine.contract.queue_patience import patiently
+from engine.contract.queue_stream import Delivery
+
+log = logging.getLogger("bot.outbox")
+
+IN_HAND = 5000
+"""Replies held at most; the rest wait in Redis."""
+READ = 100
+BACKOFF = (1.0, 30.0)
+"""Seconds between attempts while Telegram fails: the first, the longest."""
+GIVE_UP = 3600.0
+"""Seconds of failing after which one message is given up."""
+
+
+class Outbox:
+    """``lease``: seconds after which another bot may send what this one holds, if it falls silent."""
+
+    def __init__(
+        self, queue: Queue, bot: Bot, blocklist: Blocklist, pace: Pace, metrics: Metrics, lease: float
+    ) -> None:
+        self.name = f"bot-{secrets.token_hex(6)}"
+        self._stream = queue.replies
+        self._bot = bot
+        self._blocklist = blocklist
+        self._pace = pace
+        self._metrics = metrics
+        self._lease = lease
+        self._lines: dict[int, deque[tuple[str, Reply]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held: set[str] = set()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until ``stop``, then finish what is in hand for a few seconds; the rest stays in Redis."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while not self._stopping.is_set():
+                await patiently(self._step, self._stopping)
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=5.0)
+        finally:
+            for task in (renewing, *self._tasks):
+                task.cancel()
+            await asyncio.gather(renewing, *self._tasks, return_exceptions=True)
+        await self._stream.retire(self.name)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def _step(self) -> None:
+        room = min(READ, IN_HAND - len(self._held))
+        if room <= 0:
+            await asyncio.sleep(0.1)
+            return
+        found: list[Delivery] = []
+        while len(found) < room and (orphan := await self._stream.take_over(self.name, self._lease)) is not None:
+            found.append(orphan)
+        found += await self._stream.take(self.name, room, 0 if found else 1.0)
+        for delivery in found:
+            await self._line_up(delivery)
+
+    async def _line_up(self, delivery: Delivery) -> None:
+        try:
+            reply = Reply.from_fields(delivery.fields)
+        except CodecError as error:
+            log.error("unreadable reply: %s", error, extra={"job": delivery.id})
+            await self._stream.finish(delivery.id)
+            return
+        if delivery.id in self._held or not isinstance(reply.to, Chat):
+            return
+        self._held.add(delivery.id)
+        line = self._lines.get(reply.to.chat)
+        if line is None:
+            line = self._lines[reply.to.chat] = deque()
+            task = asyncio.create_task(self._work_off(reply.to.chat, line))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        line.append((delivery.id, reply))
+
+    async def _work_off(self, chat: int, line: deque[tuple[str, Reply]]) -> None:
+        try:
+            while line:
+                entry, reply = line.popleft()
+                outcome = await self._send_safely(reply)
+                self._metrics.count("poem_messages_total", outcome=outcome)
+                log.info("%s", outcome, extra={"job": reply.job or entry})
+                await patiently(partial(self._stream.finish, entry), self._stopping)
+                self._held.discard(entry)
+        except RedisError as error:
+            log.warning("sent but not acknowledged: %s", error)
+        finally:
+            del self._lines[chat]
+
+    async def _send_safely(self, reply: Reply) -> str:
+        try:
+            return await self._send(reply)
+        except Exception:
+            log.exception("a reply that cannot be sent", extra={"job": reply.job})
+            return "failed"
+
+    async def _send(self, reply: Reply) -> str:
+        """Send one message whatever it takes; says what became of it."""
+        assert isinstance(reply.to, Chat)
+        content = self._blocklist.judge(reply.content) if isinstance(reply.content, Poem) else reply.content
+        text = as_html(content, reply.request, as_language(reply.language))
+        chat, message, topic = reply.to.chat, reply.to.message, reply.to.topic
+        wait, longest = BACKOFF
+        end = time.monotonic() + GIVE_UP
+        while time.monotonic() < end:
+            await self._pace.turn(chat)
+            try:
+                await self._bot.send_message(
+                    chat,
+                    text,
+                    parse_mode=ParseMode.HTML,
+                    message_thread_id=topic,
+                    reply_parameters=None if message is None else ReplyParameters(message),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
+                return "sent"
+            except RetryAfter as error:
+                delay = error.retry_after
+                await asyncio.sleep(delay.total_seconds() if isinstance(delay, datetime.timedelta) else delay)
+                continue
+            except ChatMigrated as error:
+                # The group became a supergroup, where its messages have other numbers.
+                chat, message = error.new_chat_id, None
+                continue
+            except Forbidden:
+                return "forbidden"
+            except BadRequest as error:
+                reason = str(error).lower()
+                if "not modified" in reason:
+                    return "sent"
+                if message is not None and "repl" in reason:
+                    message = None
+                elif topic is not None and "thread" in reason:
+                    topic = None
+                else:
+                    log.error("refused by Telegram: %s", error, extra={"job": reply.job})
+                    return "bad_request"
+                continue
+            except TelegramError as error:
+                log.warning("Telegram: %s; next attempt in %.0f s", error, wait)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, longest)
+        return "given_up"
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease / 3)
+            try:
+                await self._stream.renew(self.name, sorted(self._held))
+            except RedisError as error:
+                log.warning("leases not renewed: %s", error)

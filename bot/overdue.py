@@ -1,0 +1,33 @@
+"""Apologies for poems that nobody began in time, even where no worker lives to say so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from engine.contract.queue import Queue
+from engine.contract.queue_mail import Reply, nobody_home, too_late
+
+log = logging.getLogger("bot.overdue")
+
+EVERY = 2.0
+
+
+async def sweep(queue: Queue, grace: float) -> int:
+    """End the jobs whose deadline passed ``grace`` seconds ago; a worker that still writes one adds nothing."""
+    ended = 0
+    jobs = await queue.overdue(grace)
+    if jobs:
+        apology = too_late() if (await queue.status()).workers else nobody_home()
+        for entry, job in jobs:
+            ended += await queue.jobs.finish(entry, Reply(job.to, job.language, apology, job.request, entry))
+    if ended:
+        log.warning("%d jobs ended past their deadline", ended)
+    return ended
+
+
+async def sweep_forever(queue: Queue, grace: float) -> None:
+    """Sweep every two seconds; RedisError passes through."""
+    while True:
+        await sweep(queue, grace)
+        await asyncio.sleep(EVERY)

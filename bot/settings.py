@@ -1,0 +1,64 @@
+"""The bot's settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from engine.contract.settings import Settings
+
+
+class BotSettings(Settings):
+    """Without a token the bot serves HTTP alone; without ``webhook_url`` it polls. Limits of 0 are none."""
+
+    telegram_bot_token: SecretStr | None = None
+    telegram_base_url: str = "https://api.telegram.org/bot"
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+    admin_ids: frozenset[int] = frozenset()
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    queue_max: Annotated[int, Field(ge=1)] = 2000
+    user_per_minute: Annotated[int, Field(ge=0)] = 6
+    user_per_day: Annotated[int, Field(ge=0)] = 200
+    blocklist_file: Path | None = None
+
+    @field_validator("admin_ids", mode="before")
+    @classmethod
+    def _ids(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return frozenset(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("must be whole numbers with commas between them, as in 12345,67890") from None
+
+    @field_validator("telegram_bot_token")
+    @classmethod
+    def _token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", token.get_secret_value()):
+            raise ValueError("must look like 123456:ABC-def, as BotFather gives it")
+        return token
+
+    @field_validator("telegram_base_url", "webhook_url")
+    @classmethod
+    def _web(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/]+", url):
+            raise ValueError("must begin with https:// (or http:// for a server of your own)")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret.get_secret_value()):
+            raise ValueError("must be 1 to 256 letters, digits, _ and -")
+        return secret
+
+    @model_validator(mode="after")
+    def _webhook(self) -> BotSettings:
+        if self.webhook_url is not None and self.webhook_secret is None:
+            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, 1 to 256 letters, digits, _ and -")
+        return self

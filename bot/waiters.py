@@ -1,0 +1,48 @@
+"""The HTTP requests of this process that wait for their poem."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from engine.contract import Poem, PoemError
+from engine.contract.queue import Queue
+from engine.contract.queue_mail import Waiter
+from engine.contract.queue_patience import patiently
+
+Answer = Poem | PoemError
+
+
+class Waiters:
+    """Answers come through a stream of this process alone; those nobody waits for any more are dropped."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._process = secrets.token_hex(8)
+        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._stopping = asyncio.Event()
+
+    def expect(self) -> tuple[Waiter, asyncio.Future[Answer]]:
+        """An address, and what will hold the answer to it."""
+        waiter = Waiter(self._process, secrets.token_hex(8))
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter.id] = future
+        return waiter, future
+
+    def forget(self, waiter: Waiter) -> None:
+        self._waiting.pop(waiter.id, None)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Hand out answers until ``stop``."""
+        while not self._stopping.is_set():
+            await patiently(self._step, self._stopping)
+
+    async def _step(self) -> None:
+        for reply in await self._queue.answers(self._process, 1.0):
+            if isinstance(reply.to, Waiter) and not isinstance(reply.content, str):
+                future = self._waiting.get(reply.to.id)
+                if future is not None and not future.done():
+                    future.set_result(reply.content)
