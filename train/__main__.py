@@ -17,7 +17,7 @@ from engine import checkpoint
 from engine.checkpoint import ModelFolderError
 from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
 from train import corpus as corpora
-from train.config import PRESETS, ConfigError, TrainConfig
+from train.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.flags import add_flags, given
 from train.run import Run, RunError, Setup
 from train.watch import TrainingError
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run one command; the exit code: 0 well, 1 the surroundings failed, 2 bad input or a bad setting."""
     try:
         options = _parser().parse_args(arguments)
+    except SystemExit as done:
+        return int(done.code or 0)
+    try:
         result = options.command(options, Path(environment.get("TRAIN_DIR") or "runs"))
         if options.json:
             print(json.dumps(result, ensure_ascii=False))
@@ -67,12 +70,12 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     run = Run(_run_folder(settings.pop("model_prefix", PRESETS[options.preset].model_prefix), home))
     if options.device != "auto":
         settings["use_gpu"] = options.device == "gpu"
-    if options.resume and settings:
-        name = f"--{min(settings).replace('_', '-')}"
+    if options.resume and settings.keys() - {"use_gpu"}:
+        name = f"--{min(settings.keys() - {'use_gpu'}).replace('_', '-')}"
         raise ConfigError(f"{name} does not go with --resume: a run goes on with the settings that it began with")
-    import_paddle(options.threads)
+    import_paddle(options.threads)  # first of all that imports Paddle
     if not options.resume:
-        config = dataclasses.replace(PRESETS[options.preset], model_prefix=str(run.folder), **settings)
+        config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
         run = _new_run(run.folder, config, home)
     setup = run.setup()
     corpus = _corpus(setup.config, home)
@@ -90,7 +93,8 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with Bar() as bar:
-            trainer = Trainer(run, corpus, bar.show, lambda: bool(stopping))
+            use_gpu = settings.get("use_gpu", setup.config.use_gpu)
+            trainer = Trainer(run, corpus, bar.show, lambda: bool(stopping), device_of(use_gpu))
             state = trainer.train()
     finally:
         for number, handler in before.items():

@@ -77,7 +77,13 @@ class TrainConfig:
 
     @property
     def device(self) -> DeviceChoice:
-        return "auto" if self.use_gpu is None else "gpu" if self.use_gpu else "cpu"
+        return device_of(self.use_gpu)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """These settings instead; other batch sizes without their growth are given equal parts of the run."""
+        sizes = len(settings.get("batch_tokens", ()))
+        growth = {"batch_growth": tuple(i / sizes for i in range(1, sizes))} if "batch_tokens" in settings else {}
+        return dataclasses.replace(self, **{**growth, **settings})
 
     def tokens_a_batch(self, progress: float) -> int:
         """At this part of the run; 0 where batches are counted in poems."""
@@ -96,6 +102,11 @@ class TrainConfig:
     def _want(self, right: bool, name: str, what: str) -> None:
         if not right:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be {what}")
+
+
+def device_of(use_gpu: bool | None) -> DeviceChoice:
+    """The device by the tutorial's name for it."""
+    return "auto" if use_gpu is None else "gpu" if use_gpu else "cpu"
 
 
 PRESETS: dict[Preset, TrainConfig] = {

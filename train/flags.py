@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
-from train.config import PRESETS, ConfigError, TrainConfig
+from train.config import PRESETS, TrainConfig
 
 ALIASES = {"epoch": ["--epochs"], "model_path": ["--from"], "model_prefix": ["--run"]}
 
@@ -26,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif choices := get_args(hints[field.name]) if isinstance(field.default, str) else ():
             group.add_argument(*flags, choices=choices, **options)
         else:
-            group.add_argument(*flags, type=_reader(field.name, hints[field.name]), metavar="X", **options)
+            group.add_argument(*flags, type=_reader(hints[field.name]), metavar="X", **options)
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def _reader(name: str, kind: Any) -> Callable[[str], Any]:
+def _reader(kind: Any) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             if kind == tuple[int, ...] or kind == tuple[float, ...]:
@@ -43,7 +43,7 @@ def _reader(name: str, kind: Any) -> Callable[[str], Any]:
             return kind(text)
         except ValueError as error:
             wanted = {int: "a whole number", float: "a number"}.get(kind, "numbers with commas between them")
-            raise ConfigError(f"--{name.replace('_', '-')} is {text!r}; it must be {wanted}") from error
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from error
 
     return read
 

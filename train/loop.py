@@ -11,7 +11,7 @@ from pathlib import Path
 from engine import checkpoint
 from engine.backends.paddle import PaddleBackend
 from engine.checkpoint import Checkpoint
-from engine.paddle_runtime import choose_device
+from engine.paddle_runtime import DeviceChoice, choose_device
 from train.batches import Batch, Batches, Ids, encode
 from train.config import TrainConfig
 from train.corpus import Corpus
@@ -38,8 +38,12 @@ class Trainer:
         corpus: Corpus,
         report: Callable[[Progress], None] = lambda _: None,
         stop: Callable[[], bool] = lambda: False,
+        device: DeviceChoice | None = None,
     ) -> None:
-        """``stop`` is asked after every step; when it says yes, ``train`` saves and returns."""
+        """``stop`` is asked after every step; when it says yes, ``train`` saves and returns.
+
+        ``device``: another one than the run's settings name.
+        """
         from engine.model import PoemLSTM, paddle
 
         self._paddle = paddle
@@ -55,7 +59,8 @@ class Trainer:
         self._batches = Batches(rows, self._vocabulary.pad, config.seed, config.batch_size)
         self._total = round(config.epoch * self._batches.tokens_an_epoch)
 
-        choose_device(config.device, paddle)
+        self._device = device or config.device
+        choose_device(self._device, paddle)
         paddle.seed(config.seed)
         self._model = PoemLSTM(len(self._vocabulary), config.shape, config.dropout, config.initialisation)
         self._optimizer = paddle.optimizer.Adam(
@@ -155,7 +160,7 @@ class Trainer:
         """A poem as the tutorial shows it: always the likeliest character."""
         config = self._config
         now = Checkpoint(config.shape, self._vocabulary, self._model.weights())
-        backend = PaddleBackend(now, config.device)
+        backend = PaddleBackend(now, self._device)
         return generate(backend, self._vocabulary, config.start_words, config.prefix_words, config.max_gen_len)
 
     def _log(self) -> None:
