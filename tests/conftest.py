@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from redis.asyncio import Redis
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue, connect
+from tests.fake_telegram import FakeTelegram
+from tests.tiny import write_model
+
+# As the bot's own main program does before the library is used.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 _prefixes = itertools.count()
 
@@ -47,6 +53,20 @@ async def queue(redis: Redis, prefix: str) -> AsyncIterator[Queue]:
     assert await immortal(redis, prefix) == {f"{prefix}jobs:v1", f"{prefix}replies"} | (
         {f"{prefix}dead"} if await redis.exists(f"{prefix}dead") else set()
     )
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[FakeTelegram]:
+    fake = FakeTelegram()
+    await fake.start()
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of toy size, for programs that want a real one."""
+    return write_model(tmp_path_factory.mktemp("models") / "tiny")
 
 
 async def immortal(redis: Redis, prefix: str) -> set[str]:

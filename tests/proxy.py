@@ -1,0 +1,81 @@
+"""A door between a program and its Redis that a test can shut, in either direction, or tear off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+
+class Proxy:
+    """Forwards TCP to a unix socket. What comes while a direction is shut waits."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+        self._requests, self._answers = asyncio.Event(), asyncio.Event()
+        self._held = asyncio.Event()
+        self._marks: tuple[bytes, ...] = ()
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = ""
+
+    async def start(self) -> None:
+        self.open()
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
+    async def stop(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def open(self) -> None:
+        self._marks = ()
+        self._requests.set()
+        self._answers.set()
+
+    def shut_requests(self, *marks: bytes) -> None:
+        """Nothing reaches Redis any more, from the first request on that contains one of ``marks`` (none: any)."""
+        self._marks = marks
+        self._held.clear()
+        self._requests.clear()
+
+    def shut_answers(self) -> None:
+        """Redis does what it is told, and nobody hears of it."""
+        self._held.clear()
+        self._answers.clear()
+
+    async def held(self) -> None:
+        """Wait until something was held back."""
+        await self._held.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_unix_connection(self._path)
+        pumps = [
+            asyncio.create_task(self._pump(reader, upstream_writer, self._requests)),
+            asyncio.create_task(self._pump(upstream_reader, writer, self._answers)),
+        ]
+        self._tasks.update(pumps)
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        for pump in pumps:
+            pump.cancel()
+            self._tasks.discard(pump)
+        await asyncio.gather(*pumps, return_exceptions=True)
+        for end in (writer, upstream_writer):
+            end.close()
+            with contextlib.suppress(OSError):
+                await end.wait_closed()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                if not gate.is_set() and (
+                    gate is self._answers or not self._marks or any(m in data for m in self._marks)
+                ):
+                    self._marks = ()
+                    self._held.set()
+                    await gate.wait()
+                writer.write(data)
+                await writer.drain()
