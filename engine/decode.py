@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from engine.backends.base import Backend
 from engine.checkpoint import FloatArray
+from engine.contract.text import CLOSING_MARKS
 from engine.lines import LineIndex
 from engine.masks import Mask, Masks
-from engine.row import CLOSING_MARKS, Row
+from engine.row import Row
 from engine.vocab import Vocabulary
 
 Integers = npt.NDArray[np.int64]
+
+LONGEST_LINE = 16
+"""Characters of a free line, after which a mark must come."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,20 @@ class Decoder:
         """What the cell to fill admits, as a fresh array [V]."""
         cell = row.cell
         if cell.free:
-            if row.line:
-                return self._masks.characters | self._masks.marks
-            may_end = row.chosen > 0 and row.text[-1:] in CLOSING_MARKS
-            return self._masks.characters | self._masks.end if may_end else self._masks.characters.copy()
+            return self._allowed_free(row)
         if not cell.rhymes:
             return self._masks.tone(cell.tone).copy()
         if row.rhyme is None:
             return self._masks.first_rhyme(row.plan.rhymes).copy()
         return self._masks.group(row.rhyme).copy()
+
+    def _allowed_free(self, row: Row) -> Mask:
+        """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
+        left = row.plan.limit - row.chosen
+        if row.line:
+            marks = self._masks.closing if left <= 2 else self._masks.marks
+            only_marks = left == 1 or len(row.line) >= LONGEST_LINE
+            return marks.copy() if only_marks else self._masks.characters | marks
+        if row.chosen == 0 or row.text[-1:] not in CLOSING_MARKS:
+            return self._masks.characters.copy()
+        return self._masks.end.copy() if left == 1 else self._masks.characters | self._masks.end

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from engine.contract.text import CLAUSE_MARKS
+from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
 from engine.prosody import Prosody, Tone
 from engine.vocab import Vocabulary
 
@@ -23,8 +23,9 @@ class Masks:
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
-        self.characters = self._of(c for c in vocabulary.characters if c not in CLAUSE_MARKS)
+        self.characters = self._of(c for c in vocabulary.characters if _is_common(c))
         self.marks = self._of(CLAUSE_MARKS)
+        self.closing = self._of(CLOSING_MARKS)
         self.end = np.zeros(len(vocabulary), bool)
         self.end[vocabulary.eop] = True
         self._tones: dict[Tone, Mask] = {
@@ -42,7 +43,8 @@ class Masks:
         if name not in self._groups:
             attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
             everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
-            self._groups[name] = attested if attested.sum() >= RICH else everything
+            found = attested if (attested & self.characters).sum() >= RICH else everything
+            self._groups[name] = found & self.characters
         return self._groups[name]
 
     def first_rhyme(self, wanted: int) -> Mask:
@@ -68,3 +70,15 @@ class Masks:
         mask = np.zeros(len(self._vocabulary), bool)
         mask[[self._vocabulary.id(c) for c in characters if c in self._vocabulary]] = True
         return mask
+
+
+def _is_common(character: str) -> bool:
+    """Whether a reader of simplified Chinese knows this glyph: the 6,763 characters of GB 2312.
+
+    The corpus spells many words with old variants too (疎 beside 疏, 猨 beside 猿); what a person typed keeps
+    them, the model does not choose them.
+    """
+    try:
+        return len(character.encode("gb2312")) == 2 and character not in CLAUSE_MARKS
+    except UnicodeEncodeError:
+        return False

@@ -15,7 +15,7 @@ from engine.checkpoint import Checkpoint, ModelFolderError
 from engine.checkpoint import load as load_checkpoint
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.outline import Outline
-from engine.contract.text import CLAUSE_MARKS, clauses
+from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
 from engine.decode import DEFAULT_SAMPLING, Decoder, Sampling
 from engine.lines import LineIndex
 from engine.masks import Masks
@@ -23,7 +23,7 @@ from engine.paddle_runtime import DeviceChoice, gpu_ready
 from engine.plan import Cell, Plan, plans
 from engine.prosody import Prosody
 from engine.rank import Ranker
-from engine.row import CLOSING_MARKS, Row
+from engine.row import Row
 from engine.script import Script
 from engine.vocab import Vocabulary
 

@@ -8,8 +8,6 @@ from engine.contract.text import CLAUSE_MARKS
 from engine.plan import Cell, Plan
 from engine.vocab import EOP, START
 
-CLOSING_MARKS = "。？！"
-
 
 class Row:
     """Follows a plan character by character.
@@ -75,7 +73,6 @@ class Row:
             self.done = self._at == len(self.plan.cells)
         elif self.chosen >= self.plan.limit:
             self.done = True
-            self.text = self.text[: 1 + max(map(self.text.rfind, CLOSING_MARKS))] or self.text
 
     def _show(self, character: str) -> None:
         self.text += character

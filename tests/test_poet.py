@@ -145,6 +145,8 @@ def test_the_answer_is_in_the_script_of_the_question(poet: Poet) -> None:
 def test_a_free_poem_ends_by_itself_within_two_hundred_characters(poet: Poet) -> None:
     for poem in poet.write([PoemRequest("continue", "大江东去", seed=i, candidates=1) for i in range(10)]):
         assert len(poem.text.replace("\n", "")) <= 200 + len("大江东去，")
+        assert poem.text[-1] in "。？！"
+        assert all(poem.lines)
 
 
 def test_a_folder_without_its_decoder_is_refused_naming_it(tmp_path: Path) -> None:

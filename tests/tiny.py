@@ -16,8 +16,8 @@ from engine.prosody import Prosody, Tone
 from engine.vocab import Vocabulary
 from train.decoder import build_decoder
 
-CHARACTERS = tuple(chr(0x4E00 + i) for i in range(600))
-"""Real ideographs with made-up readings: even places are level, odd ones oblique; six rhyme groups in turn."""
+CHARACTERS = tuple(bytes((0xB0 + i // 94, 0xA1 + i % 94)).decode("gb2312") for i in range(600))
+"""Common ideographs with made-up readings: even places are level, odd ones oblique; six rhyme groups in turn."""
 GROUPS = LEVEL_RHYMES[:6]
 VOCABULARY = Vocabulary((*CLAUSE_MARKS, *CHARACTERS))
 

@@ -77,9 +77,9 @@ def columns(
         human[form] = measure(form, people, 0, people, poet, ground)
     report(f"{ground.poems} acrostics, and as many by the tutorial's decoder")
     heads = ground.heads()
-    written = _write(poet, [PoemRequest("acrostic", h, seed=ground.seed + i) for i, h in enumerate(heads)])
+    acrostics = poet.write([PoemRequest("acrostic", h, seed=ground.seed + i) for i, h in enumerate(heads)])
     greedy = {text: clauses(gen_acrostic(backend, vocabulary, text)) for text in set(heads)}
-    ours["acrostic"] = {"hit": _hits(heads, written)}
+    ours["acrostic"] = {"hit": _hits(heads, [poem.lines for poem in acrostics])}
     tutorial["acrostic"] = {"hit": _hits(heads, [greedy[text] for text in heads])}
     return {"ours": ours, "tutorial": tutorial, "human": human}
 

@@ -7,6 +7,8 @@ import unicodedata
 
 CLAUSE_MARKS = "，。？！；、："
 """The marks that the corpus keeps; each closes a clause."""
+CLOSING_MARKS = "。？！"
+"""Those that close a sentence, and so a row of a poem."""
 
 # Unified ideographs with their extensions and the zero 〇; compatibility forms are the same characters.
 _HAN = r"\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
