@@ -216,6 +216,9 @@ def test_a_model_is_exported_measured_and_trained_further(
     assert setup.config.shape == checkpoint.load(model).shape
     assert setup.parent is not None
     assert setup.parent["version"] == card["version"]
+    again = call("export", "second", "--out", str(model), "--version", "2", "--device", "cpu")
+    assert again["version"] == "2"
+    assert str(home) not in json.dumps(again)  # a card travels
     first, second = fitted["validation_perplexity"], further["validation_perplexity"]
     assert isinstance(first, float)
     assert second == pytest.approx(first, rel=0.2)  # it began where the first one ended

@@ -163,7 +163,7 @@ def prepare(source: str, out: Path) -> dict[str, object]:
     write_tutorial_npz(corpus, out / "tang_poem.npz")
     characters = Counter("".join(poem for split in SPLITS for poem in corpus.poems[split]))
     noted: dict[str, object] = {
-        "source": PACKAGE if source == "npm" else str(source),
+        "source": PACKAGE if source == "npm" else Path(source).name,
         "counts": counts,
         "poems": {split: len(corpus.poems[split]) for split in SPLITS},
         "near_duplicates_of_training": {split: near_duplicates(corpus, split) for split in SPLITS[1:]},

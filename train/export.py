@@ -11,6 +11,7 @@ import numpy as np
 from engine import checkpoint
 from engine.checkpoint import Checkpoint
 from engine.paddle_runtime import DeviceChoice, choose_device
+from train.config import TrainConfig
 from train.corpus import Corpus
 from train.evaluate import lacking_types, model_nats, perplexity
 from train.run import Run, RunError
@@ -42,7 +43,7 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
             "steps": state.step,
             "tokens": state.tokens,
             "minutes": round(state.seconds / 60, 1),
-            "config": setup.config.to_json(),
+            "config": _without_paths(setup.config),
         },
         "parent": setup.parent,
     }
@@ -61,6 +62,12 @@ def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str
     nats, lacking = model_nats(network, model.vocabulary.pad), lacking_types(corpus, model.vocabulary)
     splits = [split for split in ("validation", "test") if corpus.poems[split]]
     return {split: round(perplexity(nats, model.vocabulary, corpus.poems[split], lacking), 3) for split in splits}
+
+
+def _without_paths(config: TrainConfig) -> dict[str, Any]:
+    """The settings with the names of folders instead of where they lay: a card travels."""
+    settings = config.to_json()
+    return {**settings, **{name: Path(settings[name]).name for name in ("data_path", "model_path", "model_prefix")}}
 
 
 def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:
