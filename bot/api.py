@@ -17,7 +17,7 @@ from bot.blocklist import Blocklist
 from bot.desk import Desk
 from bot.metrics import Metrics
 from bot.texts import Language, accepted_language, error_text
-from bot.waiters import Waiters
+from bot.waiters import Answer, Waiters
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.poem import dumps
 from engine.contract.queue_mail import too_late
@@ -25,6 +25,10 @@ from engine.contract.queue_mail import too_late
 log = logging.getLogger("bot.api")
 
 MAX_BODY = 8 * 1024
+# Not `is_private`, which also holds ranges that are nobody's.
+_NEAR = [
+    ipaddress.ip_network(n) for n in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1", "fc00::/7")
+]
 _STATUS = {"rate_limited": 429, "busy": 503, "no_worker": 503, "deadline": 504}
 
 
@@ -99,6 +103,7 @@ class Api:
     async def _write(self, asked: PoemRequest, sender: str, language: Language) -> Poem:
         waiter, answer = self.waiters.expect()
         guard = f"h{waiter.id}"
+        content: Answer | None = None
         try:
             job = await self.desk.ask(asked, waiter, language, guard, sender, at_once=True)
             assert job is not None
@@ -108,7 +113,7 @@ class Api:
             raise too_late() from None
         finally:
             self.waiters.forget(waiter)
-            if not answer.done():
+            if content is None:
                 # Too late, or the client went away: nobody needs the poem any more.
                 with contextlib.suppress(RedisError):
                     await self.desk.queue.abandon(guard)
@@ -120,12 +125,12 @@ class Api:
 
 
 def client_address(peer: str | None, forwarded: str | None) -> str:
-    """Whom to hold to the limits: the peer, or whom a proxy on this host or network names last.
+    """Whom to hold to the limits: the peer, or whom a proxy on this host or in a private network names last.
 
     An IPv6 network of 64 bits counts as one.
     """
     address = _address(peer)
-    if forwarded and (address is None or address.is_loopback or address.is_private):
+    if forwarded and (address is None or any(address in network for network in _NEAR)):
         address = _address(forwarded.split(",")[-1].strip()) or address
     if address is None:
         return "unknown"
@@ -136,6 +141,7 @@ def client_address(peer: str | None, forwarded: str | None) -> str:
 
 def _address(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text or "")
+        address = ipaddress.ip_address(text or "")
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address

@@ -27,7 +27,7 @@ from bot.settings import BotSettings
 from bot.waiters import Waiters
 from bot.web import Probes, Webhook, application
 from engine.contract.queue import Limits, Queue, connect
-from engine.contract.queue_patience import patiently
+from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.settings import SettingError
 
 log = logging.getLogger("bot")
@@ -78,14 +78,14 @@ class App:
         finally:
             self._stopping.set()
             await runner.cleanup()
-            self._waiters.stop()
+            waiting.cancel()
             results = await asyncio.gather(waiting, *running, return_exceptions=True)
             await self._redis.aclose()
         log.info("bot stopped")
         for result in results:
             if isinstance(result, RedisError):
                 log.warning("stopped without Redis: %s", result)
-            elif isinstance(result, BaseException):
+            elif isinstance(result, Exception):
                 raise result
 
     async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
@@ -163,8 +163,7 @@ class App:
             else:
                 log.info("Telegram knows this bot as @%s", bot.username)
                 return bot.username
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
+            await sleep_unless(self._stopping, wait)
             wait = min(2 * wait, 30.0)
         return None
 

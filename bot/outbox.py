@@ -35,6 +35,8 @@ log = logging.getLogger("bot.outbox")
 IN_HAND = 5000
 """Replies held at most; the rest wait in Redis."""
 READ = 100
+IDLE = 0.5
+"""Seconds a read waits, and so how long a stop may take to be noticed."""
 BACKOFF = (1.0, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
 GIVE_UP = 3600.0
@@ -84,7 +86,7 @@ class Outbox:
         found: list[Delivery] = []
         while len(found) < room and (orphan := await self._stream.take_over(self.name, self._lease)) is not None:
             found.append(orphan)
-        found += await self._stream.take(self.name, room, 0 if found else 1.0)
+        found += await self._stream.take(self.name, room, 0 if found else IDLE)
         for delivery in found:
             await self._line_up(delivery)
 

@@ -31,7 +31,7 @@ BATCH = 32
 """Jobs written together at most."""
 BURST = 0.01
 """Seconds given to the rest of a burst: the first read after a pause brings a single job."""
-IDLE = 1.0
+IDLE = 0.5
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
@@ -15,6 +15,7 @@ from engine.contract.queue import Queue
 from engine.contract.queue_mail import Chat, Job, Reply
 from engine.worker import Worker
 from tests.fake_poet import BUG, REFUSED, FakePoet
+from tests.waiting import until
 
 LEASE = 0.3
 
@@ -50,11 +51,6 @@ async def working(worker: Worker) -> AsyncIterator[None]:
     finally:
         worker.stop()
         await task
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    while not await condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
 
 
 async def test_what_waits_is_written_together(queue: Queue) -> None:

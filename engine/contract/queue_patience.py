@@ -33,7 +33,16 @@ async def patiently(attempt: Callable[[], Awaitable[T]], stopping: asyncio.Event
                 if time.monotonic() - asked >= FAREWELL:
                     raise
             log.warning("Redis: %s; next attempt in %.1f s", error, wait)
-        with contextlib.suppress(TimeoutError):
-            # Asked to stop, it may end its wait early but not turn into a busy loop.
-            await (asyncio.sleep(min(wait, 1.0)) if stopping.is_set() else asyncio.wait_for(stopping.wait(), wait))
+        if stopping.is_set():
+            await asyncio.sleep(min(wait, 1.0))
+        else:
+            await sleep_unless(stopping, wait)
         wait = min(2 * wait, LONGEST)
+
+
+async def sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, but wake when asked to stop."""
+    # Not `wait_for`, which before Python 3.12 may swallow a cancellation that comes with the event.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
