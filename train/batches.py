@@ -62,8 +62,9 @@ def by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
 class Batches:
     """The training poems, epoch after epoch, each epoch in another order drawn from ``seed``."""
 
-    def __init__(self, rows: Sequence[Ids], pad: int, seed: int, poems_a_batch: int) -> None:
+    def __init__(self, rows: Sequence[Ids], pad: int, seed: int, poems_a_batch: int, pool: int = POOL) -> None:
         self._rows = rows
+        self._pool = pool
         self._pad = pad
         self._seed = seed
         self._poems_a_batch = poems_a_batch
@@ -76,11 +77,11 @@ class Batches:
         next one, or the next epoch, and leaves ``tokens`` to be chosen anew.
         """
         order = np.random.default_rng([self._seed, position.epoch]).permutation(len(self._rows))
-        first = position.pool * POOL
-        members = sorted(order[first : first + POOL].tolist(), key=lambda i: len(self._rows[i]))
+        first = position.pool * self._pool
+        members = sorted(order[first : first + self._pool].tolist(), key=lambda i: len(self._rows[i]))
         groups = list(_cut(members, self._rows, position.tokens, self._poems_a_batch))
         np.random.default_rng([self._seed, position.epoch, position.pool]).shuffle(groups)
-        last = first + POOL >= len(order)
+        last = first + self._pool >= len(order)
         for number in range(position.batch, len(groups)):
             after = Position(position.epoch, position.pool, number + 1, position.tokens)
             if number + 1 == len(groups):
