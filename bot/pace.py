@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+
+REMEMBERED = 10_000
+"""Chats remembered before those that may be written to again are forgotten."""
 
 
 class Pace:
     """Gaps in seconds between any two messages, two in a private chat, two in a group."""
 
-    def __init__(self, overall: float = 1 / 30, private: float = 1.0, group: float = 3.0) -> None:
+    def __init__(
+        self,
+        overall: float = 1 / 30,
+        private: float = 1.0,
+        group: float = 3.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._overall = overall
         self._private = private
         self._group = group
+        self._clock = clock
+        self._sleep = sleep
         self._next = 0.0
         self._chats: dict[int, float] = {}
 
     async def turn(self, chat: int) -> None:
         """Wait until a message to ``chat`` may go. A chat must not wait for two turns at once."""
-        await _until(self._chats.get(chat, 0.0))
-        now = time.monotonic()
-        self._next = max(now, self._next) + self._overall
-        await _until(self._next - self._overall)
+        await self._until(self._chats.get(chat, 0.0))
+        mine = max(self._clock(), self._next)
+        self._next = mine + self._overall
+        await self._until(mine)
         # Groups have negative numbers.
-        self._chats[chat] = time.monotonic() + (self._group if chat < 0 else self._private)
-        if len(self._chats) > 10_000:
-            now = time.monotonic()
+        self._chats[chat] = self._clock() + (self._group if chat < 0 else self._private)
+        if len(self._chats) > REMEMBERED:
+            now = self._clock()
             self._chats = {chat: free for chat, free in self._chats.items() if free > now}
 
-
-async def _until(moment: float) -> None:
-    delay = moment - time.monotonic()
-    if delay > 0:
-        await asyncio.sleep(delay)
+    async def _until(self, moment: float) -> None:
+        delay = moment - self._clock()
+        if delay > 0:
+            await self._sleep(delay)

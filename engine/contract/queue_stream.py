@@ -158,6 +158,10 @@ class Stream:
             )
         )
 
+    async def length(self) -> int:
+        """Entries not yet finished."""
+        return int(await self._redis.xlen(self.key))
+
     async def retire(self, consumer: str) -> None:
         """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
         await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER])
