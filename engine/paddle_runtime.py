@@ -7,9 +7,11 @@ import importlib
 import importlib.metadata
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -34,7 +36,8 @@ def import_paddle(threads: int | None = None) -> Any:
         # compiler cache; neither concerns anyone here.
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return importlib.import_module("paddle")
+            with _own_signals():
+                return importlib.import_module("paddle")
     except ImportError as error:
         raise PaddleMissingError(
             f"Paddle cannot be imported ({error}); install paddlepaddle 3 (or its GPU build)"
@@ -81,6 +84,18 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the program's handler of SIGTERM: Paddle puts one in its place that prints a stack and dies."""
+    handler = signal.getsignal(signal.SIGTERM)
+    fresh = "paddle" not in sys.modules
+    yield
+    if fresh:
+        sys.modules["paddle"].disable_signal_handler()
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _cpu_info() -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -129,6 +132,15 @@ def test_what_the_user_has_set_stays() -> None:
     environment = {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "4"}
     prepare_environment(environment, AMD, threads=6)
     assert environment == {"OMP_NUM_THREADS": "3", "MKL_DEBUG_CPU_TYPE": "4"}
+
+
+def test_a_program_keeps_its_signal_handlers_when_paddle_comes() -> None:
+    program = (
+        "import os, signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "from engine.paddle_runtime import import_paddle\nimport_paddle()\nos.kill(os.getpid(), signal.SIGTERM)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (7, "")
 
 
 def test_a_gpu_that_is_not_there_is_refused() -> None:

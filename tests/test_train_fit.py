@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -162,9 +162,9 @@ def endless(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> None:
-    """Wait for a file of the run."""
-    while not any(folder.glob(pattern)):
+def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Wait while the process lives."""
+    while not reached():
         assert process.poll() is None, process.communicate()
         time.sleep(0.0005)
 
@@ -172,15 +172,15 @@ def until(process: subprocess.Popen[str], folder: Path, pattern: str) -> None:
 def test_a_run_killed_while_it_saves_is_resumed(home: Path, endless: subprocess.Popen[str]) -> None:
     run = Run(home / "endless")
     checkpoints = run.folder / "checkpoints"
-    until(endless, checkpoints, "step-*")
-    until(endless, checkpoints, ".step-*.new/weights.safetensors")
+    until(endless, lambda: run.newest_step() is not None)
+    until(endless, lambda: any(checkpoints.glob(".step-*.new/weights.safetensors")))
     endless.kill()
     endless.communicate()
     step = run.newest_step()
     assert step is not None
 
     with command(home, "fit", "--resume", "--run", "endless", "--device", "cpu", "--json") as resumed:
-        until(resumed, checkpoints, f"step-{step + 3:09d}")
+        until(resumed, lambda: (run.newest_step() or 0) >= step + 3)
         assert not list(checkpoints.glob(f".step-{step + 1:09d}.new"))
         resumed.send_signal(signal.SIGTERM)
         out, err = resumed.communicate()

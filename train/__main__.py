@@ -8,7 +8,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             print(json.dumps(result, ensure_ascii=False))
         else:
             print(_readable(result))
+    except KeyboardInterrupt:
+        return 0
     except (ConfigError, RunError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
@@ -73,32 +76,23 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.resume and settings.keys() - {"use_gpu"}:
         name = f"--{min(settings.keys() - {'use_gpu'}).replace('_', '-')}"
         raise ConfigError(f"{name} does not go with --resume: a run goes on with the settings that it began with")
-    import_paddle(options.threads)  # first of all that imports Paddle
-    if not options.resume:
-        config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
-        run = _new_run(run.folder, config, home)
-    setup = run.setup()
-    corpus = _corpus(setup.config, home)
-    if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:
-        raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
+    with _asked_to_stop() as asked_to_stop:
+        import_paddle(options.threads)  # first of all that imports Paddle
+        if not options.resume:
+            config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
+            run = _new_run(run.folder, config, home)
+        setup = run.setup()
+        corpus = _corpus(setup.config, home)
+        if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:
+            raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
 
-    from train.loop import Trainer
-    from train.progress import Bar
+        from train.loop import Trainer
+        from train.progress import Bar
 
-    stopping: list[int] = []
-
-    def ask_to_stop(number: int, _: FrameType | None) -> None:
-        stopping.append(number)
-
-    before = {number: signal.signal(number, ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+        device = device_of(settings.get("use_gpu", setup.config.use_gpu))
         with Bar() as bar:
-            use_gpu = settings.get("use_gpu", setup.config.use_gpu)
-            trainer = Trainer(run, corpus, bar.show, lambda: bool(stopping), device_of(use_gpu))
+            trainer = Trainer(run, corpus, bar.show, asked_to_stop, device)
             state = trainer.train()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return {
         "run": str(run.folder),
         "finished": trainer.finished,
@@ -127,6 +121,22 @@ def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     from train.export import export as write
 
     return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """SIGTERM and Ctrl-C become an answer that the loop asks for, so that it ends with a checkpoint."""
+    asked: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
@@ -213,4 +223,5 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:], os.environ))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from types import TracebackType
 from typing import Self
 
@@ -10,18 +11,22 @@ from tqdm import tqdm
 
 from train.watch import Progress
 
+LINE_EVERY = 30.0
+"""Seconds between two lines where stderr is no terminal, and a bar would fill a log."""
+
 
 class Bar:
-    """On stderr. Where that is no terminal, a line every half minute."""
+    """On stderr; with ``with``."""
 
     def __init__(self) -> None:
-        terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=100.0,
-            bar_format="{percentage:5.1f}% |{bar:20}| {postfix}" if terminal else "{percentage:5.1f}% {postfix}",
-            mininterval=0.5 if terminal else 30,
+            bar_format="{percentage:5.1f}% |{bar:20}| {postfix}",
+            disable=not self._terminal,
             file=sys.stderr,
         )
+        self._last_line = -LINE_EVERY
 
     def __enter__(self) -> Self:
         return self
@@ -36,13 +41,20 @@ class Bar:
             self._bar.write(f"epoch {progress.epoch:.2f}: validation perplexity {progress.validation:.2f}", sys.stderr)
         if progress.event == "sample":
             self._bar.write(progress.sample, sys.stderr)
-        held_out = f", held out {progress.validation:.1f}" if progress.validation is not None else ""
-        self._bar.set_postfix_str(
-            f"epoch {progress.epoch:.2f}, step {progress.step}, loss {progress.loss:.3f}{held_out}, "
-            f"{progress.tokens_per_second:,.0f} tokens/s, {_spelt(progress.seconds_left)} left",
-            refresh=False,
-        )
-        self._bar.update(100 * progress.part - self._bar.n)
+        if self._terminal:
+            self._bar.set_postfix_str(_line(progress), refresh=False)
+            self._bar.update(100 * progress.part - self._bar.n)
+        elif time.monotonic() - self._last_line >= LINE_EVERY:
+            self._last_line = time.monotonic()
+            print(f"{progress.part:6.1%}  {_line(progress)}", file=sys.stderr, flush=True)
+
+
+def _line(progress: Progress) -> str:
+    held_out = f", held out {progress.validation:.1f}" if progress.validation is not None else ""
+    return (
+        f"epoch {progress.epoch:.2f}, step {progress.step}, loss {progress.loss:.3f}{held_out}, "
+        f"{progress.tokens_per_second:,.0f} tokens/s, {_spelt(progress.seconds_left)} left"
+    )
 
 
 def _spelt(seconds: float) -> str:
