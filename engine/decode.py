@@ -26,11 +26,11 @@ LONGEST_LINE = 16
 @dataclass(frozen=True)
 class Sampling:
     """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that mass
-    (nucleus sampling, Holtzman et al. 2020), of at most ``breadth``."""
+    (nucleus sampling, Holtzman et al. 2020), none of them more than ``floor`` nats below the first."""
 
     temperature: float = 0.85
     top_p: float = 0.9
-    breadth: int = 128
+    floor: float = 6.0
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -94,54 +94,52 @@ class Decoder:
         """``scores`` [rows, V]: score the forced characters, choose the others."""
         top = scores.max(axis=1, keepdims=True)  # [rows, 1]
         log_sum = top[:, 0] + np.log(np.exp(scores - top).sum(axis=1))  # [rows]
-        choosing = [i for i, row in enumerate(rows) if not row.cell.forced]
-        ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows], np.int64)
-        if choosing:
-            ids[choosing] = self._choose([rows[i] for i in choosing], scores[choosing])
         for i, row in enumerate(rows):
-            character = row.cell.forced or self._vocabulary.decode([ids[i]])
+            drawn = self._vocabulary.id(row.cell.forced) if row.cell.forced else self._draw(row, scores[i])
+            character = row.cell.forced or self._vocabulary.decode([drawn])
             opens = row.cell.rhymes and row.rhyme is None
-            row.take(character, float(scores[i, ids[i]] - log_sum[i]))
+            row.take(character, float(scores[i, drawn] - log_sum[i]))
             if opens:
                 row.rhyme = self._masks.group_of(character)
 
-    def _choose(self, rows: list[Row], scores: FloatArray) -> Integers:
-        """Draw one allowed id for each row: [rows]."""
-        allowed = np.stack([self._allowed(row) for row in rows])  # [rows, V]
-        for mask, row in zip(allowed, rows, strict=True):
-            mask[[self._vocabulary.id(c) for c in row.banned()]] = False
-            if not mask.any():  # nothing left that rhymes and is fresh: better an old word than none
-                mask[:] = self._allowed(row)
-        masked = np.where(allowed, scores, -np.inf)  # [rows, V]
-        breadth = min(self._sampling.breadth, masked.shape[1] - 1)
-        best = np.argpartition(-masked, breadth, axis=1)[:, :breadth]  # [rows, breadth]
-        values = np.take_along_axis(masked, best, axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")
-        best, values = np.take_along_axis(best, order, axis=1), np.take_along_axis(values, order, axis=1)
-        for i, row in enumerate(rows):
+    def _draw(self, row: Row, scores: FloatArray) -> int:
+        """One id that the row's cell admits, by the model's ``scores`` [V] (nucleus sampling)."""
+        values = np.where(self._allowed(row), scores, -np.inf)  # [V]
+        values[[self._vocabulary.id(c) for c in row.banned()]] = -np.inf
+        ids = self._likely(row, values)
+        if not len(ids):  # nothing is left that rhymes and is fresh: better an old word than none
+            values = np.where(self._allowed(row), scores, -np.inf)
+            ids = self._likely(row, values)
+        weights = np.exp((values[ids] - values[ids[0]]) / self._sampling.temperature)  # [n], falling
+        below = np.cumsum(weights) - weights  # [n] the mass of the likelier ones
+        weights = weights[below < self._sampling.top_p * weights.sum()]
+        reached = np.cumsum(weights)
+        return int(ids[min(np.searchsorted(reached, row.draw() * reached[-1], side="right"), len(reached) - 1)])
+
+    def _likely(self, row: Row, values: FloatArray) -> Integers:
+        """Ids in falling order, those far less likely than the first left out; none that completes a corpus line."""
+        while True:
+            top = values.max()
+            ids = np.flatnonzero(values > max(top - self._sampling.floor, -1e30))
             if row.ends_line or (row.cell.free and len(row.line) >= 2):
-                copied = self._lines.completed_by(row.line, self._code_points[best[i]])
-                values[i, copied & ~np.isneginf(values[i])] -= 1e4  # a last resort, not an impossibility
-        values = (values - values.max(axis=1, keepdims=True)) / self._sampling.temperature
-        weights = np.exp(values)
-        below = np.cumsum(weights, axis=1) - weights  # [rows, breadth] mass of the likelier ones
-        weights[below >= self._sampling.top_p * weights.sum(axis=1, keepdims=True)] = 0.0
-        reached = np.cumsum(weights, axis=1)
-        draws = np.array([row.draw() for row in rows])[:, None] * reached[:, -1:]  # [rows, 1]
-        picked = (reached <= draws).sum(axis=1)
-        chosen: Integers = best[np.arange(len(rows)), np.minimum(picked, breadth - 1)]
-        return chosen
+                copied = self._lines.completed_by(row.line, self._code_points[ids])
+                values[ids[copied]] = -np.inf
+                if len(ids) and copied.all():
+                    continue
+                ids = ids[~copied]
+            order: Integers = ids[np.argsort(-values[ids], kind="stable")]
+            return order
 
     def _allowed(self, row: Row) -> Mask:
-        """What the cell to fill admits, as a fresh array [V]."""
+        """What the cell to fill admits: [V], not to be written to."""
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
         if not cell.rhymes:
-            return self._masks.tone(cell.tone).copy()
+            return self._masks.tone(cell.tone)
         if row.rhyme is None:
-            return self._masks.first_rhyme(row.plan.rhymes).copy()
-        return self._masks.group(row.rhyme).copy()
+            return self._masks.first_rhyme(row.plan.rhymes)
+        return self._masks.group(row.rhyme)
 
     def _allowed_free(self, row: Row) -> Mask:
         """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
@@ -149,7 +147,7 @@ class Decoder:
         if row.line:
             marks = self._masks.closing if left <= 2 else self._masks.marks
             only_marks = left == 1 or len(row.line) >= LONGEST_LINE
-            return marks.copy() if only_marks else self._masks.characters | marks
+            return marks if only_marks else self._masks.characters | marks
         if row.chosen == 0 or row.text[-1:] not in CLOSING_MARKS:
-            return self._masks.characters.copy()
-        return self._masks.end.copy() if left == 1 else self._masks.characters | self._masks.end
+            return self._masks.characters
+        return self._masks.end if left == 1 else self._masks.characters | self._masks.end

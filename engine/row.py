@@ -39,7 +39,8 @@ class Row:
     @property
     def ends_line(self) -> bool:
         """Whether the cell to fill is the last of its line."""
-        return self._at + 1 < len(self.plan.cells) and self.plan.cells[self._at + 1].forced in CLAUSE_MARKS
+        after = self.plan.cells[self._at + 1 : self._at + 2]
+        return bool(after) and after[0].forced != "" and after[0].forced in CLAUSE_MARKS
 
     def draw(self) -> float:
         """The next number of this row's own random sequence, in [0, 1)."""

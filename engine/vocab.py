@@ -18,6 +18,7 @@ class Vocabulary:
     """
 
     characters: tuple[str, ...]
+    _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -25,7 +26,8 @@ class Vocabulary:
             raise ValueError("a vocabulary holds single characters")
         if len(set(self.characters)) != len(self.characters):
             raise ValueError("a vocabulary holds each character once")
-        object.__setattr__(self, "_ids", {c: i for i, c in enumerate((*self.characters, *SPECIALS))})
+        object.__setattr__(self, "_names", (*self.characters, *SPECIALS))
+        object.__setattr__(self, "_ids", {name: i for i, name in enumerate(self._names)})
 
     def __len__(self) -> int:
         return len(self.characters) + len(SPECIALS)
@@ -58,5 +60,4 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Characters for ids; a special stands as its name."""
-        names = (*self.characters, *SPECIALS)
-        return "".join(names[i] for i in ids)
+        return "".join(self._names[i] for i in ids)

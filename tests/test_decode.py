@@ -84,6 +84,9 @@ def test_a_line_of_the_corpus_is_not_completed() -> None:
     held = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(cells), ""), 0)])
     assert next(free).text == line + "，"
     assert next(held).text != line + "，"
+    longer = [*(Cell(c) for c in line[:4]), Cell(), Cell(), Cell("，")]
+    within = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(longer), ""), 0)])
+    assert next(within).text[:5] == line, "a longer line may begin like one of the corpus"
 
 
 def test_a_likelihood_is_the_models_own_without_mask_or_temperature() -> None:

@@ -162,6 +162,11 @@ class Stream:
         """Entries not yet finished."""
         return int(await self._redis.xlen(self.key))
 
+    async def held(self) -> int:
+        """Entries in somebody's hands."""
+        pending: Any = await self._redis.xpending(self.key, self.group)
+        return int(pending["pending"])
+
     async def retire(self, consumer: str) -> None:
         """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
         await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER])
