@@ -232,6 +232,7 @@ def test_a_model_is_exported_measured_and_trained_further(
         (["fit", "--batch-tokens", "a,b"], 2, "--batch-tokens: 'a,b' is not numbers"),
         (["fit", "--resume", "--run", "nowhere"], 2, "there is no run in"),
         (["fit", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
+        (["fit", "--from", "m", "--hidden-dim", "9"], 2, "--hidden-dim does not go with --from"),
         (["fit", "--from", "nowhere", "--run", "x"], 1, "no model folder"),
         (["fit", "--data-path", "nowhere", "--run", "x"], 1, "run: python -m train prepare"),
         (["evaluate", "nowhere"], 1, "no model folder"),

@@ -30,6 +30,8 @@ EXAMPLES = {
     "export": "python -m train export second --out engine/models/tang",
 }
 
+OF_THE_MODEL = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
+
 
 class _Parser(argparse.ArgumentParser):
     """One sentence on stderr and exit 2, without the usage in front."""
@@ -76,6 +78,8 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.resume and settings.keys() - {"use_gpu"}:
         name = f"--{min(settings.keys() - {'use_gpu'}).replace('_', '-')}"
         raise ConfigError(f"{name} does not go with --resume: a run goes on with the settings that it began with")
+    if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
+        raise ConfigError(f"--{own[0].replace('_', '-')} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:
         import_paddle(options.threads)  # first of all that imports Paddle
         if not options.resume:
@@ -173,7 +177,12 @@ def _readable(result: Mapping[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m train", description="Prepare the corpus, train, measure, release.")
+    parser = _Parser(
+        prog="python -m train",
+        description="Prepare the corpus, train, measure, release.",
+        epilog=f"example:\n  {EXAMPLES['prepare']}\n  {EXAMPLES['fit']}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     def add(name: str, what: str, command: Any) -> argparse.ArgumentParser:
