@@ -21,7 +21,7 @@ from bot.handlers import Handlers
 from bot.inbox import ALLOWED, poll
 from bot.metrics import Metrics
 from bot.outbox import Outbox
-from bot.overdue import sweep_forever
+from bot.overdue import sweep_until
 from bot.pace import Pace
 from bot.settings import BotSettings
 from bot.waiters import Waiters
@@ -78,6 +78,8 @@ class App:
         finally:
             self._stopping.set()
             await runner.cleanup()
+            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            self._waiters.stop()
             waiting.cancel()
             results = await asyncio.gather(waiting, *running, return_exceptions=True)
             await self._redis.aclose()
@@ -114,7 +116,9 @@ class App:
 
     async def _sweep(self) -> None:
         grace = 2 * self._settings.lease
-        sweeping = asyncio.create_task(patiently(partial(sweep_forever, self._queue, grace), self._stopping))
+        sweeping = asyncio.create_task(
+            patiently(partial(sweep_until, self._stopping, self._queue, grace), self._stopping)
+        )
         await self._until_stopped(sweeping)
         await _cancel(sweeping)
 

@@ -7,6 +7,8 @@ it writes every command to disk before it answers; and one that outlived a crash
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -71,6 +73,12 @@ class Embedded:
         end = time.monotonic() + START_SECONDS
         while self._answers() and time.monotonic() < end:
             time.sleep(0.02)
+        if self._server is not None:
+            self._server.wait(START_SECONDS)
+
+    def kill(self) -> None:
+        """End it without a warning, as a crash would."""
+        os.kill(self.pid(), signal.SIGKILL)
         if self._server is not None:
             self._server.wait(START_SECONDS)
 

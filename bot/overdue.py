@@ -7,6 +7,7 @@ import logging
 
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Reply, nobody_home, too_late
+from engine.contract.queue_patience import sleep_unless
 
 log = logging.getLogger("bot.overdue")
 
@@ -26,8 +27,8 @@ async def sweep(queue: Queue, grace: float) -> int:
     return ended
 
 
-async def sweep_forever(queue: Queue, grace: float) -> None:
+async def sweep_until(stopping: asyncio.Event, queue: Queue, grace: float) -> None:
     """Sweep every two seconds; RedisError passes through."""
-    while True:
+    while not stopping.is_set():
         await sweep(queue, grace)
-        await asyncio.sleep(EVERY)
+        await sleep_unless(stopping, EVERY)

@@ -20,7 +20,7 @@ class Waiters:
         self._queue = queue
         self._process = secrets.token_hex(8)
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
-        self._never = asyncio.Event()
+        self._stopping = asyncio.Event()
 
     def expect(self) -> tuple[Waiter, asyncio.Future[Answer]]:
         """An address, and what will hold the answer to it."""
@@ -32,10 +32,13 @@ class Waiters:
     def forget(self, waiter: Waiter) -> None:
         self._waiting.pop(waiter.id, None)
 
+    def stop(self) -> None:
+        self._stopping.set()
+
     async def run(self) -> None:
-        """Hand out answers until cancelled; what was not read stays where it is."""
-        while True:
-            await patiently(self._step, self._never)
+        """Hand out answers until ``stop``, or until cancelled; what was not read stays where it is."""
+        while not self._stopping.is_set():
+            await patiently(self._step, self._stopping)
 
     async def _step(self) -> None:
         for reply in await self._queue.answers(self._process, 1.0):

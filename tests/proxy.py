@@ -13,7 +13,8 @@ class Proxy:
         self._path = socket_path
         self._requests, self._answers = asyncio.Event(), asyncio.Event()
         self._held = asyncio.Event()
-        self._marks: tuple[bytes, ...] = ()
+        self._mark: bytes | None = None
+        self._gate = self._requests
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -32,20 +33,19 @@ class Proxy:
             await self._server.wait_closed()
 
     def open(self) -> None:
-        self._marks = ()
+        self._mark = None
         self._requests.set()
         self._answers.set()
 
-    def shut_requests(self, *marks: bytes) -> None:
-        """Nothing reaches Redis any more, from the first request on that contains one of ``marks`` (none: any)."""
-        self._marks = marks
+    def shut_requests(self, mark: bytes) -> None:
+        """From the first request on that contains ``mark`` nothing reaches Redis any more."""
         self._held.clear()
-        self._requests.clear()
+        self._mark, self._gate = mark, self._requests
 
-    def shut_answers(self) -> None:
-        """Redis does what it is told, and nobody hears of it."""
+    def shut_answers(self, mark: bytes) -> None:
+        """From the first request on that contains ``mark`` Redis does what it is told and nobody hears of it."""
         self._held.clear()
-        self._answers.clear()
+        self._mark, self._gate = mark, self._answers
 
     async def held(self) -> None:
         """Wait until something was held back."""
@@ -71,10 +71,9 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                if not gate.is_set() and (
-                    gate is self._answers or not self._marks or any(m in data for m in self._marks)
-                ):
-                    self._marks = ()
+                if gate is self._requests and self._mark is not None and self._mark in data:
+                    self._gate.clear()
+                if not gate.is_set():
                     self._held.set()
                     await gate.wait()
                 writer.write(data)
