@@ -70,3 +70,9 @@ def test_no_secret_is_shown_by_the_settings_themselves() -> None:
 def test_the_engine_holds_its_settings_to_what_it_can_do(candidates: str) -> None:
     with pytest.raises(SettingError, match="CANDIDATES"):
         EngineSettings.read({"CANDIDATES": candidates}, None)
+
+
+def test_every_setting_stands_in_the_operators_table() -> None:
+    table = (Path(__file__).parent.parent / "docs" / "operations.md").read_text("utf-8")
+    for name in BotSettings.model_fields.keys() | EngineSettings.model_fields.keys():
+        assert f"`{name.upper()}`" in table, name

@@ -72,8 +72,10 @@ async def test_the_released_programs_write_in_chat_and_over_http_and_end_in_orde
                 async with http.post(f"{where(environ)}/api/poems", data=body) as answer:
                     assert answer.status == 200
                     poems.append(await answer.json())
+        assert await _exit_code(tmp_path, environ, "engine.alive") == 0
         assert await bot.end() == 0
         assert await worker.end(signal.SIGINT) == 0
+        assert await _exit_code(tmp_path, environ, "engine.alive") == 1
         logs = bot.output() + worker.output()
     assert continued.plain.startswith("老夫聊发少年狂")
     assert acrostic.text.count("<b>") == 4
@@ -243,6 +245,10 @@ async def _engine(folder: Path, environ: dict[str, str], *words: str) -> str:
     started = await Program.start(log, "-m", "engine", *words, environ=environ)
     assert await started.ended() == 0, started.output()
     return started.output()
+
+
+async def _exit_code(folder: Path, environ: dict[str, str], module: str) -> int:
+    return await (await Program.start(folder / f"{module}.log", "-m", module, environ=environ)).ended()
 
 
 @contextlib.asynccontextmanager

@@ -179,6 +179,11 @@ class Queue:
     async def leave(self, worker: str) -> None:
         await self._redis.zrem(f"{self._prefix}workers", worker)
 
+    async def workers(self) -> list[str]:
+        """The names of the workers that were alive when one of them last said so."""
+        found: Any = await self._redis.zrange(f"{self._prefix}workers", 0, -1)
+        return list(found)
+
     async def status(self) -> Status:
         keys = [self.jobs.key, f"{self._prefix}workers", f"{self._prefix}pace"]
         waiting, workers, pace = await self._status(keys=keys, args=[])
