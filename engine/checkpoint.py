@@ -129,6 +129,15 @@ def add_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
     save(folder, read, {**{name: read_part(folder, name) for name in names}, **parts})
 
 
+def record(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write ``facts`` into the card of a model folder, beside what is there."""
+    card = {**read_card(folder), **facts}
+    fresh = folder / f".{CARD}.new"
+    write_durably(fresh, _json(card, indent=1))
+    fresh.replace(folder / CARD)
+    sync_folder(folder)
+
+
 def load(folder: Path) -> Checkpoint:
     """Read a model folder whose parts fit; ModelFolderError names the one that does not. Nothing is unpickled."""
     card = read_card(folder)

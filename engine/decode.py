@@ -104,31 +104,37 @@ class Decoder:
 
     def _draw(self, row: Row, scores: FloatArray) -> int:
         """One id that the row's cell admits, by the model's ``scores`` [V] (nucleus sampling)."""
-        values = np.where(self._allowed(row), scores, -np.inf)  # [V]
-        values[[self._vocabulary.id(c) for c in row.banned()]] = -np.inf
-        ids = self._likely(row, values)
-        if not len(ids):  # nothing is left that rhymes and is fresh: better an old word than none
-            values = np.where(self._allowed(row), scores, -np.inf)
-            ids = self._likely(row, values)
-        weights = np.exp((values[ids] - values[ids[0]]) / self._sampling.temperature)  # [n], falling
+        ids = self._likely(row, scores)
+        weights = np.exp((scores[ids] - scores[ids[0]]) / self._sampling.temperature)  # [n], falling
         below = np.cumsum(weights) - weights  # [n] the mass of the likelier ones
         weights = weights[below < self._sampling.top_p * weights.sum()]
         reached = np.cumsum(weights)
         return int(ids[min(np.searchsorted(reached, row.draw() * reached[-1], side="right"), len(reached) - 1)])
 
-    def _likely(self, row: Row, values: FloatArray) -> Integers:
-        """Ids in falling order, those far less likely than the first left out; none that completes a corpus line."""
-        while True:
-            top = values.max()
-            ids = np.flatnonzero(values > max(top - self._sampling.floor, -1e30))
-            if row.ends_line or (row.cell.free and len(row.line) >= 2):
-                copied = self._lines.completed_by(row.line, self._code_points[ids])
-                values[ids[copied]] = -np.inf
-                if len(ids) and copied.all():
-                    continue
-                ids = ids[~copied]
-            order: Integers = ids[np.argsort(-values[ids], kind="stable")]
-            return order
+    def _likely(self, row: Row, scores: FloatArray) -> Integers:
+        """Ids that the row may take next, in falling order; those far less likely than the first are left out.
+
+        Where all that the cell admits is used up or makes a corpus line, better an old word than none.
+        """
+        allowed = self._allowed(row)
+        fresh = allowed.copy()
+        fresh[[self._vocabulary.id(c) for c in row.banned()]] = False
+        may_copy = not (row.ends_line or (row.cell.free and len(row.line) >= 2))
+        while fresh.any():
+            ids = self._near_top(scores, fresh)
+            if may_copy:
+                return ids
+            copied = self._lines.completed_by(row.line, self._code_points[ids])
+            if not copied.all():
+                return ids[~copied]
+            fresh[ids] = False
+        return self._near_top(scores, allowed if allowed.any() else self._masks.characters)
+
+    def _near_top(self, scores: FloatArray, mask: Mask) -> Integers:
+        values = np.where(mask, scores, -np.inf)  # [V]
+        ids = np.flatnonzero(values >= values.max() - self._sampling.floor)
+        order: Integers = ids[np.argsort(-values[ids], kind="stable")]
+        return order
 
     def _allowed(self, row: Row) -> Mask:
         """What the cell to fill admits: [V], not to be written to."""

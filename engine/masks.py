@@ -23,7 +23,8 @@ class Masks:
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
-        self.characters = self._of(c for c in vocabulary.characters if _is_common(c))
+        common = [c for c in vocabulary.characters if _is_common(c)]
+        self.characters = self._of(common or vocabulary.characters)
         self.marks = self._of(CLAUSE_MARKS)
         self.closing = self._of(CLOSING_MARKS)
         self.end = np.zeros(len(vocabulary), bool)

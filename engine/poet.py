@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.backends.base import Backend
-from engine.checkpoint import Checkpoint, ModelFolderError
+from engine.checkpoint import Checkpoint, ModelFolderError, read_part
 from engine.checkpoint import load as load_checkpoint
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.outline import Outline
@@ -155,24 +155,24 @@ def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads
         from engine.backends.paddle import PaddleBackend
 
         return PaddleBackend(checkpoint, "gpu", threads)
-    from engine.backends.onnx import OnnxBackend
+    from engine.backends.onnx import DECODER, OnnxBackend
 
-    return OnnxBackend(folder, checkpoint, threads)
+    return OnnxBackend(read_part(folder, DECODER), checkpoint, threads)
 
 
 def read_prosody(folder: Path) -> Prosody:
     """The prosody table of a model folder."""
     try:
-        return Prosody.load(folder / PROSODY)
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise ModelFolderError(f"{folder / PROSODY} cannot be read as a prosody table: {error}") from error
+        return Prosody.from_bytes(read_part(folder, PROSODY))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(f"{folder / PROSODY} is not a prosody table: {error}") from error
 
 
 def _read_lines(folder: Path) -> LineIndex:
     try:
-        return LineIndex.from_bytes((folder / LINES).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelFolderError(f"{folder / LINES} cannot be read as an index of lines: {error}") from error
+        return LineIndex.from_bytes(read_part(folder, LINES))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder / LINES} is not an index of lines: {error}") from error
 
 
 def _other_seed(seed: int, number: int) -> int:

@@ -42,10 +42,9 @@ def checkpoint(seed: int = 0, shape: Shape = Shape(8, 16, 2)) -> Checkpoint:  # 
 def write_model(folder: Path, seed: int = 0) -> Path:
     """Save a tiny model; every part of a released one is there."""
     model = checkpoint(seed)
-    prosody().save(folder.parent / PROSODY)
     parts = {
         DECODER: build_decoder(model),
-        PROSODY: (folder.parent / PROSODY).read_bytes(),
+        PROSODY: prosody().to_bytes(),
         LINES: LineIndex.of(["".join(CHARACTERS[:5])]).to_bytes(),
     }
     save(folder, model, parts)

@@ -15,12 +15,16 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from engine import checkpoint
-from engine.checkpoint import ModelFolderError
+from engine.backends.onnx import DECODER, OnnxBackend
+from engine.checkpoint import ModelFolderError, read_part
 from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
+from engine.poet import Poet
 from train import corpus as corpora
 from train.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.flags import add_flags, given
+from train.judge import Judge, TableError
 from train.run import Run, RunError, Setup
+from train.table import Ground, as_markdown, columns
 from train.watch import TrainingError
 
 EXAMPLES = {
@@ -51,10 +55,10 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if options.json:
             print(json.dumps(result, ensure_ascii=False))
         else:
-            print(_readable(result))
+            print(as_markdown(result["columns"]) if "columns" in result else _readable(result))
     except KeyboardInterrupt:
         return 0
-    except (ConfigError, RunError) as error:
+    except (ConfigError, RunError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
     except (corpora.CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
@@ -111,11 +115,27 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     folder = Path(options.model)
     model = checkpoint.load(folder)
+    corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
+    poet = Poet.load(folder, "cpu", options.threads)
     import_paddle(options.threads)
     from train.export import measure
 
-    corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
-    return {"model": model.version, "perplexity": measure(model, corpus, options.device)}
+    judge = Judge.read(Path(options.rhyme_table)) if options.rhyme_table else Judge.of(poet.prosody)
+    ground = Ground.of(corpus, judge, options.poems, options.seed)
+    backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
+    table = columns(poet, backend, model.vocabulary, ground, lambda line: print(line, file=sys.stderr))
+    for name in ("ours", "tutorial"):  # the same weights, decoded in two ways
+        table[name]["perplexity"] = measure(model, corpus, options.device)
+    result = {
+        "model": model.version,
+        "poems": options.poems,
+        "seed": options.seed,
+        "rhyme_table": Path(options.rhyme_table).name if options.rhyme_table else "the model's own",
+        "columns": table,
+    }
+    if options.record:
+        checkpoint.record(folder, {"evaluation": result})
+    return result
 
 
 def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
@@ -206,8 +226,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_machine(sub)
     add_flags(sub)
 
-    sub = add("evaluate", "Perplexity of a model folder on the poems it has not seen.", evaluate)
+    sub = add("evaluate", "Measure a model folder: ours, the tutorial's decoder, the poets.", evaluate)
     sub.add_argument("model", nargs="?", default="engine/models/tang", help="model folder (engine/models/tang)")
+    sub.add_argument("--poems", type=_positive, default=400, metavar="N", help="poems a form (400)")
+    sub.add_argument("--seed", type=int, default=1, metavar="N", help="of the first poem of a form (1)")
+    sub.add_argument("--rhyme-table", default="", metavar="FILE", help="judge by {character: [[tone, group], ...]}")
+    sub.add_argument("--record", action="store_true", help="write the table into the folder's card")
     sub.add_argument("--data-path", default="", help="folder of the prepared corpus (TRAIN_DIR/corpus)")
     _add_machine(sub)
 

@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 
 from engine import checkpoint
+from engine.backends.onnx import DECODER, OnnxBackend
 from engine.checkpoint import Checkpoint
+from engine.contract.text import clauses
+from engine.lines import LineIndex
 from engine.paddle_runtime import DeviceChoice, choose_device
+from engine.poet import LINES, PROSODY
 from train.config import TrainConfig
 from train.corpus import Corpus
-from train.evaluate import lacking_types, model_nats, perplexity
+from train.decoder import build_decoder
+from train.evaluate import backend_nats, lacking_types, model_nats, perplexity
+from train.rhymes import compile_prosody
 from train.run import Run, RunError
 
+WORST_DECODER = 1.01
+"""How many times the model's perplexity the CPU decoder's may be."""
 SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
 
 
@@ -31,7 +39,7 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
     stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
     model = Checkpoint(setup.config.shape, setup.vocabulary, stored)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    card = {
+    card: dict[str, Any] = {
         "version": version or f"{run.folder.name}-{today}-{state.step}",
         "date": today,
         "corpus": setup.corpus,
@@ -47,8 +55,29 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
         },
         "parent": setup.parent,
     }
-    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, stored, card))
+    parts = derived_parts(model, corpus)
+    card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
+    if card["perplexity"]["test_int8"] > WORST_DECODER * card["perplexity"]["test"]:
+        raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
+    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, stored, card), parts)
     return checkpoint.load(out).card
+
+
+def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
+    """What serving needs beside the weights: the CPU decoder, the prosody table, the index of corpus lines."""
+    lines = (line for poems in corpus.poems.values() for poem in poems for line in clauses(poem))
+    return {
+        DECODER: build_decoder(model),
+        PROSODY: compile_prosody(corpus.poems["train"]).to_bytes(),
+        LINES: LineIndex.of(lines).to_bytes(),
+    }
+
+
+def decoder_perplexity(decoder: bytes, model: Checkpoint, corpus: Corpus) -> float:
+    """Perplexity of the CPU decoder on the test poems."""
+    nats = backend_nats(OnnxBackend(decoder, model), model.vocabulary.pad)
+    lacking = lacking_types(corpus, model.vocabulary)
+    return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), lacking), 3)
 
 
 def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
@@ -60,14 +89,21 @@ def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str
     network.load_weights(model.weights)
     network.eval()
     nats, lacking = model_nats(network, model.vocabulary.pad), lacking_types(corpus, model.vocabulary)
-    splits = [split for split in ("validation", "test") if corpus.poems[split]]
-    return {split: round(perplexity(nats, model.vocabulary, corpus.poems[split], lacking), 3) for split in splits}
+    return {
+        split: round(perplexity(nats, model.vocabulary, held_out(corpus, split), lacking), 3)
+        for split in ("validation", "test")
+    }
 
 
 def _without_paths(config: TrainConfig) -> dict[str, Any]:
     """The settings with the names of folders instead of where they lay: a card travels."""
     settings = config.to_json()
     return {**settings, **{name: Path(settings[name]).name for name in ("data_path", "model_path", "model_prefix")}}
+
+
+def held_out(corpus: Corpus, split: str) -> list[str]:
+    """The poems of a split; of a corpus too small to have any, the training poems."""
+    return corpus.poems[split] or corpus.poems["train"]
 
 
 def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:

@@ -135,6 +135,10 @@ def as_markdown(table: Mapping[str, Row]) -> str:
             values = [column[form][name] for column in table.values()]
             rows.append(f"| {name} | {' | '.join(_cell(value) for value in values)} |")
         parts.append("\n".join(rows))
+    rows = [f"| | {' | '.join(table)} |", f"|---|{'---|' * len(table)}"]
+    for name, field in (("acrostic hit", "acrostic"), ("perplexity", "perplexity")):
+        rows.append(f"| {name} | {' | '.join(_cell(column.get(field)) for column in table.values())} |")
+    parts.append("\n".join(rows))
     return "\n\n".join(parts)
 
 

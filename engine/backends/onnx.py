@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 
@@ -17,26 +15,24 @@ DECODER = "decoder.onnx"
 class OnnxBackend:
     """``engine.backends.base.Backend`` over the CPU decoder of a model folder (see ``train.decoder``)."""
 
-    def __init__(self, folder: Path, checkpoint: Checkpoint, threads: int | None = None) -> None:
+    def __init__(self, decoder: bytes, checkpoint: Checkpoint, threads: int | None = None) -> None:
         """``threads``: None takes every core this process may run on.
 
-        ModelFolderError: there is no decoder in the folder, or one of another model.
+        ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(
-                (folder / DECODER).read_bytes(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(decoder, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's own exceptions have no common base
-            raise ModelFolderError(f"{folder / DECODER} cannot be loaded: {error}") from error
+            raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state = (2 * self.shape.num_layers, self.shape.hidden_dim)
         found = {output.name: output.shape[1:] for output in self._session.get_outputs()}
         if found != {"scores": [self.vocabulary_size], "next_state": list(self._state)}:
-            raise ModelFolderError(f"{folder / DECODER} is not a decoder of this model: its outputs are {found}")
+            raise ModelFolderError(f"{DECODER} is not a decoder of this model: its outputs are {found}")
         self._only_needed = onnxruntime.RunOptions()
         self._only_needed.only_execute_path_to_fetches = True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Literal, Self
 
 Tone = Literal["平", "仄"]
@@ -35,14 +34,15 @@ class Prosody:
         """The level-tone rhyme groups of a character; an unknown one never rhymes."""
         return self.rhymes.get(character, frozenset())
 
-    def save(self, file: Path) -> None:
+    def to_bytes(self) -> bytes:
+        """As it lies in a model folder: JSON, the characters of each tone and group as one string."""
         value = {field.name: _strings(getattr(self, field.name)) for field in fields(self)}
-        file.write_text(json.dumps(value, ensure_ascii=False, indent=0) + "\n", "utf-8")
+        return (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode()
 
     @classmethod
-    def load(cls, file: Path) -> Self:
-        """Read what ``save`` wrote. ValueError, KeyError: the file is something else."""
-        value = json.loads(file.read_text("utf-8"))
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read what ``to_bytes`` gave. ValueError, KeyError, TypeError, AttributeError: it is something else."""
+        value = json.loads(content)
         return cls(**{field.name: _sets(value[field.name]) for field in fields(cls)})
 
 
