@@ -36,7 +36,7 @@ MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-async def main(messages: list[str]) -> None:
+async def main(messages: list[str], model: str) -> None:
     telegram = FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-chat-") as folder:
@@ -49,9 +49,8 @@ async def main(messages: list[str]) -> None:
             "TELEGRAM_BASE_URL": telegram.base_url,
             "HTTP_PORT": port,
             "USER_PER_MINUTE": "0",
+            "MODEL_DIR": model,
         }
-        if model := os.environ.get("MODEL_DIR"):
-            environ["MODEL_DIR"] = os.path.abspath(model)
         log = Path(folder) / "programs.log"
         try:
             async with program(log, "-m", "engine", environ=environ), program(log, "-m", "bot", environ=environ):
@@ -68,4 +67,5 @@ async def main(messages: list[str]) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("PTB_TIMEDELTA", "true")
-    asyncio.run(main(sys.argv[1:]))
+    folder = os.environ.get("MODEL_DIR")
+    asyncio.run(main(sys.argv[1:], str(Path(folder).absolute()) if folder else ""))
