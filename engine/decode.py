@@ -77,12 +77,12 @@ class Decoder:
         """Feed one character to every row and fill its next cell; returns the rows that are finished."""
         wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]
         ids = np.array([self._vocabulary.id(row.last) for row in self._rows], np.int64)  # [rows]
-        scores, self._state = self._backend.step(ids, self._state, scores=bool(wanting))
+        scores, self._state = self._backend.step(ids, self._state, np.array(wanting, np.int64))
         for row in self._rows:
             if row.cell.forced and not row.cell.scored:
                 row.take(row.cell.forced)
-        if scores is not None:
-            self._fill([self._rows[i] for i in wanting], scores[wanting])
+        if wanting:
+            self._fill([self._rows[i] for i in wanting], scores)
         finished = [row for row in self._rows if row.done]
         if finished:
             kept = [i for i, row in enumerate(self._rows) if not row.done]
@@ -119,6 +119,9 @@ class Decoder:
         allowed = self._allowed(row)
         fresh = allowed.copy()
         fresh[[self._vocabulary.id(c) for c in row.banned()]] = False
+        if double := row.doubling():  # deliberate only where the model thinks of nothing better
+            place = self._vocabulary.id(double)
+            fresh[place] = allowed[place] and place == scores.argmax()
         may_copy = not (row.ends_line or (row.cell.free and len(row.line) >= 2))
         while fresh.any():
             ids = self._near_top(scores, fresh)

@@ -47,15 +47,15 @@ class Row:
         return float(self._random.random())
 
     def banned(self) -> set[str]:
-        """Characters that must not come next.
-
-        In a planned poem none comes twice, but for doubling (青青) within a word, which begins at an odd place.
-        In a free one no line comes twice.
-        """
+        """Characters that must not come next: in a planned poem none comes twice, in a free one no line does."""
         if self.cell.free:
             return {line[-1] for line in self.earlier if line[:-1] == self.line}
-        doubled = len(self.line) % 2 == 1 and self.text[-2:-1] != self.text[-1:]
-        return self._taken - {self.line[-1]} if doubled else self._taken
+        return self._taken
+
+    def doubling(self) -> str:
+        """The character that may come again at once, doubled within a word (青青), which begins at an odd place."""
+        within = len(self.line) % 2 == 1 and self.text[-2:-1] != self.text[-1:]
+        return self.line[-1] if within and not self.cell.free else ""
 
     def take(self, character: str, log_probability: float | None = None) -> None:
         """Fill the cell with ``character``; a probability where the model's word for it counts."""

@@ -33,10 +33,11 @@ class Known:
     def start(self, rows: int) -> FloatArray:
         return np.zeros((rows, 1, 1), np.float32)
 
-    def step(self, ids: Ids, state: FloatArray, scores: bool = True) -> tuple[FloatArray | None, FloatArray]:
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         self.fed.append(ids.tolist())
-        self.scored += scores
-        return (np.tile(self.scores, (len(ids), 1)) if scores else None), state
+        count = len(ids) if wanted is None else len(wanted)
+        self.scored += count
+        return np.tile(self.scores, (count, 1)), state
 
 
 def decoder(backend: Known, lines: LineIndex = NO_LINES) -> Decoder:

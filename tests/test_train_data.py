@@ -37,14 +37,14 @@ class Fixed:
     def start(self, rows: int) -> FloatArray:
         return np.zeros((rows, 2, 1), np.float32)
 
-    def step(self, ids: Ids, state: FloatArray, scores: bool = True) -> tuple[FloatArray | None, FloatArray]:
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         self.read.append(int(ids[0]))
         found = np.tile(self.scores, (len(ids), 1))
         after = {VOCABULARY.id(last): VOCABULARY.id(character) for last, character in self.by_last.items()}
         for row, last in zip(found, ids.tolist(), strict=True):
             if last in after:
                 row[after[last]] += 10
-        return (found if scores else None), state
+        return (found if wanted is None else found[wanted]), state
 
 
 def all_batches(data: Batches, position: Position, tokens: int) -> list[tuple[Batch, Position]]:

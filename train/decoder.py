@@ -19,7 +19,7 @@ ACTIVATION_SCALE, ZERO_POINT, WEIGHT_MAX = 1 / 127, 128, 63
 OPSET, IR_VERSION = 17, 8
 
 
-class _Graph:
+class Graph:
     """Nodes and constants in the order they are added; every method returns the name of its result."""
 
     def __init__(self) -> None:
@@ -54,9 +54,12 @@ class _Graph:
 
 
 def build_decoder(checkpoint: Checkpoint) -> bytes:
-    """The graph: ids int64 [rows], state float32 [rows, 2L, H] -> scores [rows, V], next_state [rows, 2L, H]."""
+    """The graph: ids int64 [rows], state float32 [rows, 2L, H], wanted int64 [wanted] -> scores, next_state.
+
+    ``wanted`` names the rows whose scores [wanted, V] are computed; next_state [rows, 2L, H] is every row's.
+    """
     weights, shape = checkpoint.weights, checkpoint.shape
-    graph = _Graph()
+    graph = Graph()
     embedding = weights["embedding.weight"]  # [V, E]
     largest = float(np.abs(embedding).max())
     held = np.rint(embedding / largest / ACTIVATION_SCALE) + ZERO_POINT
@@ -83,7 +86,8 @@ def build_decoder(checkpoint: Checkpoint) -> bytes:
         below = graph.quantised(output)
         after += [graph.one("Unsqueeze", output, first), graph.one("Unsqueeze", cell, first)]
     graph.nodes.append(helper.make_node("Concat", after, ["next_state"], axis=1))
-    scores = graph.product(below, weights["output.weight"])
+    read = graph.one("Gather", below, "wanted", axis=0)  # [wanted, H]
+    scores = graph.product(read, weights["output.weight"])
     graph.nodes.append(helper.make_node("Add", [scores, graph.constant(weights["output.bias"])], ["scores"]))
     state = ["rows", 2 * shape.num_layers, shape.hidden_dim]
     model = helper.make_model(
@@ -93,9 +97,10 @@ def build_decoder(checkpoint: Checkpoint) -> bytes:
             [
                 helper.make_tensor_value_info("ids", TensorProto.INT64, ["rows"]),
                 helper.make_tensor_value_info("state", TensorProto.FLOAT, state),
+                helper.make_tensor_value_info("wanted", TensorProto.INT64, ["wanted"]),
             ],
             [
-                helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["rows", len(checkpoint.vocabulary)]),
+                helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["wanted", len(checkpoint.vocabulary)]),
                 helper.make_tensor_value_info("next_state", TensorProto.FLOAT, state),
             ],
             graph.constants,

@@ -9,6 +9,7 @@ from engine.contract.text import CLAUSE_MARKS
 from engine.vocab import Vocabulary
 
 MAX_LENGTH = 200
+NONE = np.zeros(0, np.int64)
 
 
 def generate(
@@ -55,13 +56,12 @@ class _Row:
 
     def read(self, text: str) -> None:
         for character in text:
-            _, self._state = self._backend.step(np.array([self._next]), self._state, scores=False)
+            _, self._state = self._backend.step(np.array([self._next]), self._state, NONE)
             self._next = self._vocabulary.id(character)
 
     def write(self, may_end: bool) -> str:
         """The likeliest next character; an empty string for the end symbol."""
         scores, self._state = self._backend.step(np.array([self._next]), self._state)
-        assert scores is not None  # they were asked for
         known = self._vocabulary.unk  # the characters come first, then <UNK> and <EOP>
         self._next = int(scores[0, :known].argmax())
         if may_end and scores[0, self._vocabulary.eop] > scores[0, self._next]:

@@ -26,8 +26,9 @@ class Backend(Protocol):
     def start(self, rows: int) -> FloatArray:
         """The state before the first id: zeros [rows, 2 * layers, hidden], for each layer h and then c."""
 
-    def step(self, ids: Ids, state: FloatArray, scores: bool = True) -> tuple[FloatArray | None, FloatArray]:
-        """Feed ``ids`` [rows] from ``state``; return scores (unnormalised, natural log) [rows, V] and the next state.
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        """Feed ``ids`` [rows] from ``state``; return scores (unnormalised, natural log) and the next state.
 
-        ``scores=False`` saves the output layer where the next id is fixed anyway, and returns None for them.
+        Scores [wanted, V] are computed for the rows that ``wanted`` names, for all where it is None: where the
+        next id is fixed anyway, the output layer is saved.
         """

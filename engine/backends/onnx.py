@@ -40,8 +40,12 @@ class OnnxBackend:
         """Zeros [rows, 2 * layers, H]."""
         return np.zeros((rows, *self._state), np.float32)
 
-    def step(self, ids: Ids, state: FloatArray, scores: bool = True) -> tuple[FloatArray | None, FloatArray]:
-        """ids [rows], state [rows, 2 * layers, H] -> scores [rows, V] or None, the next state."""
-        wanted = ["next_state", "scores"] if scores else ["next_state"]
-        after, *found = self._session.run(wanted, {"ids": ids, "state": state}, self._only_needed)
-        return (found[0] if found else None), after
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
+        wanted = np.arange(len(ids)) if wanted is None else wanted
+        feed = {"ids": ids, "state": state, "wanted": wanted}
+        if not len(wanted):
+            (after,) = self._session.run(["next_state"], feed, self._only_needed)
+            return np.zeros((0, self.vocabulary_size), np.float32), after
+        after, scores = self._session.run(["next_state", "scores"], feed, self._only_needed)
+        return scores, after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,47 +28,52 @@ class PaddleBackend:
         self.device = choose_device(device, self._paddle)
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
+        self._state_shape = (2 * self.shape.num_layers, self.shape.hidden_dim)
         self._block = BLOCK[self.device.split(":")[0]]
         self._take(checkpoint.weights)
 
     def start(self, rows: int) -> FloatArray:
         """Zeros [rows, 2 * layers, H]."""
-        return np.zeros((rows, 2 * self.shape.num_layers, self.shape.hidden_dim), np.float32)
+        return np.zeros((rows, *self._state_shape), np.float32)
 
-    def step(self, ids: Ids, state: FloatArray, scores: bool = True) -> tuple[FloatArray | None, FloatArray]:
-        """ids [rows], state [rows, 2 * layers, H] -> scores [rows, V] or None, the next state."""
-        rows = len(ids)
-        if not rows:
-            return (np.zeros((0, self.vocabulary_size), np.float32) if scores else None), state
-        padding = -rows % self._block
-        ids = np.pad(ids, (0, padding))
-        state = np.pad(state, ((0, padding), (0, 0), (0, 0)))
-        found = [
-            self._step_block(ids[first : first + self._block], state[first : first + self._block], scores)
-            for first in range(0, len(ids), self._block)
-        ]
-        next_state = np.concatenate([block for _, block in found])[:rows]  # [rows, 2L, H]
-        if not scores:
-            return None, next_state
-        return np.concatenate([block for block, _ in found])[:rows], next_state  # [rows, V]
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
+        with self._paddle.no_grad():
+            after = self._blockwise(self._step_block, self._state_shape, ids, state)  # [rows, 2L, H]
+            top = after[:, -2]  # [rows, H] the output of the highest layer
+            scores = self._blockwise(self._score_block, (self.vocabulary_size,), top if wanted is None else top[wanted])
+        return scores, after
 
-    def _step_block(self, ids: Ids, state: FloatArray, scores: bool) -> tuple[Any, FloatArray]:
+    def _blockwise(self, block: Callable[..., FloatArray], shape: tuple[int, ...], *rows: Any) -> FloatArray:
+        """Apply ``block`` to so many rows at a time, the last filled up with zeros."""
+        count = len(rows[0])
+        if not count:
+            return np.zeros((0, *shape), np.float32)
+        padded = [np.pad(part, ((0, -count % self._block), *((0, 0),) * (part.ndim - 1))) for part in rows]
+        found = [block(*(part[i : i + self._block] for part in padded)) for i in range(0, count, self._block)]
+        return np.concatenate(found)[:count]
+
+    def _step_block(self, ids: Ids, state: FloatArray) -> FloatArray:
         paddle = self._paddle
-        with paddle.no_grad():
-            x = paddle.nn.functional.embedding(paddle.to_tensor(ids), self._embedding)  # [B, E]
-            parts = paddle.unbind(paddle.to_tensor(state), axis=1)  # 2L of [B, H]
-            after = []
-            for layer, (weight, bias) in enumerate(self._layers):
-                hidden, cell = parts[2 * layer], parts[2 * layer + 1]  # [B, H]
-                gates = paddle.addmm(bias, paddle.concat([x, hidden], axis=1), weight)  # [B, 4H]
-                i, f, g, o = paddle.split(gates, 4, axis=1)  # [B, H]
-                sigmoid = paddle.nn.functional.sigmoid
-                cell = sigmoid(f) * cell + sigmoid(i) * paddle.tanh(g)  # [B, H]
-                x = sigmoid(o) * paddle.tanh(cell)  # [B, H]
-                after += [x, cell]
-            next_state = paddle.stack(after, axis=1).numpy()  # [B, 2L, H]
-            found = paddle.addmm(self._output_bias, x, self._output).numpy() if scores else None  # [B, V]
-        return found, next_state
+        x = paddle.nn.functional.embedding(paddle.to_tensor(ids), self._embedding)  # [B, E]
+        parts = paddle.unbind(paddle.to_tensor(state), axis=1)  # 2L of [B, H]
+        after = []
+        for layer, (weight, bias) in enumerate(self._layers):
+            hidden, cell = parts[2 * layer], parts[2 * layer + 1]  # [B, H]
+            gates = paddle.addmm(bias, paddle.concat([x, hidden], axis=1), weight)  # [B, 4H]
+            i, f, g, o = paddle.split(gates, 4, axis=1)  # [B, H]
+            sigmoid = paddle.nn.functional.sigmoid
+            cell = sigmoid(f) * cell + sigmoid(i) * paddle.tanh(g)  # [B, H]
+            x = sigmoid(o) * paddle.tanh(cell)  # [B, H]
+            after += [x, cell]
+        next_state: FloatArray = paddle.stack(after, axis=1).numpy()  # [B, 2L, H]
+        return next_state
+
+    def _score_block(self, top: FloatArray) -> FloatArray:
+        scores: FloatArray = self._paddle.addmm(
+            self._output_bias, self._paddle.to_tensor(top), self._output
+        ).numpy()  # [B, V]
+        return scores
 
     def _take(self, weights: dict[str, FloatArray]) -> None:
         tensor = self._paddle.to_tensor
