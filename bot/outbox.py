@@ -165,7 +165,7 @@ class Outbox:
                     return "sent"
                 if message is not None and "repl" in reason:
                     message = None
-                elif topic is not None and "thread" in reason:
+                elif topic is not None and ("thread" in reason or "topic" in reason):
                     topic = None
                 else:
                     log.error("refused by Telegram: %s", error, extra={"job": reply.job})

@@ -148,9 +148,10 @@ NOT_NEW_TEXT: list[tuple[str | None, dict[str, Any]]] = [
 ]
 
 
-async def test_what_is_no_new_text_message_is_ignored(chat: FakeTelegram) -> None:
+async def test_what_is_no_new_text_message_is_ignored(chat: FakeTelegram, caplog: pytest.LogCaptureFixture) -> None:
     for text, options in NOT_NEW_TEXT:
         assert await silent(chat, await chat.write(text, **options))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:

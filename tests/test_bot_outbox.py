@@ -86,8 +86,9 @@ async def test_a_reply_to_a_deleted_message_comes_without_it(queue: Queue, teleg
     assert sent.reply_to is None
 
 
-async def test_a_closed_topic_is_left_for_the_group(queue: Queue, telegram: FakeTelegram) -> None:
-    telegram.faults.append(Fault("sendMessage", 400, "Bad Request: message thread not found"))
+@pytest.mark.parametrize("description", ["Bad Request: message thread not found", "Bad Request: TOPIC_CLOSED"])
+async def test_a_lost_topic_is_left_for_the_group(queue: Queue, telegram: FakeTelegram, description: str) -> None:
+    telegram.faults.append(Fault("sendMessage", 400, description))
     async with sending(queue, telegram):
         await say(queue, -1, topic=9)
         [sent] = await telegram.messages(1)

@@ -105,7 +105,7 @@ async def test_a_bot_killed_between_update_and_queue_loses_no_command_and_repeat
             await telegram.taken(number)
             await proxy.held()
             await bot.kill()
-        proxy.open()
+        await proxy.stop()
         async with program(tmp_path / "bot.log", *BOT, environ=environ):
             await telegram.messages(1, 2)
             await telegram.confirmed(number)

@@ -1,0 +1,43 @@
+"""Laws of the log lines."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from engine.contract.logs import set_up
+
+log = logging.getLogger("a.logger")
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_json_line_carries_the_job_and_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("INFO", "json")
+    log.info("写成\n了", extra={"job": "1-0"})
+    [line] = capsys.readouterr().err.splitlines()
+    found = json.loads(line)
+    assert (found["message"], found["job"], found["level"]) == ("写成\n了", "1-0", "INFO")
+
+
+def test_a_text_line_carries_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("INFO", "text")
+    log.info("done", extra={"job": "1-0"})
+    assert capsys.readouterr().err.rstrip().endswith("a.logger: done [1-0]")
+
+
+def test_addresses_that_hold_the_token_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("DEBUG", "text")
+    for name in ("httpx", "httpcore.http11"):
+        logging.getLogger(name).info("POST https://example.org/bot123:secret/getMe")
+    assert capsys.readouterr().err == ""
