@@ -73,6 +73,10 @@ class Decoder:
         self._rows += rows
         self._state = np.concatenate([self._state, self._backend.start(len(rows))])
 
+    def clear(self) -> None:
+        """Forget every row."""
+        self._rows, self._state = [], self._backend.start(0)
+
     def step(self) -> list[Row]:
         """Feed one character to every row and fill its next cell; returns the rows that are finished."""
         wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]

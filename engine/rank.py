@@ -30,7 +30,7 @@ class Ranker:
     commonplace, so *what is owed to the opening* is added: that likelihood less the likelihood of the same
     characters without opening and mood, which is the pointwise mutual information of poem and opening
     (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models"). *Parallelism*
-    (对仗), for the middle couplets of a 律诗: the mean cosine of the output vectors of characters that face each
+    (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output vectors of characters that face each
     other; characters used alike have vectors alike.
     """
 
@@ -44,12 +44,10 @@ class Ranker:
     def score(self, lines: Sequence[str], form: str, given: float, alone: float) -> float:
         """``given``, ``alone``: mean log-likelihood a character with and without opening and mood, in nats."""
         score = self._weights.fluent * given + self._weights.owed * (given - alone)
-        if form.endswith("律"):
-            score += (
-                self._weights.parallel
-                * (self.parallelism(lines[2], lines[3]) + self.parallelism(lines[4], lines[5]))
-                / 2
-            )
+        middle = range(2, len(lines) - 3, 2) if form.endswith("律") else range(0)
+        if middle:
+            parallel = [self.parallelism(lines[i], lines[i + 1]) for i in middle]
+            score += self._weights.parallel * sum(parallel) / len(parallel)
         return score
 
     def parallelism(self, line: str, facing: str) -> float:

@@ -88,6 +88,32 @@ def test_the_seed_a_poem_names_writes_it_again_by_itself(poet: Poet) -> None:
         assert again == replace(poem, candidates=1)
 
 
+def test_a_poem_joins_and_leaves_while_others_are_being_written(poet: Poet) -> None:
+    long, short = PoemRequest("continue", "春眠不觉晓", form="排律", lines=20, seed=1), REQUESTS[3]
+    first = poet.add(long)
+    begun = [poet.step() for _ in range(10)]
+    second = poet.add(short)
+    finished = [answer for step in [*begun, *(poet.step() for _ in range(400))] for answer in step]
+    assert [draft for draft, _ in finished] == [second, first]
+    assert [poem for _, poem in finished] == poet.write([short, long])
+
+
+def test_the_busier_the_fewer_candidates_but_not_where_the_seed_is_named(poet: Poet) -> None:
+    crowd = poet.write([PoemRequest("acrostic", "春风", candidates=None) for _ in range(64)])
+    assert crowd[0].candidates == 3
+    assert crowd[-1].candidates == 1
+    assert {poem.candidates for poem in poet.write([PoemRequest("acrostic", "春风", seed=1)] * 64)} == {3}
+
+
+def test_a_failure_harms_only_what_was_being_written(tmp_path: Path) -> None:
+    failing = Poet.load(write_model(tmp_path / "tiny"), device="cpu", candidates=1)
+    bad = failing.add(PoemRequest("acrostic", "春风", seed=1))
+    bad.rows[0].plan = None  # type: ignore[assignment]  # a bug, of whatever kind
+    with pytest.raises(AttributeError):
+        failing.step()
+    assert failing.write([REQUESTS[3]])[0].lines
+
+
 def test_another_seed_is_another_poem(poet: Poet) -> None:
     request = PoemRequest("continue", "老夫聊发少年狂", candidates=1)
     assert len({poet.write([replace(request, seed=seed)])[0].text for seed in range(5)}) == 5

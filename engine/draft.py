@@ -1,0 +1,111 @@
+"""One request on its way to a poem: its candidates, their second reading, the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import numpy as np
+
+from engine.contract import Poem, PoemRequest
+from engine.contract.outline import Outline
+from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
+from engine.plan import Cell, Plan
+from engine.rank import Ranker
+from engine.row import Row
+from engine.script import Script
+
+SEEDS = 2**31
+"""Seeds are drawn below this; a request may name any."""
+
+
+class Draft:
+    """``rows``: those to be written next. First the candidates, each by a plan of ``options`` that its seed picks;
+    then, if they are several, the same characters once more without opening and mood, to see what they owe to them.
+    """
+
+    def __init__(self, request: PoemRequest, outline: Outline, options: Sequence[Plan], seed: int, count: int) -> None:
+        self.request = request
+        self.outline = outline
+        seeds = [seed, *(_other_seed(seed, i) for i in range(1, count))]
+        self.candidates = [Row(options[_other_seed(s, 0) % len(options)], s) for s in seeds]
+        self.rows = self.candidates
+
+    @property
+    def written(self) -> bool:
+        """Whether all of ``rows`` are finished."""
+        return all(row.done for row in self.rows)
+
+    def read_again(self) -> bool:
+        """Turn to the second reading; False where there is none to come."""
+        if self.rows is not self.candidates or len(self.candidates) == 1:
+            return False
+        self.rows = [Row(_without_opening(row), 0) for row in self.candidates]
+        return True
+
+    def poem(self, ranker: Ranker, script: Script, model: str) -> Poem:
+        """The best candidate, in the script of the request and with its text as it was typed."""
+        row = self.candidates[0] if len(self.candidates) == 1 else self._best(ranker)
+        traditional = script.is_traditional("".join(self.outline.given))
+        text = _as_written(script.traditional(row.text) if traditional else row.text, self.outline)
+        return Poem(
+            mode=self.request.mode,
+            text=_couplets(text),
+            lines=tuple(clauses(text)),
+            form=self.outline.form,
+            seed=row.seed,
+            candidates=len(self.candidates),
+            model=model,
+            rhyme=row.rhyme,
+            template=row.plan.template,
+            mood=self.request.mood,
+        )
+
+    def _best(self, ranker: Ranker) -> Row:
+        scores = [
+            ranker.score(clauses(row.text), self.outline.form, _mean(row), _mean(alone))
+            for row, alone in zip(self.candidates, self.rows, strict=True)
+        ]
+        return self.candidates[int(np.argmax(scores))]
+
+
+def _other_seed(seed: int, number: int) -> int:
+    """A seed for candidate ``number`` that has nothing to do with the seeds next to ``seed``."""
+    return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4]) % SEEDS
+
+
+def _mean(row: Row) -> float:
+    return row.log_likelihood / max(1, row.chosen)
+
+
+def _without_opening(row: Row) -> Plan:
+    """The characters that ``row`` chose, each forced and scored, after nothing but the start."""
+    shown = [cell for cell in row.plan.cells if cell.shown]
+    cells = []
+    for place, character in enumerate(row.text):
+        cell = shown[min(place, len(shown) - 1)]
+        if not cell.forced:
+            cells.append(Cell(character, scored=True))
+        elif cells:  # marks and heads between them are read as they stand
+            cells.append(Cell(character))
+    return Plan(tuple(cells), row.plan.form)
+
+
+def _as_written(text: str, shape: Outline) -> str:
+    """Put the given characters back exactly as they were typed, line by line."""
+    given = iter(shape.given)
+    written, begins = [], True
+    rest = ""
+    for character in text:
+        if begins:
+            rest = next(given, "")
+        begins = character in CLAUSE_MARKS
+        written.append(rest[0] if rest and not begins else character)
+        rest = rest[1:] if not begins else ""
+    return "".join(written)
+
+
+def _couplets(text: str) -> str:
+    """A row ends where a sentence does."""
+    rows = "".join(character + "\n" if character in CLOSING_MARKS else character for character in text)
+    return rows.strip("\n")
