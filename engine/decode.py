@@ -13,7 +13,7 @@ from engine.backends.base import Backend
 from engine.checkpoint import FloatArray
 from engine.contract.text import CLOSING_MARKS
 from engine.lines import LineIndex
-from engine.masks import Mask, Masks
+from engine.masks import Masks
 from engine.row import Row
 from engine.vocab import Vocabulary
 
@@ -30,7 +30,7 @@ class Sampling:
 
     temperature: float = 0.85
     top_p: float = 0.9
-    floor: float = 6.0
+    floor: float = 5.0
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -80,7 +80,7 @@ class Decoder:
     def step(self) -> list[Row]:
         """Feed one character to every row and fill its next cell; returns the rows that are finished."""
         wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]
-        ids = np.array([self._vocabulary.id(row.last) for row in self._rows], np.int64)  # [rows]
+        ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
         scores, self._state = self._backend.step(ids, self._state, np.array(wanting, np.int64))
         for row in self._rows:
             if row.cell.forced and not row.cell.scored:
@@ -121,46 +121,44 @@ class Decoder:
         Where all that the cell admits is used up or makes a corpus line, better an old word than none.
         """
         allowed = self._allowed(row)
-        fresh = allowed.copy()
-        fresh[[self._vocabulary.id(c) for c in row.banned()]] = False
+        values = scores + allowed  # [V]
+        values[self._vocabulary.encode(row.banned())] = -np.inf
         if double := row.doubling():  # deliberate only where the model thinks of nothing better
             place = self._vocabulary.id(double)
-            fresh[place] = allowed[place] and place == scores.argmax()
+            values[place] = scores[place] + allowed[place] if place == scores.argmax() else -np.inf
         may_copy = not (row.ends_line or (row.cell.free and len(row.line) >= 2))
-        while fresh.any():
-            ids = self._near_top(scores, fresh)
+        while len(ids := self._near_top(values)):
             if may_copy:
                 return ids
             copied = self._lines.completed_by(row.line, self._code_points[ids])
             if not copied.all():
                 return ids[~copied]
-            fresh[ids] = False
-        return self._near_top(scores, allowed if allowed.any() else self._masks.characters)
+            values[ids] = -np.inf
+        ids = self._near_top(scores + allowed)
+        return ids if len(ids) else self._near_top(scores + self._masks.characters)
 
-    def _near_top(self, scores: FloatArray, mask: Mask) -> Integers:
-        values = np.where(mask, scores, -np.inf)  # [V]
-        ids = np.flatnonzero(values >= values.max() - self._sampling.floor)
-        order: Integers = ids[np.argsort(-values[ids], kind="stable")]
+    def _near_top(self, values: FloatArray) -> Integers:
+        top = values.max()
+        if top == -np.inf:
+            return np.empty(0, np.int64)
+        ids = np.flatnonzero(values >= top - self._sampling.floor)
+        order: Integers = ids[np.argsort(-values[ids])]
         return order
 
-    def _allowed(self, row: Row) -> Mask:
-        """What the cell to fill admits: [V], not to be written to."""
+    def _allowed(self, row: Row) -> FloatArray:
+        """What the cell to fill admits: a mask [V], see ``Masks``."""
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
-        if not cell.rhymes:
-            return self._masks.tone(cell.tone)
-        if row.rhyme is None:
-            return self._masks.first_rhyme(row.plan.rhymes)
-        return self._masks.group(row.rhyme)
+        return self._masks.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._masks.tone(cell.tone)
 
-    def _allowed_free(self, row: Row) -> Mask:
+    def _allowed_free(self, row: Row) -> FloatArray:
         """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
-        left = row.plan.limit - row.chosen
+        masks, left = self._masks, row.plan.limit - row.chosen
         if row.line:
-            marks = self._masks.closing if left <= 2 else self._masks.marks
-            only_marks = left == 1 or len(row.line) >= LONGEST_LINE
-            return marks if only_marks else self._masks.characters | marks
+            if left == 1 or len(row.line) >= LONGEST_LINE:
+                return masks.closing if left <= 2 else masks.marks
+            return masks.characters_or_closing if left <= 2 else masks.characters_or_marks
         if row.chosen == 0 or row.text[-1:] not in CLOSING_MARKS:
-            return self._masks.characters
-        return self._masks.end if left == 1 else self._masks.characters | self._masks.end
+            return masks.characters
+        return masks.end if left == 1 else masks.characters_or_end

@@ -1,4 +1,4 @@
-"""Which characters a cell admits, as rows of booleans over the vocabulary."""
+"""Which characters a cell admits, as rows to be added to the scores."""
 
 from __future__ import annotations
 
@@ -7,70 +7,92 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from engine.checkpoint import FloatArray
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
 from engine.prosody import Prosody, Tone
 from engine.vocab import Vocabulary
 
-Mask = npt.NDArray[np.bool_]
+Booleans = npt.NDArray[np.bool_]
 
 RICH = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
 class Masks:
-    """Masks [V] by what they admit; each is made once, when it is first wanted."""
+    """Masks [V] by what they admit: 0 for what may come, minus infinity for what may not.
+
+    Each is made once, when it is first wanted, and is not to be written to. (Adding is several times faster
+    than choosing by truth values, and every character of every poem is chosen so.)
+    """
 
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
         common = [c for c in vocabulary.characters if _is_common(c)]
-        self.characters = self._of(common or vocabulary.characters)
-        self.marks = self._of(CLAUSE_MARKS)
-        self.closing = self._of(CLOSING_MARKS)
-        self.end = np.zeros(len(vocabulary), bool)
-        self.end[vocabulary.eop] = True
-        self._tones: dict[Tone, Mask] = {
-            "平": self._with_tone("平"),
-            "仄": self._with_tone("仄"),
+        self._common = self._of(common or vocabulary.characters)
+        end = np.zeros(len(vocabulary), bool)
+        end[vocabulary.eop] = True
+        marks, closing = self._of(CLAUSE_MARKS), self._of(CLOSING_MARKS)
+        self.characters = _addend(self._common)
+        self.closing = _addend(closing)
+        self.marks = _addend(marks)
+        self.end = _addend(end)
+        self.characters_or_marks = _addend(self._common | marks)
+        self.characters_or_closing = _addend(self._common | closing)
+        self.characters_or_end = _addend(self._common | end)
+        self._level = self._with_tone("平")
+        self._tones: dict[Tone | None, FloatArray] = {
+            None: self.characters,
+            "平": _addend(self._level),
+            "仄": _addend(self._with_tone("仄")),
         }
-        self._groups: dict[str, Mask] = {}
-        self._rich: dict[int, Mask] = {}
+        self._groups: dict[str, Booleans] = {}
+        self._rhymes: dict[str | int, FloatArray] = {}
 
-    def tone(self, tone: Tone | None) -> Mask:
-        return self.characters if tone is None else self._tones[tone]
+    def tone(self, tone: Tone | None) -> FloatArray:
+        return self._tones[tone]
 
-    def group(self, name: str) -> Mask:
-        """The characters that the poets rhyme in a group; in a poor group, all that the table has there."""
-        if name not in self._groups:
-            attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
-            everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
-            found = attested if (attested & self.characters).sum() >= RICH else everything
-            self._groups[name] = found & self.characters
-        return self._groups[name]
-
-    def first_rhyme(self, wanted: int) -> Mask:
-        """The characters of the groups that have enough for ``wanted`` rhyme words."""
-        if wanted not in self._rich:
-            groups = {group for groups in self._prosody.attested_rhymes.values() for group in groups}
-            rich = [mask for mask in map(self.group, sorted(groups)) if mask.sum() >= RICH * wanted]
-            self._rich[wanted] = np.logical_or.reduce(rich) if rich else self._tones["平"]
-        return self._rich[wanted]
+    def rhyme(self, group: str | None, wanted: int) -> FloatArray:
+        """The characters that the poets rhyme in ``group``; where none is fixed yet, those of every group that
+        has enough for ``wanted`` rhyme words."""
+        key = group or wanted
+        if key not in self._rhymes:
+            self._rhymes[key] = _addend(self._group(group) if group else self._first(wanted))
+        return self._rhymes[key]
 
     def group_of(self, character: str) -> str | None:
         """The group that a first rhyme begins: of several the one with most characters."""
         groups = self._prosody.attested_rhymes.get(character) or self._prosody.groups(character)
-        return max(groups, key=lambda group: (self.group(group).sum(), group), default=None)
+        return max(groups, key=lambda group: (self._group(group).sum(), group), default=None)
 
-    def _with_tone(self, tone: Tone) -> Mask:
+    def _group(self, name: str) -> Booleans:
+        """A poor group takes in what the table has and the poets do not use."""
+        if name not in self._groups:
+            attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
+            everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
+            found = attested & self._common
+            self._groups[name] = found if found.sum() >= RICH else everything & self._common
+        return self._groups[name]
+
+    def _first(self, wanted: int) -> Booleans:
+        groups = {group for groups in self._prosody.attested_rhymes.values() for group in groups}
+        rich = [mask for mask in map(self._group, sorted(groups)) if mask.sum() >= RICH * wanted]
+        return np.logical_or.reduce(rich) if rich else self._level
+
+    def _with_tone(self, tone: Tone) -> Booleans:
         known = self._prosody.attested_tones
-        return self.characters & self._of(
+        return self._common & self._of(
             c for c in self._vocabulary.characters if tone in known.get(c, ()) or c not in known
         )
 
-    def _of(self, characters: Iterable[str]) -> Mask:
+    def _of(self, characters: Iterable[str]) -> Booleans:
         mask = np.zeros(len(self._vocabulary), bool)
         mask[[self._vocabulary.id(c) for c in characters if c in self._vocabulary]] = True
         return mask
+
+
+def _addend(mask: Booleans) -> FloatArray:
+    return np.where(mask, np.float32(0), np.float32(-np.inf))
 
 
 def _is_common(character: str) -> bool:

@@ -63,11 +63,15 @@ class Poet:
         device: DeviceChoice = "auto",
         threads: int | None = None,
         candidates: int = CANDIDATES,
+        backend: Backend | None = None,
     ) -> Poet:
-        """Load a model folder. ModelFolderError names the part that is missing or does not fit."""
+        """Load a model folder; ``backend`` takes the place of the one that ``device`` would choose.
+
+        ModelFolderError names the part that is missing or does not fit.
+        """
         checkpoint = load_checkpoint(Path(folder))
         return cls(
-            _backend(Path(folder), checkpoint, device, threads),
+            backend or _backend(Path(folder), checkpoint, device, threads),
             checkpoint.vocabulary,
             read_prosody(Path(folder)),
             _read_lines(Path(folder)),

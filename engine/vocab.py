@@ -56,7 +56,8 @@ class Vocabulary:
         return self._ids.get(character, self.unk)
 
     def encode(self, text: Iterable[str]) -> list[int]:
-        return [self.id(character) for character in text]
+        known, unk = self._ids, self.unk
+        return [known.get(character, unk) for character in text]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Characters for ids; a special stands as its name."""

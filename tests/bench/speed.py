@@ -1,0 +1,103 @@
+"""How fast one process writes: against the tutorial's loop, our Paddle path and the bare network.
+
+Every ratio is of two things run in turn in one go. The last line is JSON.
+    python -m tests.bench.speed [--model DIR] [--threads N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from engine.backends.base import Backend
+from engine.backends.onnx import DECODER, OnnxBackend
+from engine.backends.paddle import PaddleBackend
+from engine.checkpoint import Checkpoint, load, read_part
+from engine.contract import PoemRequest
+from engine.poet import RELEASED, Poet
+from tests.bench.tutorial import TorchMissingError, Tutorial
+
+STEPS, CROWD, ROUNDS = 24, 256, 5
+"""A 五绝 is START, 20 characters and 4 marks: 24 are written."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=RELEASED)
+    parser.add_argument("--threads", type=int, default=None)
+    options = parser.parse_args()
+    model = load(options.model)
+    poet = Poet.load(options.model, "cpu", options.threads)
+    result: dict[str, float | str] = {}
+    try:
+        tutorial = Tutorial(model.shape, len(model.vocabulary))
+        result |= against_the_tutorial(poet, tutorial)
+    except TorchMissingError as missing:
+        print(missing)
+    result |= against_the_bare_network(poet, OnnxBackend(read_part(options.model, DECODER), model, options.threads))
+    result |= against_paddle(poet, options.model, model, options.threads)
+    print(json.dumps({name: round(value, 3) if isinstance(value, float) else value for name, value in result.items()}))
+
+
+def against_the_tutorial(poet: Poet, tutorial: Tutorial) -> dict[str, float]:
+    """One 五绝, and a crowd of requests, one candidate each."""
+    ones = in_turn(lambda: tutorial.write(STEPS), lambda: poet.write(quatrains(1)), 30)
+    alone, ours_alone = (statistics.median(times) for times in ones)
+    print(f"one 五绝: tutorial {alone * 1e3:.1f} ms, ours {ours_alone * 1e3:.1f} ms (medians of 30)")
+    few = 16
+    crowd = in_turn(lambda: [tutorial.write(STEPS) for _ in range(few)], lambda: poet.write(quatrains(CROWD)), ROUNDS)
+    slow, fast = few / statistics.median(crowd[0]), CROWD / statistics.median(crowd[1])
+    print(f"{CROWD} requests: tutorial {slow:.1f} poems/s (from {few}), ours {fast:.1f} poems/s")
+    return {"one_quatrain_tutorial_over_ours": alone / ours_alone, "crowd_ours_over_tutorial": fast / slow}
+
+
+def against_the_bare_network(poet: Poet, backend: Backend, rows: int = 64) -> dict[str, float]:
+    """Tokens/s at 64 rows: with plans, masks, choice and bookkeeping, and the same number of bare steps."""
+    requests = [PoemRequest("continue", "春眠不觉晓", "五律", seed=i, candidates=1) for i in range(rows)]
+    steps = 8 * 6
+
+    def bare() -> None:
+        state, ids = backend.start(rows), np.zeros(rows, np.int64)
+        for _ in range(steps):
+            _, state = backend.step(ids, state)
+
+    with_all, without = (statistics.median(t) for t in in_turn(lambda: poet.write(requests), bare, 2 * ROUNDS))
+    tokens = rows * steps
+    print(f"{rows} rows: {tokens / with_all:.0f} tokens/s, the bare network {tokens / without:.0f} tokens/s")
+    return {"tokens_per_s_64_rows": tokens / with_all, "with_all_over_bare": without / with_all}
+
+
+def against_paddle(poet: Poet, folder: Path, model: Checkpoint, threads: int | None) -> dict[str, float]:
+    """The same crowd through our own Paddle path on this CPU, float32."""
+    other = Poet.load(folder, backend=PaddleBackend(model, "cpu", threads))
+    few = CROWD // 4
+    times = in_turn(lambda: poet.write(quatrains(CROWD)), lambda: other.write(quatrains(few)), 3)
+    ours, paddle = CROWD / statistics.median(times[0]), few / statistics.median(times[1])
+    print(f"{CROWD} requests: ours {ours:.1f} poems/s, Paddle on the CPU {paddle:.1f} poems/s (from {few})")
+    return {"crowd_ours_over_paddle": ours / paddle}
+
+
+def quatrains(count: int) -> list[PoemRequest]:
+    return [PoemRequest("acrostic", "春风十里", seed=i, candidates=1) for i in range(count)]
+
+
+def in_turn(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of each, one after the other, after one round that does not count."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 1):
+        for run, kept in zip((first, second), times, strict=True):
+            began = time.perf_counter()
+            run()
+            if number:
+                kept.append(time.perf_counter() - began)
+    return times
+
+
+if __name__ == "__main__":
+    main()
