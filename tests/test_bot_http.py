@@ -252,6 +252,19 @@ async def test_the_webhook_answers_200_only_to_who_knows_the_secret(
     assert len(telegram.sent) == 1
 
 
+async def test_an_update_that_redis_cannot_take_is_not_confirmed(
+    http: aiohttp.ClientSession, telegram: FakeTelegram
+) -> None:
+    settings = {"WEBHOOK_URL": "https://example.org/telegram", "WEBHOOK_SECRET": SECRET}
+    async with running_bot("unix:///nonexistent/redis.sock", "none:", telegram, **settings) as where:
+        await telegram.called("setWebhook")
+        headers = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+        for _ in range(3):
+            body = json.dumps(telegram.update("/acrostic 春")).encode()
+            async with http.post(f"{where}/telegram", data=body, headers=headers) as answer:
+                assert answer.status == 503
+
+
 async def test_without_a_webhook_there_is_no_door_for_updates(http: aiohttp.ClientSession, where: str) -> None:
     async with http.post(f"{where}/telegram", data=b"{}") as answer:
         assert answer.status == 404
