@@ -212,7 +212,8 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
 
 async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: Path) -> None:
     environ = {"MODEL_DIR": str(tmp_path / "nothing"), "HTTP_PORT": str(free_port())}
-    async with program(tmp_path / "run.log", "-m", "bot.local", environ=environ) as launcher:
+    store = Embedded(tmp_path / "var" / "valkey")
+    async with _stopped_after(store), program(tmp_path / "run.log", "-m", "bot.local", environ=environ) as launcher:
         assert await launcher.ended() == 1
         assert "there is no model folder" in launcher.output()
         assert "The worker ended by itself" in launcher.output()
