@@ -30,9 +30,10 @@ class OnnxBackend:
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state = (2 * self.shape.num_layers, self.shape.hidden_dim)
-        found = {output.name: output.shape[1:] for output in self._session.get_outputs()}
-        if found != {"scores": [self.vocabulary_size], "next_state": list(self._state)}:
-            raise ModelFolderError(f"{DECODER} is not a decoder of this model: its outputs are {found}")
+        found = {part.name: part.shape[1:] for part in [*self._session.get_inputs(), *self._session.get_outputs()]}
+        state = list(self._state)
+        if found != {"ids": [], "state": state, "wanted": [], "scores": [self.vocabulary_size], "next_state": state}:
+            raise ModelFolderError(f"{DECODER} is not a decoder of this model: it takes and gives {found}")
         self._only_needed = onnxruntime.RunOptions()
         self._only_needed.only_execute_path_to_fetches = True
 
