@@ -13,6 +13,7 @@ from engine.checkpoint import ModelFolderError
 from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.poem import FORMS, dumps
+from engine.contract.queue import Queue
 from engine.contract.settings import SettingError
 from engine.contract.text import clauses
 from engine.dead import add_arguments as add_dead_arguments
@@ -20,8 +21,11 @@ from engine.dead import run as run_dead
 from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
 from engine.poet import RELEASED, Poet, read_prosody
 from engine.prosody import check
+from engine.renewal import Renewal
 from engine.script import Script
 from engine.settings import EngineSettings
+from engine.versions import Versions
+from engine.worker import PoetLike
 from engine.worker import main as work
 
 OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
@@ -49,7 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
-    return work(lambda: _poet(options, settings), settings)
+    versions = Versions.of(settings.model_dir or RELEASED, settings.train_dir)
+
+    def load(version: str) -> PoetLike:
+        return _poet(options, settings, versions.find(version))
+
+    def renewing(queue: Queue) -> Renewal[PoetLike]:
+        return Renewal(queue.models, load, versions.home_version(), versions.figures)
+
+    return work(lambda: _poet(options, settings), settings, renewing)
 
 
 def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
@@ -93,9 +105,9 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
     return FAULTS_FOUND if report.faults else OK
 
 
-def _poet(options: argparse.Namespace, settings: EngineSettings) -> Poet:
+def _poet(options: argparse.Namespace, settings: EngineSettings, folder: Path | None = None) -> Poet:
     threads = options.threads or settings.threads
-    return Poet.load(settings.model_dir or RELEASED, options.device, threads, settings.candidates)
+    return Poet.load(folder or settings.model_dir or RELEASED, options.device, threads, settings.candidates)
 
 
 def _parser() -> argparse.ArgumentParser:

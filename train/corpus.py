@@ -20,6 +20,7 @@ from opencc import OpenCC
 
 from engine.contract.text import clauses, only_chinese, only_verse
 from engine.vocab import EOP, PAD, START, Vocabulary
+from train.npz import NpzError, read_npz
 
 PACKAGE = "chinese-poetry@2.0.1"
 PACKAGE_SHA1 = "b6e7e60d0accac7c723d066a5c360549aab8299d"
@@ -153,8 +154,10 @@ def near_duplicates(corpus: Corpus, split: str) -> int:
 def prepare(source: str, out: Path) -> dict[str, object]:
     """Write the corpus into ``out``: one text file a split (a poem a line), the tutorial's npz, a manifest."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = fetch_package(Path(scratch)) if source == "npm" else Path(source)
-        corpus, counts = build(read_folder(folder))
+        if source.endswith(".npz"):
+            corpus, counts = build(_tutorial_poems(Path(source)))
+        else:
+            corpus, counts = build(read_folder(fetch_package(Path(scratch)) if source == "npm" else Path(source)))
     if not corpus.poems["train"]:
         raise CorpusError("no poem was left after cleaning; the source should hold Chinese poems")
     out.mkdir(parents=True, exist_ok=True)
@@ -218,6 +221,13 @@ def write_tutorial_npz(corpus: Corpus, file: Path) -> None:
         ix2word=np.array(dict(enumerate(words)), dtype=object),
         word2ix=np.array(word2ix, dtype=object),
     )
+
+
+def _tutorial_poems(file: Path) -> list[str]:
+    try:
+        return read_npz(file)
+    except NpzError as error:
+        raise CorpusError(f"{file}: {error}") from error
 
 
 def _by_number(file: Path) -> tuple[int, str]:

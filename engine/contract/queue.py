@@ -5,6 +5,8 @@ Keys, all under one prefix; those in the second group carry a time to live:
     jobs:v1        stream   one a version of the request, so that no worker meets what it cannot read
     replies        stream   what goes to Telegram
     dead           stream   jobs given up, for an operator
+    trainings, training…    retraining: see ``queue_training.py``
+    model, versions, …      which model serves: see ``queue_models.py``
 
     http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
     seen:GUARD     string   what was already accepted, with the entry it became
@@ -26,7 +28,9 @@ from redis.backoff import ExponentialBackoff
 
 from engine.contract.poem import VERSION, CodecError
 from engine.contract.queue_mail import Job, Reply, Waiter, given_up
+from engine.contract.queue_models import Models
 from engine.contract.queue_stream import MAX_DEAD, Delivery, Stream, reply_stream
+from engine.contract.queue_training import Trainings
 
 DAY = 86_400
 SEEN_TTL = 2 * DAY
@@ -139,6 +143,8 @@ class Queue:
         self._prefix = prefix
         self.jobs = Stream(redis, prefix, f"jobs:v{VERSION}", "workers")
         self.replies = Stream(redis, prefix, "replies", "bots")
+        self.models = Models(redis, prefix)
+        self.trainings = Trainings(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
         self._beat = redis.register_script(_BEAT)
         self._status = redis.register_script(_STATUS)

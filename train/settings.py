@@ -1,0 +1,17 @@
+"""The trainer's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from engine.settings import EngineSettings
+
+
+class TrainSettings(EngineSettings):
+    """``own_poems_dir``: the operator's poems, None for none; ``model_keep``: trained versions that are kept."""
+
+    own_poems_dir: Path | None = None
+    model_keep: Annotated[int, Field(ge=1)] = 5

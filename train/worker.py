@@ -1,0 +1,126 @@
+"""``python -m train worker``: takes an admin's order from Redis, has it trained, and promotes what came out.
+
+The training itself is a process of its own (``train.job``): this one stays quick to answer, renews its lease, and says
+so when the other is killed. Of an order in a dead trainer's hands the next one takes over, at the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from engine.contract import CodecError
+from engine.contract.logs import set_up
+from engine.contract.queue import Queue, connect
+from engine.contract.queue_patience import patiently
+from engine.contract.queue_stream import Delivery
+from engine.contract.queue_training import OVER, Order
+from train.settings import TrainSettings
+from train.work import Manner, Trainer, Work, run_name
+
+log = logging.getLogger("train.worker")
+T = TypeVar("T")
+
+IDLE = 0.5
+
+
+class TrainingWorker:
+    """One trainer."""
+
+    def __init__(self, queue: Queue, settings: TrainSettings, manner: Manner) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._trainings = queue.trainings
+        self._stopping = asyncio.Event()
+        self._trainer = Trainer(self.name, queue, settings, manner, self._stopping)
+        self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until ``stop``; an absent Redis is waited for."""
+        await self._persist(self._trainings.orders.prepare)
+        alive = asyncio.create_task(self._beat())
+        try:
+            while not self._stopping.is_set():
+                delivery = await self._persist(self._next)
+                if delivery is not None:
+                    await self._serve(delivery)
+        finally:
+            alive.cancel()
+            await asyncio.gather(alive, return_exceptions=True)
+            with contextlib.suppress(RedisError):
+                await self._trainings.leave(self.name)
+                await self._trainings.orders.retire(self.name)
+
+    async def _next(self) -> Delivery | None:
+        orders = self._trainings.orders
+        if (orphan := await orders.take_over(self.name, self._trainer.lease)) is not None:
+            return orphan
+        return next(iter(await orders.take(self.name, 1, IDLE)), None)
+
+    async def _serve(self, delivery: Delivery) -> None:
+        """Carry an order out. Asked to stop in the middle, it is left for the next trainer."""
+        try:
+            order = Order.from_body(delivery.fields["body"])
+        except (CodecError, KeyError) as error:
+            log.error("unreadable: %s", error, extra={"job": delivery.id})
+            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+            return
+        report = await Work(self._trainer, delivery.id, order).carry_out(taken_over=delivery.lonely > 0)
+        if report.phase not in OVER:
+            return
+        # The end is reported first: an order that is gone without a word would be the worst.
+        if await self._persist(partial(self._trainings.report, delivery.id, report)):
+            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+        log.info("%s %s", report.phase, report.failure or report.version, extra={"job": delivery.id})
+        shutil.rmtree(self._trainer.home / run_name(delivery.id), ignore_errors=True)
+
+    async def _beat(self) -> None:
+        every, ttl = self._beats
+        while True:
+            with contextlib.suppress(RedisError):
+                await self._trainings.beat(self.name, ttl)
+            await asyncio.sleep(every)
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(attempt, self._stopping)
+
+
+async def serve(settings: TrainSettings, manner: Manner) -> None:
+    """Work until SIGTERM or Ctrl-C."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    redis = connect(settings.redis_url)
+    worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, manner)
+    log.info("trainer %s is ready", worker.name)
+    running = asyncio.create_task(worker.run())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        await running
+    except RedisError as error:
+        log.error("stopped without Redis: %s", error)
+    finally:
+        stopped.cancel()
+        await redis.aclose()
+    log.info("trainer stopped")
+
+
+def main(settings: TrainSettings, manner: Manner) -> None:
+    set_up(settings.log_level, settings.log_format)
+    asyncio.run(serve(settings, manner))
