@@ -20,7 +20,7 @@ from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.logs import set_up
 from engine.contract.queue import MAX_LONELY, Queue, connect
 from engine.contract.queue_mail import Job, Reply, too_late
-from engine.contract.queue_patience import patiently
+from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 from engine.contract.settings import Settings
 from engine.renewal import EVERY, Renewal
@@ -64,6 +64,7 @@ class Worker:
         self._renewal = renewal
         self._pace: float | None = None
         self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
 
     def stop(self) -> None:
         """Finish the batch in hand, take no other."""
@@ -80,6 +81,8 @@ class Worker:
             while not self._stopping.is_set():
                 await self._persist(self.step)
         finally:
+            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            self._gone.set()
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
@@ -169,25 +172,25 @@ class Worker:
             self._poet = poet
 
     async def _watch_models(self) -> None:
-        while self._renewal is not None:
+        while self._renewal is not None and not self._gone.is_set():
             before = self._renewal.serving
             with contextlib.suppress(RedisError):
                 await self._renew_poet()
                 if self._renewal.serving != before:
                     await self._renewal.tell(self.name, self._beat_ttl)
-            await asyncio.sleep(EVERY)
+            await sleep_unless(self._gone, EVERY)
 
     @property
     def _beat_ttl(self) -> int:
         return max(10, round(3 * self._lease))
 
     async def _beat(self) -> None:
-        while True:
+        while not self._gone.is_set():
             with contextlib.suppress(RedisError):
                 await self._queue.beat(self.name, self._beat_ttl, self._pace)
                 if self._renewal is not None:
                     await self._renewal.tell(self.name, self._beat_ttl)
-            await asyncio.sleep(min(2.0, self._lease))
+            await sleep_unless(self._gone, min(2.0, self._lease))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await patiently(attempt, self._stopping)

@@ -247,7 +247,7 @@ class Work:
         trainer = self._trainer
         asked: float | None = None
         clock = asyncio.get_running_loop().time
-        while True:
+        while process.returncode is None:
             with contextlib.suppress(RedisError):
                 if await trainer.trainings.cancelled(self._entry):
                     self._cancelled = True

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from engine.contract import CodecError
 from engine.contract.logs import set_up
 from engine.contract.queue import Queue, connect
-from engine.contract.queue_patience import patiently
+from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 from engine.contract.queue_training import OVER, Order
 from train.settings import TrainSettings
@@ -42,6 +42,7 @@ class TrainingWorker:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._trainings = queue.trainings
         self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
         self._trainer = Trainer(self.name, queue, settings, manner, self._stopping)
         self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
 
@@ -58,6 +59,8 @@ class TrainingWorker:
                 if delivery is not None:
                     await self._serve(delivery)
         finally:
+            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            self._gone.set()
             alive.cancel()
             await asyncio.gather(alive, return_exceptions=True)
             with contextlib.suppress(RedisError):
@@ -89,10 +92,10 @@ class TrainingWorker:
 
     async def _beat(self) -> None:
         every, ttl = self._beats
-        while True:
+        while not self._gone.is_set():
             with contextlib.suppress(RedisError):
                 await self._trainings.beat(self.name, ttl)
-            await asyncio.sleep(every)
+            await sleep_unless(self._gone, every)
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await patiently(attempt, self._stopping)
