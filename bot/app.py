@@ -14,10 +14,12 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
+from bot.admin import Admin
 from bot.api import Api
 from bot.blocklist import Blocklist
 from bot.desk import Desk
 from bot.handlers import Handlers
+from bot.herald import Herald
 from bot.inbox import ALLOWED, poll
 from bot.metrics import Metrics
 from bot.outbox import Outbox
@@ -135,13 +137,16 @@ class App:
             name = await self._introduce(bot)
             if name is None:
                 return
-            handlers = Handlers(self._desk, name, settings.admin_ids, self._metrics)
+            handlers = Handlers(self._desk, name, settings.admin_ids, Admin(self._queue), self._metrics)
             sending = asyncio.create_task(outbox.run())
+            herald = Herald(self._queue, bot)
+            telling = asyncio.create_task(herald.run())
             reading = asyncio.create_task(self._read(bot, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
+            herald.stop()
             outbox.stop()
-            await sending
+            await asyncio.gather(sending, telling)
         finally:
             with contextlib.suppress(TelegramError, RuntimeError):
                 await bot.shutdown()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from telegram import Message, Update
 from telegram.constants import ChatType
 
+from bot.admin import COMMANDS, Admin
 from bot.commands import Command, addressed_elsewhere, parse, poem_request
 from bot.desk import Desk
 from bot.metrics import Metrics
@@ -27,6 +28,7 @@ class Handlers:
     desk: Desk
     bot_name: str
     admins: frozenset[int]
+    admin: Admin
     metrics: Metrics
 
     async def handle(self, update: Update) -> None:
@@ -38,6 +40,10 @@ class Handlers:
             return
         visit = _Visit(message, update.update_id)
         command = parse(message.text, self.bot_name)
+        if command is not None and command.name in COMMANDS and visit.user in self.admins:
+            self.metrics.count("poem_updates_total", kind=command.name)
+            await self.admin.handle(command, visit.private, visit.to, visit.language, visit.guard)
+            return
         if command is None or (request := poem_request(command)) is None:
             name = self._words(visit, command)
             self.metrics.count("poem_updates_total", kind=name or "ignored")
@@ -65,10 +71,8 @@ class Handlers:
         """Which text answers a message that asks for no poem; None: silence."""
         if command is not None and command.name in _WORDS:
             return _WORDS[command.name]
-        if command is not None and command.name == "retrain":
-            if visit.user in self.admins:
-                return "retrain_later"
-            log.warning("/retrain refused to user %s", visit.user)
+        if command is not None and command.name in COMMANDS:
+            log.warning("/%s refused to user %s", command.name, visit.user)
             return "retrain_refused"
         return "hint" if visit.private and not addressed_elsewhere(visit.text, self.bot_name) else None
 

@@ -1,10 +1,11 @@
-"""``make run``: store, worker and bot on this machine, in one terminal, and all of them gone after Ctrl-C."""
+"""``make run``: store, worker, trainer and bot on this machine, in one terminal, and all of them gone after Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import ctypes
+import importlib.util
 import os
 import signal
 import socket
@@ -72,7 +73,7 @@ class Child:
     async def _show(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            print(f"{self.name:<6} | {line.decode(errors='replace').rstrip()}", flush=True)
+            print(f"{self.name:<7} | {line.decode(errors='replace').rstrip()}", flush=True)
 
 
 async def run(environ: Mapping[str, str]) -> int:
@@ -86,7 +87,7 @@ async def run(environ: Mapping[str, str]) -> int:
     store = None if "redis_url" in settings.model_fields_set else Embedded(DATA)
     if store is not None:
         fresh = await asyncio.to_thread(store.start)
-        print(f"store  | {'started' if fresh else 'still running, used again'}, data in {DATA}", flush=True)
+        print(f"store   | {'started' if fresh else 'still running, used again'}, data in {DATA}", flush=True)
     child_environ = {
         **environ,
         "REDIS_URL": settings.redis_url if store is None else store.url,
@@ -95,7 +96,7 @@ async def run(environ: Mapping[str, str]) -> int:
     }
     children: list[Child] = []
     try:
-        for name, words in (("worker", ("-m", "engine")), ("bot", ("-m", "bot"))):
+        for name, words in _programs():
             children.append(await Child.start(name, *words, environ=child_environ))
         return await _watch(children, stop, _where(settings, port), settings.telegram_bot_token is not None)
     finally:
@@ -106,6 +107,13 @@ async def run(environ: Mapping[str, str]) -> int:
         if store is not None:
             await asyncio.to_thread(store.stop)
         print("all stopped", flush=True)
+
+
+def _programs() -> list[tuple[str, tuple[str, ...]]]:
+    """The trainer too, where the training extra is installed; told without importing it."""
+    trains = all(importlib.util.find_spec(name) is not None for name in ("paddle", "onnx", "matplotlib"))
+    trainer = [("trainer", ("-m", "train", "worker"))] if trains else []
+    return [("worker", ("-m", "engine")), *trainer, ("bot", ("-m", "bot"))]
 
 
 async def _watch(children: list[Child], stop: asyncio.Event, where: str, chats: bool) -> int:

@@ -12,7 +12,7 @@ import opencc
 from engine.contract import PoemError
 
 Language = Literal["zh-hans", "zh-hant", "en"]
-Name = Literal["start", "help", "hint", "privacy", "retrain_later", "retrain_refused"]
+Name = Literal["start", "help", "hint", "privacy", "retrain_refused"]
 
 _COMMANDS_ZH = """\
 /continue [体裁] 首句 [| 意境]
@@ -55,8 +55,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
         "two days, so that nothing is answered twice; your user number only as a counter, for a day at most. "
         "No message text is logged. What you write is never used for training.",
     ),
-    "retrain_later": ("/retrain 还没有做好。", "/retrain is not there yet."),
-    "retrain_refused": ("抱歉，/retrain 只供管理员使用。", "Sorry, /retrain is for administrators."),
+    "retrain_refused": ("抱歉，这个命令只供管理员使用。", "Sorry, this command is for administrators."),
 }
 
 

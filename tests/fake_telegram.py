@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,9 @@ class FakeTelegram:
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.edits: list[Sent] = []
+        self.photos: list[Sent] = []
+        self.shown: dict[int, str] = {}
         self.calls: Counter[str] = Counter()
         self.handed_out: set[int] = set()
         self.webhook: dict[str, Any] = {}
@@ -119,6 +123,11 @@ class FakeTelegram:
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._to(chat)) >= count)
         return self._to(chat)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was sent, edited or shown fulfils ``condition``."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
 
     async def confirmed(self, update_id: int) -> None:
         """Wait until the bot asked for later updates."""
@@ -213,11 +222,30 @@ class FakeTelegram:
         reply_to = (data.get("reply_parameters") or {}).get("message_id")
         if reply_to in self.lost_messages:
             return _error(400, "Bad Request: message to be replied not found")
+        return await self._show(self.sent, Sent(chat, text, reply_to, data.get("message_thread_id")))
+
+    async def _edit_message_text(self, data: dict[str, Any]) -> web.Response:
+        number, text = int(data["message_id"]), str(data["text"])
+        if number not in self.shown:
+            return _error(400, "Bad Request: message to edit not found")
+        if self.shown[number] == text:
+            return _error(400, "Bad Request: message is not modified")
+        return await self._show(self.edits, Sent(int(data["chat_id"]), text, None, None), number)
+
+    async def _send_photo(self, data: dict[str, Any]) -> web.Response:
+        if len(_TAGS.sub("", str(data.get("caption", "")))) > 1024:
+            return _error(400, "Bad Request: message caption is too long")
+        return await self._show(self.photos, Sent(int(data["chat_id"]), str(data.get("caption", "")), None, None))
+
+    async def _show(self, among: list[Sent], message: Sent, number: int | None = None) -> web.Response:
         async with self._changed:
-            self.sent.append(Sent(chat, text, reply_to, data.get("message_thread_id")))
+            if number is None:
+                self._next += 1
+                number = self._next
+            among.append(message)
+            self.shown[number] = message.text
             self._changed.notify_all()
-        self._next += 1
-        return _ok({"message_id": self._next, "date": 1_700_000_000, "chat": {"id": chat, "type": "private"}})
+        return _ok({"message_id": number, "date": 1_700_000_000, "chat": {"id": message.chat, "type": "private"}})
 
 
 def _value(text: str) -> Any:

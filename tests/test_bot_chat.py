@@ -107,9 +107,10 @@ async def test_every_command_of_words_is_answered(chat: FakeTelegram) -> None:
     assert "/help" in await said(chat, "/nonsense")
 
 
-async def test_retraining_is_refused_to_all_but_admins_who_hear_that_it_is_not_there(chat: FakeTelegram) -> None:
+async def test_retraining_is_refused_to_all_but_admins_who_hear_what_to_install(chat: FakeTelegram) -> None:
     assert "管理员" in await said(chat, "/retrain 1")
-    assert "还没有" in await said(chat, "/retrain 1", user=ADMIN)
+    assert "管理员" in await said(chat, "/model")
+    assert "没有训练进程" in await said(chat, "/retrain 1", user=ADMIN)
 
 
 async def test_a_group_is_answered_only_when_it_asks_this_bot(chat: FakeTelegram) -> None:

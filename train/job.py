@@ -217,6 +217,7 @@ def main(arguments: list[str]) -> int:
     """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    os.nice(10)  # the workers beside it come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not stand among the events
     task = Task.from_json(arguments[0])

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from engine.checkpoint import ModelFolderError
 from engine.contract.queue import Queue
-from engine.contract.queue_models import Models
+from engine.contract.queue_models import Asker, Models
 from engine.contract.queue_patience import patiently
 from engine.contract.queue_training import OVER, Order, Report, Trainings
 from engine.paddle_runtime import DeviceChoice
@@ -113,7 +113,9 @@ class Work:
         except (ModelFolderError, OSError) as error:
             return dataclasses.replace(self._report, phase="failed", failure="model", detail=str(error))
         version = version_name(entry)
-        self._report = dataclasses.replace(self._report, version=version, before=base.name)
+        home = trainer.versions.home
+        before_name = trainer.versions.home_version() if base == home else base.name
+        self._report = dataclasses.replace(self._report, version=version, before=before_name)
         events = await self._compute(self._task(base, version))
         if self._cancelled:
             shutil.rmtree(trainer.versions.folder / version, ignore_errors=True)
@@ -137,7 +139,8 @@ class Work:
             await trainer.persist(partial(trainer.trainings.keep_curve, png))
         await trainer.persist(self._publish)
         if last["better"]:
-            await trainer.persist(partial(trainer.models.use, report.version))
+            asker = Asker(self._order.to, self._order.language).text()
+            await trainer.persist(partial(trainer.models.use, report.version, asker))
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
 

@@ -15,6 +15,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from engine.contract.poem import dumps
+from engine.contract.queue_mail import Chat
 
 # The wish before is kept beside the new one: a worker that cannot load this one can load that.
 _USE = """
@@ -52,6 +53,23 @@ class Wish:
 
 
 @dataclass(frozen=True)
+class Asker:
+    """Who hears what became of a wish."""
+
+    to: Chat
+    language: str
+
+    def text(self) -> str:
+        return dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Asker | None:
+        """None: nobody asked."""
+        value = json.loads(text) if text else None
+        return None if value is None else cls(Chat(**value["to"]), value["language"])
+
+
+@dataclass(frozen=True)
 class Serving:
     """What one worker serves, and why not what the wish ``serial`` asks for (empty: it does)."""
 
@@ -69,7 +87,7 @@ class Models:
         self._use = redis.register_script(_USE)
 
     async def use(self, version: str, by: str = "") -> int:
-        """Wish for a version; the wish's serial. ``by``: who asked, JSON of the asker's own."""
+        """Wish for a version; the wish's serial. ``by``: an ``Asker`` as text."""
         return int(await self._use(keys=[f"{self._prefix}model"], args=[version, time.time(), by]))
 
     async def wish(self) -> Wish | None:
