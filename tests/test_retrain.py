@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +154,31 @@ async def test_an_admin_retrains_promotes_and_rolls_back_while_readers_are_serve
     assert len(telegram.edits) < 10
     progress = [sent for sent in telegram.sent if sent.chat == CHAT and "再训练" in sent.plain]
     assert len(progress) == 2, "one message is edited; the other answered the second command"
+
+
+async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are_pruned(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    models = Path(environ["TRAIN_DIR"]) / "models"
+    corpus = corpora.load(Path(environ["TRAIN_DIR"]) / "corpus")
+    knowing = train_tiny.checkpoint(characters="".join(corpus.vocabulary().characters))
+    knowing.weights["output.weight"][:] = 0
+    # It knows how often each character comes, and each end: more than one step can teach.
+    counts = Counter("".join(corpus.poems["train"]))
+    ends = [len(corpus.poems["train"])] * 4
+    known = [counts[c] for c in knowing.vocabulary.characters]
+    knowing.weights["output.bias"][:] = [math.log(count) for count in (*known, *ends)]
+    save(Path(environ["MODEL_DIR"]), knowing, derived_parts(knowing, corpus))
+    shutil.copytree(environ["MODEL_DIR"], models / "old")
+    async with bot_and_trainer(queue, environ | {"MODEL_KEEP": "1"}, tmp_path):
+        await order(telegram, "/retrain 0.01 scratch")
+        await telegram.until(lambda: bool(telegram.photos))
+    training = await current(queue)
+    assert not training.report.promoted
+    assert await queue.models.wish() is None
+    assert f"/model use {training.report.version}" in telegram.photos[0].plain
+    assert [place.name for place in models.iterdir()] == [training.report.version]
+    assert set(await queue.models.versions()) == {"tiny", training.report.version}
 
 
 async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot_by_the_same_message(
