@@ -19,8 +19,8 @@ from engine.vocab import Vocabulary
 
 Integers = npt.NDArray[np.int64]
 
-LONGEST_LINE = 16
-"""Characters of a free line, after which a mark must come."""
+LONGEST_LINE, FEWEST_LINES = 16, 4
+"""Of a free poem: characters of a line, after which a mark must come; lines before it may end."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,7 @@ class Decoder:
             if left == 1 or len(row.line) >= LONGEST_LINE:
                 return masks.closing if left <= 2 else masks.marks
             return masks.characters_or_closing if left <= 2 else masks.characters_or_marks
-        if row.chosen == 0 or row.text[-1:] not in CLOSING_MARKS:
-            return masks.characters
-        return masks.end if left == 1 else masks.characters_or_end
+        if left == 1:
+            return masks.end
+        may_end = len(row.earlier) >= FEWEST_LINES and row.chosen > 0 and row.text[-1] in CLOSING_MARKS
+        return masks.characters_or_end if may_end else masks.characters

@@ -172,6 +172,7 @@ def test_a_free_poem_ends_by_itself_within_two_hundred_characters(poet: Poet) ->
     for poem in poet.write([PoemRequest("continue", "大江东去", seed=i, candidates=1) for i in range(10)]):
         assert len(poem.text.replace("\n", "")) <= 200 + len("大江东去，")
         assert poem.text[-1] in "。？！"
+        assert len(poem.lines) >= 4
         assert all(poem.lines)
 
 
