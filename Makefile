@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TEXT ?= 老夫聊发少年狂
 
 .DEFAULT_GOAL := help
-.PHONY: help run poem test check format clean
+.PHONY: help run poem test bench check format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年�
 
 test: .venv/develop  ## all tests
 	@$(BIN)/python -m pytest
+
+bench: .venv/develop  ## how fast one process writes; with PyTorch installed also against the tutorial's loop
+	@$(BIN)/python -m tests.bench.speed
 
 check: .venv/develop  ## format, lint and types
 	@$(BIN)/ruff format --check .
