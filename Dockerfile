@@ -1,4 +1,5 @@
-# Two images from one file: `serve` (bot and CPU worker) and `gpu` (GPU worker on PaddlePaddle's own image).
+# Three images from one file: `serve` (bot and CPU worker), `gpu` (GPU worker on PaddlePaddle's own image) and `train`
+# (the same with what training needs).
 #   docker build --target serve -t tang-poem-bot .
 #   docker build --target gpu -t tang-poem-bot-gpu --build-arg PADDLE_INDEX=… .
 
@@ -12,7 +13,8 @@ COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY bot bot
 COPY engine engine
 COPY train train
-RUN pip install --no-cache-dir --constraint constraints.txt .
+RUN pip install --no-cache-dir --constraint constraints.txt . \
+ && install -d -o 10001 -g 10001 /train
 USER 10001:10001
 CMD ["python", "-m", "bot"]
 
@@ -29,6 +31,16 @@ COPY train train
 RUN test -n "${PADDLE_INDEX}" || { echo "say --build-arg PADDLE_INDEX=…, see the Dockerfile" >&2; exit 1; } \
  && python3 -m pip install --no-cache-dir uv \
  && python3 -m uv venv --python 3.11 --seed /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt --extra-index-url "${PADDLE_INDEX}" '.[gpu]'
+ && /opt/venv/bin/pip install --no-cache-dir --constraint constraints.txt --extra-index-url "${PADDLE_INDEX}" '.[gpu]' \
+ && install -d -o 10001 -g 10001 /train
 USER 10001:10001
 CMD ["python", "-m", "engine", "--device", "gpu"]
+
+FROM gpu AS train
+ARG PADDLE_INDEX
+USER root
+# npm fetches the corpus.
+RUN apt-get update && apt-get install -y --no-install-recommends npm && rm -rf /var/lib/apt/lists/* \
+ && pip install --no-cache-dir --constraint constraints.txt --extra-index-url "${PADDLE_INDEX}" '.[train-gpu]'
+USER 10001:10001
+CMD ["python", "-m", "train", "worker", "--device", "gpu"]

@@ -24,6 +24,7 @@ from train import corpus as corpora
 from train.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.flags import add_flags, given
 from train.judge import Judge, TableError
+from train.parallel import rank_of, wait_for_run
 from train.run import Run, RunError, Setup
 from train.settings import TrainSettings
 from train.table import Ground, as_markdown, columns
@@ -92,7 +93,10 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         import_paddle(options.threads)  # first of all that imports Paddle
         if not options.resume:
             config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
-            run = _new_run(run.folder, config, home)
+            if rank_of(options.environment)[0] == 0:
+                run = _new_run(run.folder, config, home)
+            else:
+                wait_for_run(run.folder)
         setup = run.setup()
         corpus = _corpus(setup.config, home)
         if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from train.config import TrainConfig
 from train.corpus import Corpus
 from train.curve import draw_curve
 from train.evaluate import lacking_types, model_nats, perplexity
+from train.parallel import Ranks, rank_of
 from train.run import Run, RunError, State, Tensors
 from train.tutorial import generate
 from train.watch import Event, Progress, TrainingError
@@ -61,6 +63,7 @@ class Trainer:
 
         self._device = device or config.device
         choose_device(self._device, paddle)
+        self._ranks = Ranks(*rank_of(os.environ), paddle)
         paddle.seed(config.seed)
         self._model = PoemLSTM(len(self._vocabulary), config.shape, config.dropout, config.initialisation)
         self._optimizer = paddle.optimizer.Adam(
@@ -108,9 +111,10 @@ class Trainer:
             self._step(batch)
             epoch_ends = after.epoch > state.position.epoch
             state.position = after
-            state.seconds = time.monotonic() - self._began
+            # Agreed upon, for what follows from it has to be the same in every process.
+            state.seconds = self._ranks.most(time.monotonic() - self._began)
             self._tell("step")
-            if self._stop():
+            if self._ranks.most(self._stop()):
                 raise _Stopped
             if self.finished:
                 return
@@ -131,11 +135,14 @@ class Trainer:
         # Dropout hangs on the step alone, so a resumed run drops what an unbroken one would have dropped.
         paddle.seed(config.seed * 1_000_003 + state.step)
         self._optimizer.set_lr(learning_rate(config, state.step, self.part))
-        loss = self._model.loss(paddle.to_tensor(batch.ids), paddle.to_tensor(batch.targets), self._vocabulary.pad)
-        nats = float(loss)
+        share, weight = self._ranks.share(batch, self._vocabulary.pad)
+        loss = self._model.loss(paddle.to_tensor(share.ids), paddle.to_tensor(share.targets), self._vocabulary.pad)
+        loss = loss * weight
+        nats = self._ranks.sum(float(loss))
         if not math.isfinite(nats):
             raise TrainingError(f"the loss is no number at step {state.step}; try a lower --lr or a --clip")
         loss.backward()
+        self._ranks.sum_gradients(self._model.named_weights().values())
         self._optimizer.step()
         self._model.clear_gradients()
         state.step += 1
@@ -146,8 +153,12 @@ class Trainer:
         self._speed = 0.98 * self._speed + 0.02 * speed if self._speed else speed
 
     def _validate(self) -> None:
+        self._validated = time.monotonic()
+        if not self._ranks.first:
+            return
+
         def nats(ids: Ids, targets: Ids) -> float:
-            if self._stop():
+            if self._ranks.alone and self._stop():
                 raise _Stopped
             return self._nats(ids, targets)
 
@@ -158,6 +169,8 @@ class Trainer:
 
     def _sample(self) -> str:
         """A poem as the tutorial shows it: always the likeliest character."""
+        if not self._ranks.first:
+            return ""
         config = self._config
         now = Checkpoint(config.shape, self._vocabulary, self._model.weights())
         backend = PaddleBackend(now, self._device)
@@ -172,18 +185,24 @@ class Trainer:
             self._since_log.clear()
 
     def _draw(self) -> None:
-        draw_curve(self.state.history, self._run.folder / "loss.png")
+        if self._ranks.first:
+            draw_curve(self.state.history, self._run.folder / "loss.png")
 
     def _save(self) -> None:
-        self.state.seconds = time.monotonic() - self._began
-        self._run.save(self.state, self._model.weights(), self._moments())
+        if self._ranks.alone:
+            self.state.seconds = time.monotonic() - self._began
         self._saved = time.monotonic()
-        self._tell("checkpoint")
+        if self._ranks.first:
+            self._run.save(self.state, self._model.weights(), self._moments())
+            self._saved = time.monotonic()
+            self._tell("checkpoint")
 
     def _now(self) -> dict[str, float]:
         return {"step": self.state.step, "tokens": self.state.tokens}
 
     def _tell(self, event: Event, sample: str = "") -> None:
+        if not self._ranks.first:
+            return
         state, config = self.state, self._config
         left = (self._total - state.tokens) / self._speed if self._speed else math.nan
         if config.minutes:
