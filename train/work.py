@@ -8,6 +8,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -32,6 +33,8 @@ from train.settings import TrainSettings
 
 log = logging.getLogger("train.work")
 T = TypeVar("T")
+
+_RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
 
 LEASES = 4
 """The lease of an order in leases of a job: training busies a machine, and a trainer may be slow to say it lives."""
@@ -170,7 +173,7 @@ class Work:
         trainer, manner = self._trainer, self._trainer.manner
         own = trainer.settings.own_poems_dir
         for other in trainer.home.glob("retrain-*"):
-            if other.name != run_name(self._entry):
+            if _RUN.fullmatch(other.name) and other.name != run_name(self._entry):
                 shutil.rmtree(other, ignore_errors=True)
         return Task(
             home=str(trainer.home),
