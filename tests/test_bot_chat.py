@@ -111,6 +111,9 @@ async def test_retraining_is_refused_to_all_but_admins_who_hear_what_to_install(
     assert "管理员" in await said(chat, "/retrain 1")
     assert "管理员" in await said(chat, "/model")
     assert "没有训练进程" in await said(chat, "/retrain 1", user=ADMIN)
+    assert "用法" in await said(chat, "/retrain nan", user=ADMIN)
+    assert "没有训练" in await said(chat, "/retrain status", user=ADMIN)
+    assert "私聊" in await said(chat, "/retrain 1", user=ADMIN, chat=-7, kind="supergroup")
 
 
 async def test_a_group_is_answered_only_when_it_asks_this_bot(chat: FakeTelegram) -> None:

@@ -232,10 +232,11 @@ def main(arguments: list[str]) -> int:
     except BrokenPipeError:
         return 1  # nobody listens any more
     except Exception as error:
-        traceback.print_exc()
         failure, detail = explain(error)
         with contextlib.suppress(BrokenPipeError):
             job.say("failed", failure=failure, detail=detail)
+        with contextlib.suppress(OSError):  # the disk may be full for the log as well
+            traceback.print_exc()
     return 0
 
 

@@ -121,7 +121,7 @@ class Work:
         self._report = dataclasses.replace(self._report, version=version, before=before_name)
         events = await self._compute(self._task(base, version))
         if self._cancelled:
-            shutil.rmtree(trainer.versions.folder / version, ignore_errors=True)
+            self._forget(version)
             return dataclasses.replace(self._report, phase="cancelled")
         if events is None:
             resting = dataclasses.replace(self._report, phase="resting")
@@ -135,7 +135,7 @@ class Work:
         """Promote what is better; publish and prune either way."""
         trainer, report = self._trainer, self._report
         if last["event"] == "failed":
-            shutil.rmtree(trainer.versions.folder / report.version, ignore_errors=True)
+            self._forget(report.version)
             return dataclasses.replace(report, phase="failed", failure=last["failure"], detail=last["detail"])
         if last["curve"]:
             png = await asyncio.to_thread(Path(last["curve"]).read_bytes)
@@ -146,6 +146,12 @@ class Work:
             await trainer.persist(partial(trainer.models.use, report.version, asker))
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
+
+    def _forget(self, version: str) -> None:
+        """What there is of a version that came to nothing, half-written files included."""
+        folder = self._trainer.versions.folder
+        for place in (folder / version, folder / f".{version}.new"):
+            shutil.rmtree(place, ignore_errors=True)
 
     async def _publish(self) -> None:
         await self._trainer.models.publish(self._trainer.versions.figures())
