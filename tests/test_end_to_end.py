@@ -196,6 +196,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
     store = Embedded(tmp_path / "var" / "valkey")
     async with _stopped_after(store), program(tmp_path / "run.log", "-m", "bot.local", environ=environ) as launcher:
         await launcher.says("Ready on")
+        await launcher.says("trainer | ")
         curl = next(line for line in launcher.output().splitlines() if line.startswith("A poem: "))
         url, body = curl.split()[4], curl.split("'")[1]
         async with aiohttp.ClientSession() as http, http.post(url, data=body.encode()) as answer:
