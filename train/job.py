@@ -7,7 +7,6 @@ checkpoint, and a task that was begun is gone on with. It dies with the trainer.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import errno
 import fcntl
@@ -17,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
@@ -26,13 +25,13 @@ from engine import checkpoint
 from engine.checkpoint import ModelFolderError
 from engine.contract.queue_training import Failure
 from engine.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
+from train import cards
 from train import corpus as corpora
 from train.config import PRESETS, TrainConfig
 from train.own_poems import merge, noted, read_own
 from train.run import Run, RunError, Setup
 from train.watch import Progress, TrainingError
 
-_SET_PARENT_DEATH_SIGNAL = 1
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LOCK_SECONDS = 30.0
 REPORT_EVERY = 0.5
@@ -72,10 +71,11 @@ class Task:
 
 
 class Job:
-    """``say`` writes an event; ``step`` events come while it trains."""
+    """``say`` writes an event; ``step`` events come while it trains. ``processes``: how many train, on which device."""
 
-    def __init__(self, task: Task, out: TextIO) -> None:
+    def __init__(self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = cards.cards) -> None:
         self._task = task
+        self._processes = processes
         self._out = out
         self._home = Path(task.home)
         self._stop = False
@@ -149,6 +149,9 @@ class Job:
         return Run.create(run.folder, Setup(config, vocabulary, manifest, card if goes_on else None))
 
     def _train(self, run: Run, corpus: corpora.Corpus) -> bool:
+        processes = self._processes(self._task.device)
+        if processes > 1:
+            return self._train_together(run, corpus, processes)
         from train.loop import Trainer
 
         trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
@@ -159,6 +162,22 @@ class Job:
         finally:
             self._training = False
         return trainer.finished and not self._stop
+
+    def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
+        self.say("training", step=run.newest_step() or 0)
+        self._training = True
+        try:
+            code = cards.train(run, corpus, self._task.device, processes, self._hear, lambda: self._stop)
+        finally:
+            self._training = False
+        if self._stop:
+            return False
+        if code in _DISK:
+            raise OSError(code, os.strerror(code))
+        if code:
+            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise TrainingError(f"training in {processes} processes ended with {ended}; the trainer's log says more")
+        return True
 
     def _hear(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -213,15 +232,14 @@ def alone(home: Path) -> Iterator[None]:
         yield
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.cards) -> int:
     """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    cards.die_with_parent()
     os.nice(10)  # the workers beside it come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print must not stand among the events
     task = Task.from_json(arguments[0])
-    job = Job(task, out)
+    job = Job(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
     try:
