@@ -27,7 +27,7 @@ from bot.texts import as_language
 from engine.contract import CodecError, Poem
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Chat, Reply
-from engine.contract.queue_patience import patiently
+from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 
 log = logging.getLogger("bot.outbox")
@@ -60,6 +60,7 @@ class Outbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: set[str] = set()
         self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
 
     async def run(self) -> None:
         """Send until ``stop``, then finish what is in hand for a few seconds; the rest stays in Redis."""
@@ -70,9 +71,12 @@ class Outbox:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=5.0)
         finally:
-            for task in (renewing, *self._tasks):
+            # Cancelled for a quick end and not waited for long: a library under a task may swallow that.
+            self._gone.set()
+            beside = {renewing, *self._tasks}
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(renewing, *self._tasks, return_exceptions=True)
+            await asyncio.wait(beside, timeout=2.0)
         await self._stream.retire(self.name)
 
     def stop(self) -> None:
@@ -178,8 +182,8 @@ class Outbox:
         return "given_up"
 
     async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
+        while not self._gone.is_set():
+            await sleep_unless(self._gone, self._lease / 3)
             try:
                 await self._stream.renew(self.name, sorted(self._held))
             except RedisError as error:
