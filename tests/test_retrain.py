@@ -66,6 +66,12 @@ def environ(server: Embedded, prefix: str, telegram: FakeTelegram, ground: Path,
     }
 
 
+def endless(environ: dict[str, str], folder: Path) -> None:
+    """So large a corpus that no machine is through with a hundred epochs before the test is."""
+    source = train_tiny.write_source(folder / "many", train_tiny.poems(20_000))
+    corpora.prepare(str(source), Path(environ["TRAIN_DIR"]) / "corpus")
+
+
 async def order(telegram: FakeTelegram, text: str, **options: Any) -> None:
     await telegram.write(text, **({"chat": CHAT, "user": ADMIN} | options))
 
@@ -191,6 +197,7 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
 async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot_by_the_same_message(
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
+    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (bot, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 20))
@@ -215,6 +222,7 @@ async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot
 async def test_a_stopped_trainer_leaves_its_order_to_the_next(
     queue: Queue, environ: dict[str, str], tmp_path: Path, telegram: FakeTelegram
 ) -> None:
+    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
