@@ -21,7 +21,7 @@ SEEDS = 2**31
 
 class Draft:
     """``rows``: those to be written next. First the candidates, each by a plan of ``options`` that its seed picks;
-    then, if they are several, the same characters once more without opening and mood, to see what they owe to them.
+    then, if they are several, each of their lines once more by itself, to see what it owes to what stands before it.
     """
 
     def __init__(self, request: PoemRequest, outline: Outline, options: Sequence[Plan], seed: int, count: int) -> None:
@@ -30,6 +30,7 @@ class Draft:
         seeds = [seed, *(_other_seed(seed, i) for i in range(1, count))]
         self.candidates = [Row(options[_other_seed(s, 0) % len(options)], s) for s in seeds]
         self.rows = self.candidates
+        self._alone: list[list[Row]] = []
 
     @property
     def written(self) -> bool:
@@ -38,10 +39,11 @@ class Draft:
 
     def read_again(self) -> bool:
         """Turn to the second reading; False where there is none to come."""
-        if self.rows is not self.candidates or len(self.candidates) == 1:
+        if self._alone or len(self.candidates) == 1:
             return False
-        self.rows = [Row(_without_opening(row), 0) for row in self.candidates]
-        return True
+        self._alone = [[Row(line, 0) for line in _lines_alone(row)] for row in self.candidates]
+        self.rows = [line for lines in self._alone for line in lines]
+        return bool(self.rows)
 
     def poem(self, ranker: Ranker, script: Script, model: str) -> Poem:
         """The best candidate, in the script of the request and with its text as it was typed."""
@@ -63,8 +65,8 @@ class Draft:
 
     def _best(self, ranker: Ranker) -> Row:
         scores = [
-            ranker.score(clauses(row.text), self.outline.form, _mean(row), _mean(alone))
-            for row, alone in zip(self.candidates, self.rows, strict=True)
+            ranker.score(clauses(row.text), self.outline.form, _mean([row]), _mean(alone))
+            for row, alone in zip(self.candidates, self._alone, strict=True)
         ]
         return self.candidates[int(np.argmax(scores))]
 
@@ -74,21 +76,21 @@ def _other_seed(seed: int, number: int) -> int:
     return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4]) % SEEDS
 
 
-def _mean(row: Row) -> float:
-    return row.log_likelihood / max(1, row.chosen)
+def _mean(rows: Sequence[Row]) -> float:
+    """Log-likelihood a chosen character."""
+    return sum(row.log_likelihood for row in rows) / max(1, sum(row.chosen for row in rows))
 
 
-def _without_opening(row: Row) -> Plan:
-    """The characters that ``row`` chose, each forced and scored, after nothing but the start."""
+def _lines_alone(row: Row) -> list[Plan]:
+    """A plan for each line in which ``row`` chose: that line after nothing but the start, what was chosen scored."""
     shown = [cell for cell in row.plan.cells if cell.shown]
-    cells = []
+    lines: list[list[Cell]] = [[]]
     for place, character in enumerate(row.text):
-        cell = shown[min(place, len(shown) - 1)]
-        if not cell.forced:
-            cells.append(Cell(character, scored=True))
-        elif cells:  # marks and heads between them are read as they stand
-            cells.append(Cell(character))
-    return Plan(tuple(cells), row.plan.form)
+        forced = shown[min(place, len(shown) - 1)].forced
+        lines[-1].append(Cell(character, scored=not forced))
+        if character in CLAUSE_MARKS:
+            lines.append([])
+    return [Plan(tuple(cells), row.plan.form) for cells in lines if any(cell.scored for cell in cells)]
 
 
 def _as_written(text: str, shape: Outline) -> str:

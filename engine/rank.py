@@ -27,11 +27,11 @@ class Ranker:
     """Scores a candidate by three things that make it readable.
 
     *Fluency*: the model's own mean log-likelihood of the characters it chose. Likelihood alone prefers the
-    commonplace, so *what is owed to the opening* is added: that likelihood less the likelihood of the same
-    characters without opening and mood, which is the pointwise mutual information of poem and opening
-    (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models"). *Parallelism*
-    (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output vectors of characters that face each
-    other; characters used alike have vectors alike.
+    commonplace, so *what each line owes to what stands before it* (mood, opening, the lines above) is added: that
+    likelihood less the likelihood of the same line by itself, which is the pointwise mutual information of a line
+    and its context, as the model sees it (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural
+    Conversation Models"). *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output
+    vectors of characters that face each other; characters used alike have vectors alike.
     """
 
     def __init__(self, vocabulary: Vocabulary, output: FloatArray, weights: Weights = DEFAULT_WEIGHTS) -> None:
@@ -42,7 +42,7 @@ class Ranker:
         self._vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
     def score(self, lines: Sequence[str], form: str, given: float, alone: float) -> float:
-        """``given``, ``alone``: mean log-likelihood a character with and without opening and mood, in nats."""
+        """``given``, ``alone``: mean log-likelihood a character in its place and in its line alone, in nats."""
         score = self._weights.fluent * given + self._weights.owed * (given - alone)
         middle = range(2, len(lines) - 3, 2) if form.endswith("律") else range(0)
         if middle:

@@ -176,6 +176,12 @@ def test_a_free_poem_ends_by_itself_within_two_hundred_characters(poet: Poet) ->
         assert all(poem.lines)
 
 
+def test_a_poem_that_is_given_whole_comes_back(poet: Poet) -> None:
+    whole = "床前明月光，疑是地上霜。举头望明月，低头思故乡。"
+    poem = poet.write([PoemRequest("continue", whole, form="五绝")])[0]
+    assert poem.text.replace("\n", "") == whole
+
+
 def test_a_folder_without_its_decoder_is_refused_naming_it(tmp_path: Path) -> None:
     from engine.checkpoint import ModelFolderError
 
