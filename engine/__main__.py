@@ -25,8 +25,8 @@ from engine.renewal import Renewal
 from engine.script import Script
 from engine.settings import EngineSettings
 from engine.versions import Versions
-from engine.worker import PoetLike
 from engine.worker import main as work
+from engine.writer import PoetLike
 
 OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
 FAULTS_FOUND = 1

@@ -37,6 +37,11 @@ class Draft:
         """Whether all of ``rows`` are finished."""
         return all(row.done for row in self.rows)
 
+    @property
+    def characters(self) -> int:
+        """How many were fed to the model so far, over all candidates and readings."""
+        return sum(row.fed for rows in (self.candidates, *self._alone) for row in rows)
+
     def read_again(self) -> bool:
         """Turn to the second reading; False where there is none to come."""
         if self._alone or len(self.candidates) == 1:

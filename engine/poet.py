@@ -54,6 +54,7 @@ class Poet:
         self._candidates = candidates
         self._decoder = Decoder(backend, vocabulary, Masks(vocabulary, prosody), lines, sampling)
         self._waiting: deque[Row] = deque()
+        self._first: list[Row] = []
         self._drafts: dict[Row, Draft] = {}
 
     @classmethod
@@ -115,31 +116,39 @@ class Poet:
             count = max(1, min(count, WIDTH // (1 + len(set(self._drafts.values())))))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         draft = Draft(request, shape, options, seed, count)
-        self._take_up(draft)
+        self._drafts.update((row, draft) for row in draft.rows)
+        self._first.append(draft.rows[0])
+        self._waiting.extend(draft.rows[1:])
         return draft
 
     def step(self) -> list[tuple[Draft, Poem]]:
         """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""
         finished = []
         try:
-            room = min(WIDTH - len(self._decoder), len(self._waiting))
-            self._decoder.add([self._waiting.popleft() for _ in range(room)])
+            self._fill_up()
             for draft in dict.fromkeys([self._drafts.pop(row) for row in self._decoder.step()]):
                 if draft.written:
                     if draft.read_again():
-                        self._take_up(draft)
+                        # Before all that is not begun: this poem is nearly done.
+                        self._drafts.update((row, draft) for row in draft.rows)
+                        self._waiting.extendleft(reversed(draft.rows))
                     else:
                         finished.append((draft, draft.poem(self._ranker, self.script, self.model)))
         except Exception:
             self._decoder.clear()
+            self._first.clear()
             self._waiting.clear()
             self._drafts.clear()
             raise
         return finished
 
-    def _take_up(self, draft: Draft) -> None:
-        self._drafts.update((row, draft) for row in draft.rows)
-        self._waiting.extend(draft.rows)
+    def _fill_up(self) -> None:
+        """What begins with this step: each new poem's first row, for no poem waits for the candidates of others; of
+        the rest as many as there is room for, and one in any case, so that none waits for ever."""
+        room = max(1, WIDTH - len(self._decoder) - len(self._first))
+        rest = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        self._decoder.add([*self._first, *rest])
+        self._first.clear()
 
 
 def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:

@@ -14,7 +14,7 @@ class Row:
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
     sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
-    ``seed`` alone decides its draws.
+    ``seed`` alone decides its draws. ``fed``: characters that the model has read for it.
     """
 
     def __init__(self, plan: Plan, seed: int) -> None:
@@ -27,6 +27,7 @@ class Row:
         self.rhyme = plan.rhyme
         self.log_likelihood = 0.0
         self.chosen = 0
+        self.fed = 0
         self.done = not plan.cells
         self._random = np.random.default_rng(seed)
         self._at = 0
@@ -60,6 +61,7 @@ class Row:
     def take(self, character: str, log_probability: float | None = None) -> None:
         """Fill the cell with ``character``; a probability where the model's word for it counts."""
         cell = self.cell
+        self.fed += 1
         if log_probability is not None:
             self.log_likelihood += log_probability
             self.chosen += 1

@@ -1,4 +1,4 @@
-"""The worker: take a batch, write it, finish it. The poet is handed in; Redis is the only other thing it knows."""
+"""The worker: takes jobs, has them written, finishes them. The poet is handed in; else it knows Redis alone."""
 
 from __future__ import annotations
 
@@ -7,39 +7,35 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from engine.contract import CodecError, Poem, PoemError, PoemRequest
+from engine.contract import CodecError, Poem, PoemError
 from engine.contract.logs import set_up
 from engine.contract.queue import MAX_LONELY, Queue, connect
-from engine.contract.queue_mail import Job, Reply, too_late
+from engine.contract.queue_mail import Job, Reply, Work, too_late
 from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 from engine.contract.settings import Settings
+from engine.pace import Pace
 from engine.renewal import EVERY, Renewal
+from engine.service import asked_to_stop, run_until
+from engine.writer import PoetLike, Writer
 
 log = logging.getLogger("engine.worker")
 T = TypeVar("T")
 
-BATCH = 32
-"""Jobs written together at most."""
-BURST = 0.01
-"""Seconds given to the rest of a burst: the first read after a pause brings a single job."""
+BATCH = 64
+"""Jobs in hand at most."""
 IDLE = 0.5
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
-
-
-class PoetLike(Protocol):
-    """Writes poems; blocks while it does. An answer a request, in their order; a bad one harms no other."""
-
-    def write_each(self, requests: Sequence[PoemRequest]) -> list[Poem | PoemError]: ...
+DRAIN = 8.0
+"""Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
 
 
 class Worker:
@@ -58,16 +54,17 @@ class Worker:
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._queue = queue
-        self._poet = poet
+        self._writer = Writer(poet)
         self._lease = lease
         self._batch = batch
         self._renewal = renewal
-        self._pace: float | None = None
+        self._pace = Pace()
+        self._in_hand: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish the batch in hand, take no other."""
+        """Finish what is in hand, take no more."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -76,60 +73,74 @@ class Worker:
         if self._renewal is not None:
             await self._persist(self._renewal.publish)
             await self._persist(self._renew_poet)
-        beside = [asyncio.create_task(self._beat()), asyncio.create_task(self._watch_models())]
+        beside = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
         try:
             while not self._stopping.is_set():
-                await self._persist(self.step)
+                await self._persist(self._take)
+            await self._hands_empty(DRAIN)
         finally:
+            self._writer.close()
             # Cancelled as well, for a quick end; but a library under it may swallow that.
             self._gone.set()
-            for task in beside:
+            for task in (*beside, *self._in_hand):
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.gather(*beside, *self._in_hand, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._queue.leave(self.name)
                 if self._renewal is not None:
                     await self._renewal.leave(self.name)
                 await self._queue.jobs.retire(self.name)
 
-    async def step(self) -> None:
-        """One job of a dead worker by itself, if there is one; then a batch of new ones, if there are any."""
+    async def _take(self) -> None:
+        """One job of a dead worker, if there is one, written alone; then new ones, as many as there is room for."""
         orphan = await self._queue.jobs.take_over(self.name, self._lease)
         if orphan is not None:
-            await self._serve([orphan])
+            # It may be what killed the other: nobody else's poem is in hand beside it.
+            await self._hands_empty()
+            self._begin(orphan)
+            await self._hands_empty()
             if self._stopping.is_set():
                 return
-        batch = await self._queue.jobs.take(self.name, self._batch, 0 if orphan else min(IDLE, self._lease))
-        if batch and len(batch) < self._batch:
-            await asyncio.sleep(BURST)
-            with contextlib.suppress(RedisError):
-                batch += await self._queue.jobs.take(self.name, self._batch - len(batch), 0)
-        await self._serve(batch)
+        if len(self._in_hand) >= self._batch:
+            await asyncio.wait(self._in_hand, timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+            return
+        wait = 0 if orphan else min(IDLE, self._lease)
+        for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_hand), wait):
+            self._begin(delivery)
 
-    async def _serve(self, batch: Sequence[Delivery]) -> None:
-        with self._leased([delivery.id for delivery in batch]):
-            jobs = [(delivery, job) for delivery in batch if (job := await self._readable(delivery)) is not None]
-            if not jobs:
-                return
-            started = time.monotonic()
-            try:
-                poems = await asyncio.to_thread(self._poet.write_each, [job.request for _, job in jobs])
-            except Exception:
-                # Left unfinished: their leases run out, and each comes back alone.
-                log.exception("a batch of %d failed: %s", len(jobs), " ".join(delivery.id for delivery, _ in jobs))
-                return
-            seconds = time.monotonic() - started
-            self._pace = seconds / len(jobs)
-            # Together, so that a server that writes to disk before it answers does so once and not once a poem.
-            await asyncio.gather(
-                *(self._finish(d, job, poem) for (d, job), poem in zip(jobs, poems, strict=True)),
-            )
-            log.info("%d written in %.2f s", len(jobs), seconds)
+    def _begin(self, delivery: Delivery) -> None:
+        self._pace.begin(idle=not self._in_hand)
+        task = asyncio.create_task(self._serve(delivery))
+        self._in_hand[task] = delivery.id
+        task.add_done_callback(self._in_hand.pop)
 
-    async def _finish(self, delivery: Delivery, job: Job, poem: Poem | PoemError) -> None:
-        reply = Reply(job.to, job.language, poem, job.request, delivery.id)
+    async def _hands_empty(self, seconds: float | None = None) -> None:
+        if self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=seconds)
+
+    async def _serve(self, delivery: Delivery) -> None:
+        job = await self._readable(delivery)
+        if job is None:
+            return
+        began, work = time.monotonic(), None
+        answer: Poem | PoemError
+        try:
+            written = await self._writer.write(job.request)
+        except PoemError as refusal:
+            answer = refusal
+        except Exception:
+            # Left unfinished: its lease runs out, and it comes back alone.
+            log.exception("not written", extra={"job": delivery.id})
+            return
+        else:
+            answer = written.poem
+            wrote = time.monotonic() - began
+            waited = max(0.0, time.time() - wrote - delivery.queued)
+            work = Work(waited, wrote, written.together, written.characters)
+            self._pace.end()
+        reply = Reply(job.to, job.language, answer, job.request, delivery.id, work)
         done = await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
-        outcome = poem.code if isinstance(poem, PoemError) else poem.form
+        outcome = answer.code if isinstance(answer, PoemError) else answer.form
         log.info("%s%s", outcome, "" if done else ", but someone else was first", extra={"job": delivery.id})
 
     async def _readable(self, delivery: Delivery) -> Job | None:
@@ -151,25 +162,16 @@ class Worker:
             return None
         return job
 
-    @contextlib.contextmanager
-    def _leased(self, ids: Sequence[str]) -> Iterator[None]:
-        task = asyncio.create_task(self._renew(ids)) if ids else None
-        try:
-            yield
-        finally:
-            if task is not None:
-                task.cancel()
-
-    async def _renew(self, ids: Sequence[str]) -> None:
-        while True:
-            await asyncio.sleep(self._lease / 3)
+    async def _renew_leases(self) -> None:
+        while not self._gone.is_set():
+            await sleep_unless(self._gone, self._lease / 3)
             with contextlib.suppress(RedisError):
-                await self._queue.jobs.renew(self.name, ids)
+                await self._queue.jobs.renew(self.name, list(self._in_hand.values()))
 
     async def _renew_poet(self) -> None:
-        """A batch in hand keeps the poet it began with; the next one has the new."""
+        """A poem in hand is finished by the poet that began it; the next one has the new."""
         if self._renewal is not None and (poet := await self._renewal.look()) is not None:
-            self._poet = poet
+            self._writer.poet = poet
 
     async def _watch_models(self) -> None:
         while self._renewal is not None and not self._gone.is_set():
@@ -187,7 +189,7 @@ class Worker:
     async def _beat(self) -> None:
         while not self._gone.is_set():
             with contextlib.suppress(RedisError):
-                await self._queue.beat(self.name, self._beat_ttl, self._pace)
+                await self._queue.beat(self.name, self._beat_ttl, self._pace.seconds)
                 if self._renewal is not None:
                     await self._renewal.tell(self.name, self._beat_ttl)
             await sleep_unless(self._gone, min(2.0, self._lease))
@@ -201,26 +203,13 @@ Renewing = Callable[[Queue], Renewal[PoetLike]]
 
 async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
     """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; errors of ``load`` pass through."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = asked_to_stop()
     poet = await asyncio.to_thread(load)
     redis = connect(settings.redis_url)
     queue = Queue(redis, settings.key_prefix)
     worker = Worker(queue, poet, settings.lease, renewal=None if renewing is None else renewing(queue))
     log.info("worker %s is ready", worker.name)
-    running = asyncio.create_task(worker.run())
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
-        worker.stop()
-        await running
-    except RedisError as error:
-        log.error("stopped without Redis: %s", error)
-    finally:
-        stopped.cancel()
-        await redis.aclose()
+    await run_until(stop, worker, redis, log)
     log.info("worker stopped")
     return 0
 

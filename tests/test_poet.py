@@ -98,6 +98,31 @@ def test_a_poem_joins_and_leaves_while_others_are_being_written(poet: Poet) -> N
     assert [poem for _, poem in finished] == poet.write([short, long])
 
 
+def test_a_poem_never_waits_for_the_candidates_of_others(poet: Poet) -> None:
+    crowd = poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=300))
+    poet.step()
+    alone = poet.add(PoemRequest("acrostic", "春风", seed=2, candidates=1))
+    cells = len(alone.rows[0].plan.cells)
+    finished = [draft for _ in range(cells) for draft, _ in poet.step()]
+    assert finished == [alone]
+    while crowd not in finished:
+        finished += [draft for draft, _ in poet.step()]
+
+
+def test_however_many_come_those_that_wait_for_room_are_written_too(poet: Poet) -> None:
+    patient = poet.add(PoemRequest("acrostic", "春风", seed=1, candidates=100))
+    finished: list[object] = []
+    for _ in range(500):
+        for seed in range(8):
+            poet.add(PoemRequest("acrostic", "春风", seed=seed, candidates=1))
+        finished += [draft for draft, _ in poet.step()]
+        if patient in finished:
+            break
+    assert patient in finished
+    while poet.step():
+        pass
+
+
 def test_the_busier_the_fewer_candidates_but_not_where_the_seed_is_named(poet: Poet) -> None:
     crowd = poet.write([PoemRequest("acrostic", "春风", candidates=None) for _ in range(64)])
     assert crowd[0].candidates == 3

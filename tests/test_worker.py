@@ -14,7 +14,7 @@ from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Chat, Job, Reply
 from engine.worker import Worker
-from tests.fake_poet import BUG, REFUSED, FakePoet
+from tests.fake_poet import BUG, REFUSED, FakePoet, StepByStepPoet
 from tests.waiting import until
 
 LEASE = 0.3
@@ -63,12 +63,25 @@ async def test_what_waits_is_written_together(queue: Queue) -> None:
     assert all(isinstance(reply.content, Poem) for reply in found)
 
 
-async def test_a_batch_has_a_largest_size(queue: Queue) -> None:
+async def test_no_more_are_in_hand_than_may_be(queue: Queue) -> None:
     poet = FakePoet()
     await submit(queue, *"春夏秋冬风")
     async with working(Worker(queue, poet, LEASE, batch=2)):
         await replies(queue, 5)
     assert max(len(batch) for batch in poet.batches) == 2
+
+
+async def test_a_job_that_comes_while_others_are_written_joins_them(queue: Queue) -> None:
+    poet = StepByStepPoet(steps=6)
+    await submit(queue, "春")
+    async with working(Worker(queue, poet, LEASE)):
+        await until(lambda: _true(poet.taken >= 2))
+        await submit(queue, "夏")
+        await until(lambda: _true(poet.in_hand == 2))
+        poet.may_go_on.set()
+        found = await replies(queue, 2)
+    assert [reply.request.text for reply in found if reply.request] == ["春", "夏"]
+    assert [reply.work.together for reply in found if reply.work] == [2, 1]
 
 
 async def test_a_refused_request_is_answered_with_its_reason_and_harms_no_other(queue: Queue) -> None:
@@ -138,7 +151,7 @@ async def test_what_is_no_job_goes_to_the_dead_and_harms_nobody(queue: Queue, re
     assert (job_, why) == (None, "unreadable")
 
 
-async def test_a_stopped_worker_finishes_its_batch_and_takes_no_other(queue: Queue) -> None:
+async def test_a_stopped_worker_finishes_what_is_in_hand_and_takes_no_more(queue: Queue) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
     await submit(queue, "春")
@@ -146,6 +159,7 @@ async def test_a_stopped_worker_finishes_its_batch_and_takes_no_other(queue: Que
     task = asyncio.create_task(worker.run())
     await until(lambda: _true(bool(poet.batches)))
     worker.stop()
+    await asyncio.sleep(3 * LEASE)  # the read that it was in is over
     await submit(queue, "夏")
     poet.may_go_on.set()
     await task

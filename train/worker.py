@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -26,6 +25,7 @@ from engine.contract.queue import Queue, connect
 from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 from engine.contract.queue_training import OVER, Order
+from engine.service import asked_to_stop, run_until
 from train.settings import TrainSettings
 from train.work import Manner, Trainer, Work, run_name
 
@@ -103,24 +103,11 @@ class TrainingWorker:
 
 async def serve(settings: TrainSettings, manner: Manner) -> None:
     """Work until SIGTERM or Ctrl-C."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = asked_to_stop()
     redis = connect(settings.redis_url)
     worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, manner)
     log.info("trainer %s is ready", worker.name)
-    running = asyncio.create_task(worker.run())
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
-        worker.stop()
-        await running
-    except RedisError as error:
-        log.error("stopped without Redis: %s", error)
-    finally:
-        stopped.cancel()
-        await redis.aclose()
+    await run_until(stop, worker, redis, log)
     log.info("trainer stopped")
 
 

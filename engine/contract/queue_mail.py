@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from engine.contract.errors import PoemError
@@ -69,20 +69,35 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a poem took: seconds in the queue and in writing, poems in hand beside it (itself included), characters
+    fed to the model for it, all candidates together."""
+
+    waited: float
+    wrote: float
+    together: int
+    characters: int
+
+
+@dataclass(frozen=True)
 class Reply:
-    """What is sent back: a poem, an error, or words (Telegram HTML). ``job`` is its id in the logs."""
+    """What is sent back: a poem, an error, or words (Telegram HTML). ``job`` is its id in the logs; ``work`` what
+    the worker measured."""
 
     to: Address
     language: str
     content: Poem | PoemError | str
     request: PoemRequest | None = None
     job: str = ""
+    work: Work | None = None
 
     def fields(self) -> dict[str, str]:
         content = self.content
         body: dict[str, object] = {"to": _address_json(self.to), "language": self.language, "job": self.job}
         if self.request is not None:
             body["request"] = self.request.to_json()
+        if self.work is not None:
+            body["work"] = asdict(self.work)
         if isinstance(content, str):
             body["text"] = content
         else:
@@ -102,7 +117,8 @@ class Reply:
             else:
                 content = str(value["text"])
             request = PoemRequest.from_json(value["request"]) if "request" in value else None
-            return cls(_address(value["to"]), str(value["language"]), content, request, str(value["job"]))
+            work = Work(**value["work"]) if "work" in value else None
+            return cls(_address(value["to"]), str(value["language"]), content, request, str(value["job"]), work)
         except (KeyError, TypeError, ValueError) as error:
             raise CodecError(f"not a reply: {error!r}") from error
 

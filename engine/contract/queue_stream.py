@@ -86,6 +86,11 @@ class Delivery:
     fields: Mapping[str, str]
     lonely: int = 0
 
+    @property
+    def queued(self) -> float:
+        """Unix seconds at which it was put into the stream, by the server's clock."""
+        return int(self.id.partition("-")[0]) / 1000
+
 
 class Stream:
     """A stream with one consumer group: take, renew, take over, finish."""
