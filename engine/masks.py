@@ -1,4 +1,4 @@
-"""Which characters a cell admits, as rows to be added to the scores."""
+"""Which characters a cell admits."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from engine.checkpoint import FloatArray
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
 from engine.prosody import Prosody, Tone
 from engine.vocab import Vocabulary
 
 Booleans = npt.NDArray[np.bool_]
+Ids = npt.NDArray[np.intp]
 
 RICH = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
 class Masks:
-    """Masks [V] by what they admit: 0 for what may come, minus infinity for what may not.
+    """Ids by what they are, rising. Each is made once, when it is first wanted, and is not to be written to.
 
-    Each is made once, when it is first wanted, and is not to be written to. (Adding is several times faster
-    than choosing by truth values, and every character of every poem is chosen so.)
+    (To gather the scores of some ids is several times faster than to mask all of them, and every character of
+    every poem is chosen so.)
     """
 
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
@@ -33,31 +33,31 @@ class Masks:
         end = np.zeros(len(vocabulary), bool)
         end[vocabulary.eop] = True
         marks, closing = self._of(CLAUSE_MARKS), self._of(CLOSING_MARKS)
-        self.characters = _addend(self._common)
-        self.closing = _addend(closing)
-        self.marks = _addend(marks)
-        self.end = _addend(end)
-        self.characters_or_marks = _addend(self._common | marks)
-        self.characters_or_closing = _addend(self._common | closing)
-        self.characters_or_end = _addend(self._common | end)
+        self.characters = _ids_of(self._common)
+        self.closing = _ids_of(closing)
+        self.marks = _ids_of(marks)
+        self.end = _ids_of(end)
+        self.characters_or_marks = _ids_of(self._common | marks)
+        self.characters_or_closing = _ids_of(self._common | closing)
+        self.characters_or_end = _ids_of(self._common | end)
         self._level = self._with_tone("平")
-        self._tones: dict[Tone | None, FloatArray] = {
+        self._tones: dict[Tone | None, Ids] = {
             None: self.characters,
-            "平": _addend(self._level),
-            "仄": _addend(self._with_tone("仄")),
+            "平": _ids_of(self._level),
+            "仄": _ids_of(self._with_tone("仄")),
         }
         self._groups: dict[str, Booleans] = {}
-        self._rhymes: dict[str | int, FloatArray] = {}
+        self._rhymes: dict[str | int, Ids] = {}
 
-    def tone(self, tone: Tone | None) -> FloatArray:
+    def tone(self, tone: Tone | None) -> Ids:
         return self._tones[tone]
 
-    def rhyme(self, group: str | None, wanted: int) -> FloatArray:
+    def rhyme(self, group: str | None, wanted: int) -> Ids:
         """The characters that the poets rhyme in ``group``; where none is fixed yet, those of every group that
         has enough for ``wanted`` rhyme words."""
         key = group or wanted
         if key not in self._rhymes:
-            self._rhymes[key] = _addend(self._group(group) if group else self._first(wanted))
+            self._rhymes[key] = _ids_of(self._group(group) if group else self._first(wanted))
         return self._rhymes[key]
 
     def group_of(self, character: str) -> str | None:
@@ -91,8 +91,8 @@ class Masks:
         return mask
 
 
-def _addend(mask: Booleans) -> FloatArray:
-    return np.where(mask, np.float32(0), np.float32(-np.inf))
+def _ids_of(mask: Booleans) -> Ids:
+    return mask.nonzero()[0]
 
 
 def _is_common(character: str) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from engine.backends.base import Backend
 from engine.checkpoint import Checkpoint, ModelFolderError, read_part
 from engine.checkpoint import load as load_checkpoint
+from engine.choice import DEFAULT_SAMPLING, Sampling
 from engine.contract import Poem, PoemError, PoemRequest, outline
-from engine.decode import DEFAULT_SAMPLING, Decoder, Sampling
+from engine.decode import Decoder
 from engine.draft import SEEDS, Draft
 from engine.lines import LineIndex
 from engine.masks import Masks
