@@ -19,8 +19,8 @@ poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年�
 test: .venv/develop  ## all tests
 	@$(BIN)/python -m pytest
 
-bench: .venv/develop  ## how fast one process writes; with PyTorch installed also against the tutorial's loop
-	@$(BIN)/python -m tests.bench.speed
+bench: .venv/develop  ## how fast it is, end to end too (5 minutes); with PyTorch installed also against the tutorial's loop
+	@$(BIN)/python -m tests.bench
 
 check: .venv/develop  ## format, lint and types
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from engine.cores import available_cores
+
 DeviceChoice = Literal["auto", "cpu", "gpu"]
 DEVICE_CHOICES: tuple[DeviceChoice, ...] = get_args(DeviceChoice)
 
@@ -77,13 +79,6 @@ def gpu_ready() -> bool:
         return False
     paddle = import_paddle()
     return bool(paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0)
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Sent:
     text: str
     reply_to: int | None
     topic: int | None
+    at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def plain(self) -> str:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from bot.embedded import Embedded
-from tests.fake_telegram import BOT_NAME, TOKEN, FakeTelegram
-from tests.programs import answers, free_port, program
+from tests.fake_telegram import BOT_NAME
+from tests.stage import BOT, WORKER, stage
 
 MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/start", {}),
@@ -37,32 +35,17 @@ MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 async def main(messages: list[str], model: str) -> None:
-    telegram = FakeTelegram()
-    await telegram.start()
-    with tempfile.TemporaryDirectory(prefix="poem-chat-") as folder:
-        store = Embedded(Path(folder) / "store")
-        store.start()
-        port = str(free_port())
-        environ = {
-            "REDIS_URL": store.url,
-            "TELEGRAM_BOT_TOKEN": TOKEN,
-            "TELEGRAM_BASE_URL": telegram.base_url,
-            "HTTP_PORT": port,
-            "USER_PER_MINUTE": "0",
-            "MODEL_DIR": model,
-        }
-        log = Path(folder) / "programs.log"
-        try:
-            async with program(log, "-m", "engine", environ=environ), program(log, "-m", "bot", environ=environ):
-                await answers(f"http://127.0.0.1:{port}/readyz")
-                for number, (text, options) in enumerate([(m, {}) for m in messages] or list(MESSAGES)):
-                    where = {"chat": 100 + number} | options
-                    await telegram.write(text, **where)
-                    [sent] = await telegram.messages(1, where["chat"])
-                    print(f"> {text}\n\n{sent.text}\n")
-        finally:
-            store.stop()
-            await telegram.stop()
+    async with (
+        stage(MODEL_DIR=model) as here,
+        here.program("worker", *WORKER),
+        here.program("bot", *BOT),
+    ):
+        await here.ready()
+        for number, (text, options) in enumerate([(m, {}) for m in messages] or list(MESSAGES)):
+            where = {"chat": 100 + number} | options
+            await here.telegram.write(text, **where)
+            [sent] = await here.telegram.messages(1, where["chat"])
+            print(f"> {text}\n\n{sent.text}\n")
 
 
 if __name__ == "__main__":

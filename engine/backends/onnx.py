@@ -7,7 +7,7 @@ import onnxruntime
 
 from engine.backends.base import Ids
 from engine.checkpoint import Checkpoint, FloatArray, ModelFolderError
-from engine.paddle_runtime import available_cores
+from engine.cores import available_cores
 
 DECODER = "decoder.onnx"
 

@@ -27,22 +27,17 @@ STEPS, CROWD, ROUNDS = 24, 256, 5
 """A 五绝 is START, 20 characters and 4 marks: 24 are written."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=RELEASED)
-    parser.add_argument("--threads", type=int, default=None)
-    options = parser.parse_args()
-    model = load(options.model)
-    poet = Poet.load(options.model, "cpu", options.threads)
-    result: dict[str, float | str] = {}
+def measure(folder: Path = RELEASED, threads: int | None = None) -> dict[str, float]:
+    model = load(folder)
+    poet = Poet.load(folder, "cpu", threads)
+    result: dict[str, float] = {}
     try:
-        tutorial = Tutorial(model.shape, len(model.vocabulary))
-        result |= against_the_tutorial(poet, tutorial)
+        result |= against_the_tutorial(poet, Tutorial(model.shape, len(model.vocabulary)))
     except TorchMissingError as missing:
         print(missing)
-    result |= against_the_bare_network(poet, OnnxBackend(read_part(options.model, DECODER), model, options.threads))
-    result |= against_paddle(poet, options.model, model, options.threads)
-    print(json.dumps({name: round(value, 3) if isinstance(value, float) else value for name, value in result.items()}))
+    result |= against_the_bare_network(poet, OnnxBackend(read_part(folder, DECODER), model, threads))
+    result |= against_paddle(poet, folder, model, threads)
+    return result
 
 
 def against_the_tutorial(poet: Poet, tutorial: Tutorial) -> dict[str, float]:
@@ -97,6 +92,15 @@ def in_turn(first: Callable[[], object], second: Callable[[], object], rounds: i
             if number:
                 kept.append(time.perf_counter() - began)
     return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=RELEASED)
+    parser.add_argument("--threads", type=int, default=None)
+    options = parser.parse_args()
+    result = measure(options.model, options.threads)
+    print(json.dumps({name: round(value, 3) for name, value in result.items()}))
 
 
 if __name__ == "__main__":

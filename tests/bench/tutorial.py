@@ -11,17 +11,21 @@ class TorchMissingError(Exception):
     """PyTorch is an optional extra of the benches."""
 
 
+def import_torch() -> Any:
+    """TorchMissingError: it is not there."""
+    try:
+        import torch
+    except ImportError as error:
+        raise TorchMissingError("PyTorch is not installed; with it (pip install torch) more is compared") from error
+    return torch
+
+
 class Tutorial:
     """One poem at a time: feed a character, take the likeliest next, as many steps as asked for."""
 
     def __init__(self, shape: Shape, vocabulary: int) -> None:
-        try:
-            import torch
-        except ImportError as error:
-            raise TorchMissingError(
-                "PyTorch is not installed; pip install torch to compare with the tutorial"
-            ) from error
-        self._torch: Any = torch
+        torch = import_torch()
+        self._torch = torch
         self._embedding = torch.nn.Embedding(vocabulary, shape.embedding_dim)
         self._lstm = torch.nn.LSTM(shape.embedding_dim, shape.hidden_dim, shape.num_layers)
         self._linear = torch.nn.Linear(shape.hidden_dim, vocabulary)

@@ -1,0 +1,29 @@
+"""How many cores this process may use."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_cores(cgroup: Path = CGROUP) -> int:
+    """The cores that the scheduler gives this process; fewer where its container has a CPU limit (cgroup v2 or v1)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = _limit(cgroup)
+    return cores if limit is None else max(1, min(cores, math.ceil(limit)))
+
+
+def _limit(cgroup: Path) -> float | None:
+    """CPU seconds a second, None without a limit."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text("ascii").split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text("ascii").strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text("ascii").strip()
+        except (OSError, ValueError):
+            return None
+    return int(quota) / int(period) if quota.isdecimal() and int(period) else None
