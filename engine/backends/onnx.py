@@ -10,6 +10,8 @@ from engine.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.cores import available_cores
 
 DECODER = "decoder.onnx"
+FEW = 2
+"""Rows that one thread has done before others are woken."""
 
 
 class OnnxBackend:
@@ -20,17 +22,16 @@ class OnnxBackend:
 
         ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available_cores()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        threads = threads or available_cores()
         try:
-            self._session = onnxruntime.InferenceSession(decoder, options, providers=["CPUExecutionProvider"])
+            self._alone = _session(decoder, 1)
+            self._together = self._alone if threads == 1 else _session(decoder, threads)
         except Exception as error:  # the runtime's own exceptions have no common base
             raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state = (2 * self.shape.num_layers, self.shape.hidden_dim)
-        found = {part.name: part.shape[1:] for part in [*self._session.get_inputs(), *self._session.get_outputs()]}
+        found = {part.name: part.shape[1:] for part in [*self._alone.get_inputs(), *self._alone.get_outputs()]}
         state = list(self._state)
         if found != {"ids": [], "state": state, "wanted": [], "scores": [self.vocabulary_size], "next_state": state}:
             raise ModelFolderError(f"{DECODER} is not a decoder of this model: it takes and gives {found}")
@@ -44,9 +45,18 @@ class OnnxBackend:
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
         wanted = np.arange(len(ids)) if wanted is None else wanted
+        session = self._alone if len(ids) <= FEW else self._together
         feed = {"ids": ids, "state": state, "wanted": wanted}
         if not len(wanted):
-            (after,) = self._session.run(["next_state"], feed, self._only_needed)
+            (after,) = session.run(["next_state"], feed, self._only_needed)
             return np.zeros((0, self.vocabulary_size), np.float32), after
-        after, scores = self._session.run(["next_state", "scores"], feed, self._only_needed)
+        after, scores = session.run(["next_state", "scores"], feed, self._only_needed)
         return scores, after
+
+
+def _session(decoder: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from other workers on the host.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(decoder, options, providers=["CPUExecutionProvider"])

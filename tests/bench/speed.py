@@ -26,6 +26,8 @@ from tests.bench.tutorial import TorchMissingError, Tutorial
 STEPS, CROWD, ROUNDS = 24, 256, 5
 """A 五绝 is START, 20 characters and 4 marks: 24 are written."""
 
+PAUSE = 0.3
+
 
 def measure(folder: Path = RELEASED, threads: int | None = None) -> dict[str, float]:
     model = load(folder)
@@ -83,10 +85,14 @@ def quatrains(count: int) -> list[PoemRequest]:
 
 
 def in_turn(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of each, one after the other, after one round that does not count."""
+    """Seconds of each, one after the other, after one round that does not count.
+
+    Between them a pause: the threads of one framework go on spinning for a while after its last product.
+    """
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds + 1):
         for run, kept in zip((first, second), times, strict=True):
+            time.sleep(PAUSE)
             began = time.perf_counter()
             run()
             if number:
