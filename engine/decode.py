@@ -48,6 +48,8 @@ class Decoder:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Rows that begin with the next step."""
+        if not rows:
+            return
         self._rows += rows
         self._state = np.concatenate([self._state, self._backend.start(len(rows))])
 
@@ -74,12 +76,19 @@ class Decoder:
 
     def _fill(self, rows: list[Row], scores: FloatArray) -> None:
         """``scores`` [rows, V]: score the forced characters, choose the others."""
-        top = scores.max(axis=1)  # [rows]
-        log_sum = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))  # [rows]
+        judged = [i for i, row in enumerate(rows) if row.judged]
+        whole = dict(zip(judged, _log_sums(scores[judged]).tolist(), strict=True)) if judged else {}
         for i, row in enumerate(rows):
             cell = row.cell
             drawn = self._vocabulary.id(cell.forced) if cell.forced else self._choice.draw(row, scores[i])
             character = cell.forced or self._vocabulary.decode([drawn])
-            row.take(character, float(scores[i, drawn] - log_sum[i]))
+            row.take(character, float(scores[i, drawn]) - whole[i] if row.judged else 0.0)
             if cell.rhymes and row.rhyme is None:
                 row.rhyme = self._masks.group_of(character)
+
+
+def _log_sums(scores: FloatArray) -> FloatArray:
+    """ln of the sum of exp over the vocabulary. [rows, V] -> [rows]"""
+    top = scores.max(axis=1)
+    sums: FloatArray = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+    return sums

@@ -28,7 +28,7 @@ class Draft:
         self.request = request
         self.outline = outline
         seeds = [seed, *(_other_seed(seed, i) for i in range(1, count))]
-        self.candidates = [Row(options[_other_seed(s, 0) % len(options)], s) for s in seeds]
+        self.candidates = [Row(options[_other_seed(s, 0) % len(options)], s, judged=count > 1) for s in seeds]
         self.rows = self.candidates
         self._alone: list[list[Row]] = []
 

@@ -14,12 +14,14 @@ class Row:
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
     sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
-    ``seed`` alone decides its draws. ``fed``: characters that the model has read for it.
+    ``seed`` alone decides its draws. ``judged``: whether anyone will ask for the likelihood, which costs time.
+    ``fed``: characters that the model has read for it.
     """
 
-    def __init__(self, plan: Plan, seed: int) -> None:
+    def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
         self.plan = plan
         self.seed = seed
+        self.judged = judged
         self.text = ""
         self.last = START
         self.line = ""
