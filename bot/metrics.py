@@ -1,42 +1,90 @@
-"""Counters in the Prometheus text format."""
+"""What one bot process counts, for Prometheus. Several bots each count their own; sum them."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from engine.contract import Poem
 from engine.contract.queue import Status
+from engine.contract.queue_mail import Reply
+from engine.contract.queue_models import Serving
+from engine.contract.queue_training import OVER, Training
 
-_HELP = {
-    "poem_updates_total": "Updates read from Telegram, by kind.",
-    "poem_requests_total": "Requests for a poem, by door and what became of them.",
-    "poem_messages_total": "Messages to Telegram, by what became of them.",
+SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+_COUNTERS = {
+    "poem_updates_total": ("Updates read from Telegram, by kind.", ["kind"]),
+    "poem_requests_total": ("Requests for a poem, by door and what became of them.", ["door", "outcome"]),
+    "poem_messages_total": ("Messages to Telegram, by what became of them.", ["outcome"]),
+    "poem_telegram_errors_total": ("What Telegram answered instead of yes, by kind.", ["kind"]),
 }
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What Redis says of the others. ``status`` None: it does not answer."""
+
+    status: Status | None = None
+    serving: Mapping[str, Serving] = field(default_factory=dict)
+    training: Training | None = None
+
+
 class Metrics:
-    """Counts of one bot process."""
+    """Counts, and what poems took as their workers measured it. Labels come from the program, never from a person."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        self._registry = registry = CollectorRegistry()
+        self._counters = {name: Counter(name, *told, registry=registry) for name, told in _COUNTERS.items()}
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, buckets=buckets, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        self._waited = histogram("poem_queue_seconds", "From the queue to a worker.", SECONDS)
+        self._wrote = histogram("poem_writing_seconds", "In a worker's hands.", SECONDS)
+        self._together = histogram("poem_batch_poems", "Poems in hand while one was finished, itself included.", SIZES)
+        self._candidates = histogram("poem_candidates", "Candidates that a poem was chosen from.", SIZES)
+        self._characters = Counter(
+            "poem_characters_total", "Characters fed to the model, all candidates.", registry=registry
+        )
+        self._redis_up = gauge("poem_redis_up", "Whether Redis answers.")
+        self._jobs = gauge("poem_queue_jobs", "Jobs not yet finished.")
+        self._workers = gauge("poem_workers", "Workers alive.")
+        self._wait = gauge("poem_wait_seconds", "Expected seconds until one more poem is written.")
+        self._serving = gauge("poem_model_workers", "Workers that serve a version of the model.", "version")
+        self._training = gauge("poem_training_progress_ratio", "How much of the training under way is done; 0 if none.")
 
     def count(self, name: str, **labels: str) -> None:
-        """``labels`` come from the program, never from what a person typed."""
-        self._counts[name, tuple(sorted(labels.items()))] += 1
+        """One more of a counter above."""
+        self._counters[name].labels(**labels).inc()
 
-    def page(self, status: Status | None) -> str:
-        """``status`` None: Redis does not answer."""
-        lines = []
-        for metric, text in _HELP.items():
-            lines += [f"# HELP {metric} {text}", f"# TYPE {metric} counter"]
-            for (name, labels), value in sorted(self._counts.items()):
-                if name == metric:
-                    inside = ",".join(f'{key}="{label}"' for key, label in labels)
-                    lines.append(f"{name}{{{inside}}} {value}")
-        gauges = {"poem_redis_up": (0 if status is None else 1, "Whether Redis answers.")}
-        if status is not None:
-            gauges["poem_queue_jobs"] = (status.waiting, "Jobs not yet finished.")
-            gauges["poem_workers"] = (status.workers, "Workers alive.")
-            gauges["poem_wait_seconds"] = (status.wait_seconds, "Expected seconds until one more poem is written.")
-        for metric, (number, text) in gauges.items():
-            lines += [f"# HELP {metric} {text}", f"# TYPE {metric} gauge", f"{metric} {number}"]
-        return "\n".join(lines) + "\n"
+    def written(self, reply: Reply) -> None:
+        """Note what a poem took, where its worker said so."""
+        if reply.work is None:
+            return
+        self._waited.observe(reply.work.waited)
+        self._wrote.observe(reply.work.wrote)
+        self._together.observe(reply.work.together)
+        self._characters.inc(reply.work.characters)
+        if isinstance(reply.content, Poem):
+            self._candidates.observe(reply.content.candidates)
+
+    def page(self, sight: Sight) -> bytes:
+        """All of it in the Prometheus text format."""
+        status, training = sight.status, sight.training
+        self._redis_up.set(status is not None)
+        self._jobs.set(status.waiting if status else math.nan)
+        self._workers.set(status.workers if status else math.nan)
+        self._wait.set(status.wait_seconds if status else math.nan)
+        under_way = training is not None and training.report.phase not in OVER
+        self._training.set(training.report.part if training is not None and under_way else 0)
+        self._serving.clear()
+        for serving in sight.serving.values():
+            self._serving.labels(serving.version).inc()
+        return generate_latest(self._registry)

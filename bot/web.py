@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from telegram import Bot, Update
 
 from bot.api import Api, TooLargeError, problem, read_limited, reply
 from bot.inbox import Handle, safely
-from bot.metrics import Metrics
+from bot.metrics import Metrics, Sight
 from engine.contract.queue import Queue
 
 log = logging.getLogger("bot.web")
@@ -89,10 +90,12 @@ class Probes:
     async def metrics_page(self, _: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(READY_SECONDS):
-                status = await self.queue.status()
+                sight = Sight(
+                    await self.queue.status(), await self.queue.models.serving(), await self.queue.trainings.current()
+                )
         except (RedisError, TimeoutError):
-            status = None
-        return web.Response(text=self.metrics.page(status), content_type="text/plain", charset="utf-8")
+            sight = Sight()
+        return web.Response(body=self.metrics.page(sight), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def application(api: Api, probes: Probes, webhook: Webhook | None) -> web.Application:
