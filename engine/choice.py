@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -29,6 +31,11 @@ class Sampling:
 
 DEFAULT_SAMPLING = Sampling()
 
+Likely = tuple[Ids, FloatArray]
+"""Ids and how far each is below the likeliest, in nats: [n], [n]."""
+LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
+"""The key of what cannot come: infinitely far below."""
+
 
 class Choice:
     """Runs once a row and step, so it looks only at the scores of what may come."""
@@ -42,34 +49,55 @@ class Choice:
         self._sampling = sampling
         self._code_points = np.array([ord(c) for c in vocabulary.characters] + [0] * 4, np.uint64)  # [V]
 
-    def draw(self, row: Row, scores: FloatArray) -> int:
-        """One id that the row's cell admits, by the model's ``scores`` [V]; those of the others are lost after it."""
-        ids, values = self._likely(row, scores)
-        weights = np.exp((values - values[0]) / self._sampling.temperature)  # [n], falling
-        reached = weights.cumsum()
-        last = reached.searchsorted(self._sampling.top_p * reached[-1])
-        return int(ids[min(reached.searchsorted(row.draw() * reached[last], "right"), last)])
+    def draw(self, rows: Sequence[Row], scores: FloatArray) -> list[int]:
+        """For each row one id that its cell admits, by the model's ``scores`` [rows, V]; those of others are lost."""
+        banned = [self._banned(row, own) for row, own in zip(rows, scores, strict=True)]
+        sizes = [len(ids) for ids in banned]
+        of, ids = np.arange(len(rows)).repeat(sizes), np.fromiter(chain.from_iterable(banned), np.intp, sum(sizes))
+        held, scores[of, ids] = scores[of, ids], -np.inf
+        likely = []
+        for i, row in enumerate(rows):
+            found = self._likely(row, scores[i])
+            if not len(found[0]):
+                # All that the cell admits is used up or makes a corpus line: better an old word than none.
+                scores[i, ids[of == i]] = held[of == i]
+                found = self._near_top(self._allowed(row), scores[i])
+            likely.append(found if len(found[0]) else self._near_top(self._masks.characters, scores[i]))
+        return self._sample(rows, likely)
 
-    def _likely(self, row: Row, scores: FloatArray) -> tuple[Ids, FloatArray]:
-        """Ids that the row may take next and their scores, falling; those far less likely than the first are left out.
+    def _sample(self, rows: Sequence[Row], likely: Sequence[Likely]) -> list[int]:
+        """One of the ``likely`` of each row, with its chance among the first that make up ``top_p`` together."""
+        sizes = np.array([len(ids) for ids, _ in likely])
+        ids, below = (np.concatenate(parts) for parts in zip(*likely, strict=True))
+        # The bits of floats that are not negative rise as they do. With the id after them no two keys are equal: their
+        # order cannot depend on how many there are in other rows.
+        keys = np.full((len(rows), sizes.max()), LAST, np.uint64)  # [rows, most]
+        keys[np.arange(sizes.max()) < sizes[:, None]] = below.view(np.uint32).astype(np.uint64) << 32 | ids.view(
+            np.uint64
+        )
+        keys.sort(axis=1)
+        below = (keys >> 32).astype(np.uint32).view(np.float32)
+        reached = np.exp(below / -self._sampling.temperature).cumsum(axis=1)
+        each = np.arange(len(rows))
+        last = (reached < self._sampling.top_p * reached[:, -1:]).sum(axis=1)
+        drawn = np.array([row.draw() for row in rows], np.float32) * reached[each, last]  # [rows]
+        place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
+        chosen: list[int] = (keys[each, place] & 0xFFFFFFFF).tolist()
+        return chosen
 
-        Where all that the cell admits is used up or makes a corpus line, better an old word than none.
-        """
+    def _likely(self, row: Row, scores: FloatArray) -> Likely:
+        """What the row may take next; nothing where all that the cell admits is used up or makes a corpus line."""
         allowed = self._allowed(row)
-        banned = self._banned(row, scores)
-        held, scores[banned] = scores[banned], -np.inf
-        ids, values = self._near_top(allowed, scores)
-        if len(ids) and not _may_complete(row):
-            return ids, values
+        ids, below = self._near_top(allowed, scores)
+        if not _may_complete(row):
+            return ids, below
         while len(ids):
             copied = self._lines.completed_by(row.line, self._code_points[ids])
             if not copied.all():
-                return ids[~copied], values[~copied]
+                return ids[~copied], below[~copied]
             scores[ids] = -np.inf
-            ids, values = self._near_top(allowed, scores)
-        scores[banned] = held
-        ids, values = self._near_top(allowed, scores)
-        return (ids, values) if len(ids) else self._near_top(self._masks.characters, scores)
+            ids, below = self._near_top(allowed, scores)
+        return ids, below
 
     def _banned(self, row: Row, scores: FloatArray) -> list[int]:
         """Ids that must not come next. A doubling is deliberate only where the model thinks of nothing better."""
@@ -78,15 +106,15 @@ class Choice:
             banned = banned - {double}
         return self._vocabulary.encode(banned)
 
-    def _near_top(self, allowed: Ids, scores: FloatArray) -> tuple[Ids, FloatArray]:
-        values = scores.take(allowed)  # [allowed]
-        top = values.max()
+    def _near_top(self, allowed: Ids, scores: FloatArray) -> Likely:
+        """The likeliest of the ``allowed``; nothing where all of them are banned."""
+        below = scores.take(allowed)  # [allowed]
+        top = below[below.argmax()]
         if top == -np.inf:
-            return allowed[:0], values[:0]
-        near = (values >= top - self._sampling.floor).nonzero()[0]
-        values = values[near]
-        order = (-values).argsort()
-        return allowed[near[order]], values[order]
+            return allowed[:0], below[:0]
+        np.subtract(top, below, out=below)
+        near = (below <= self._sampling.floor).nonzero()[0]
+        return allowed.take(near), below.take(near)
 
     def _allowed(self, row: Row) -> Ids:
         """What the cell to fill admits."""

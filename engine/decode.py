@@ -76,19 +76,28 @@ class Decoder:
 
     def _fill(self, rows: list[Row], scores: FloatArray) -> None:
         """``scores`` [rows, V]: score the forced characters, choose the others."""
-        judged = [i for i, row in enumerate(rows) if row.judged]
-        whole = dict(zip(judged, _log_sums(scores[judged]).tolist(), strict=True)) if judged else {}
-        for i, row in enumerate(rows):
+        log_sums = _log_sums(rows, scores)
+        ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
+        choosing = [i for i, row in enumerate(rows) if not row.cell.forced]
+        if choosing:
+            own = scores if len(choosing) == len(rows) else scores[choosing]
+            ids[choosing] = self._choice.draw([rows[i] for i in choosing], own)
+        likelihoods = scores[np.arange(len(rows)), ids] - log_sums
+        for row, drawn, likelihood in zip(rows, ids.tolist(), likelihoods.tolist(), strict=True):
             cell = row.cell
-            drawn = self._vocabulary.id(cell.forced) if cell.forced else self._choice.draw(row, scores[i])
             character = cell.forced or self._vocabulary.decode([drawn])
-            row.take(character, float(scores[i, drawn]) - whole[i] if row.judged else 0.0)
+            row.take(character, likelihood)
             if cell.rhymes and row.rhyme is None:
                 row.rhyme = self._masks.group_of(character)
 
 
-def _log_sums(scores: FloatArray) -> FloatArray:
-    """ln of the sum of exp over the vocabulary. [rows, V] -> [rows]"""
-    top = scores.max(axis=1)
-    sums: FloatArray = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+def _log_sums(rows: list[Row], scores: FloatArray) -> FloatArray:
+    """ln of the sum of exp over the vocabulary, nan for rows that nobody judges: [rows, V] -> [rows]."""
+    sums = np.full(len(rows), np.nan, np.float32)
+    judged = [i for i, row in enumerate(rows) if row.judged]
+    if judged:
+        own = scores[judged]
+        top = own.max(axis=1)
+        own -= top[:, None]
+        sums[judged] = top + np.log(np.exp(own, out=own).sum(axis=1))
     return sums

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from engine.contract.text import CLAUSE_MARKS
@@ -14,8 +16,8 @@ class Row:
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
     sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
-    ``seed`` alone decides its draws. ``judged``: whether anyone will ask for the likelihood, which costs time.
-    ``fed``: characters that the model has read for it.
+    ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which costs time; it is nan
+    without. ``fed``: characters that the model has read for it.
     """
 
     def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
@@ -31,9 +33,12 @@ class Row:
         self.chosen = 0
         self.fed = 0
         self.done = not plan.cells
-        self._random = np.random.default_rng(seed)
         self._at = 0
         self._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+
+    @cached_property
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
 
     @property
     def cell(self) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 
 UNK, EOP, START, PAD = "<UNK>", "<EOP>", "<START>", "</s>"
 SPECIALS = (UNK, EOP, START, PAD)
@@ -56,8 +57,7 @@ class Vocabulary:
         return self._ids.get(character, self.unk)
 
     def encode(self, text: Iterable[str]) -> list[int]:
-        known, unk = self._ids, self.unk
-        return [known.get(character, unk) for character in text]
+        return list(map(self._ids.get, text, repeat(self.unk)))
 
     def decode(self, ids: Iterable[int]) -> str:
         """Characters for ids; a special stands as its name."""
