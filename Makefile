@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TEXT ?= 老夫聊发少年狂
 
 .DEFAULT_GOAL := help
-.PHONY: help run poem test bench check format clean
+.PHONY: help run poem test bench soak check format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ test: .venv/develop  ## all tests
 
 bench: .venv/develop  ## how fast it is, end to end too (5 minutes); with PyTorch installed also against the tutorial's loop
 	@$(BIN)/python -m tests.bench
+
+soak: .venv/develop  ## every fault of docs/reliability.md at length (half an hour); SOAK="workers flood" for some of them
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 check: .venv/develop  ## format, lint and types
 	@$(BIN)/ruff format --check .

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.fake_telegram import TOKEN, FakeTelegram
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -26,6 +28,10 @@ class Program:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
 
     @classmethod
     async def start(cls, log: Path, *words: str, environ: Mapping[str, str]) -> Program:
@@ -73,6 +79,19 @@ async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIt
         yield started
     finally:
         await started.kill()
+
+
+def environment(redis_url: str, telegram: FakeTelegram, **more: str) -> dict[str, str]:
+    """What all programs of a test are told; without limits a user, so that one may ask for much."""
+    return {
+        "REDIS_URL": redis_url,
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_BASE_URL": telegram.base_url,
+        "HTTP_PORT": str(free_port()),
+        "USER_PER_MINUTE": "0",
+        "USER_PER_DAY": "0",
+        **more,
+    }
 
 
 def free_port() -> int:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.embedded import Embedded
-from tests.fake_telegram import TOKEN, FakeTelegram
-from tests.programs import Program, answers, free_port, program
+from tests.fake_telegram import FakeTelegram
+from tests.programs import Program, answers, environment, program
 
 BOT, WORKER = ("-m", "bot"), ("-m", "engine")
 
@@ -46,16 +46,8 @@ async def stage(**environ: str) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="poem-stage-") as folder:
         store = Embedded(Path(folder) / "store")
         store.start()
-        told = {
-            "REDIS_URL": store.url,
-            "TELEGRAM_BOT_TOKEN": TOKEN,
-            "TELEGRAM_BASE_URL": telegram.base_url,
-            "HTTP_PORT": str(free_port()),
-            "USER_PER_MINUTE": "0",
-            "USER_PER_DAY": "0",
-        }
         try:
-            yield Stage(telegram, store, {**told, **environ}, Path(folder))
+            yield Stage(telegram, store, environment(store.url, telegram, **environ), Path(folder))
         finally:
             store.stop()
             await telegram.stop()

@@ -16,7 +16,7 @@ from bot.embedded import Embedded
 from engine.contract.queue import Queue
 from tests.fake_poet import KILLS
 from tests.fake_telegram import TOKEN, FakeTelegram, Fault
-from tests.programs import Program, answers, free_port, program
+from tests.programs import Program, answers, environment, free_port, program
 from tests.proxy import Proxy
 from tests.waiting import until
 
@@ -35,15 +35,7 @@ async def proxy(server: Embedded) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 def environ(server: Embedded, prefix: str, telegram: FakeTelegram) -> dict[str, str]:
-    return {
-        "REDIS_URL": server.url,
-        "KEY_PREFIX": prefix,
-        "TELEGRAM_BOT_TOKEN": TOKEN,
-        "TELEGRAM_BASE_URL": telegram.base_url,
-        "HTTP_PORT": str(free_port()),
-        "LEASE": LEASE,
-        "USER_PER_MINUTE": "0",
-    }
+    return environment(server.url, telegram, KEY_PREFIX=prefix, LEASE=LEASE)
 
 
 def where(environ: dict[str, str]) -> str:

@@ -20,8 +20,8 @@ from engine.checkpoint import save
 from engine.contract.queue import Queue, connect
 from engine.contract.queue_training import OVER, Training
 from tests import train_tiny
-from tests.fake_telegram import TOKEN, FakeTelegram
-from tests.programs import Program, answers, free_port, program
+from tests.fake_telegram import FakeTelegram
+from tests.programs import Program, answers, environment, program
 from tests.waiting import until
 from train import corpus as corpora
 from train.export import derived_parts
@@ -50,20 +50,15 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environ(server: Embedded, prefix: str, telegram: FakeTelegram, ground: Path, tmp_path: Path) -> dict[str, str]:
     shutil.copytree(ground, tmp_path / "ground")
-    return {
-        "REDIS_URL": server.url,
+    told = {
         "KEY_PREFIX": prefix,
-        "TELEGRAM_BOT_TOKEN": TOKEN,
-        "TELEGRAM_BASE_URL": telegram.base_url,
-        "HTTP_PORT": str(free_port()),
         "LEASE": "0.5",
-        "USER_PER_MINUTE": "0",
-        "USER_PER_DAY": "0",
         "ADMIN_IDS": str(ADMIN),
         "TRAIN_DIR": str(tmp_path / "ground" / "home"),
         "MODEL_DIR": str(tmp_path / "ground" / "model"),
         "CANDIDATES": "1",
     }
+    return environment(server.url, telegram, **told)
 
 
 def endless(environ: dict[str, str], folder: Path) -> None:

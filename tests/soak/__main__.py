@@ -1,0 +1,58 @@
+"""``make soak``: every fault at length. The last line is JSON, a row a fault.
+
+python -m tests.soak [NAME …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from tests.soak import bots, ends, growth, limits, messages, store, telegram, updates, workers
+from tests.soak.harness import Figures
+
+SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
+    "workers": workers.killed,
+    "polling": partial(bots.killed, "polling"),
+    "webhook": partial(bots.killed, "webhook"),
+    "store": store.killed,
+    "gone": store.gone,
+    "poison": workers.poison,
+    "telegram": telegram.faulty,
+    "flood": limits.flood,
+    "full": limits.full,
+    "ends": ends.stopped,
+    "growth": growth.measure,
+    "updates": updates.shuffled,
+    "two-bots": updates.two_bots,
+    "messages": messages.fuzzed,
+}
+
+
+async def run(names: list[str]) -> list[Figures]:
+    found = []
+    for name in names:
+        began = time.monotonic()
+        found.append(await SOAKS[name]())
+        print(f"{name}: {json.dumps(found[-1].row())} in {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(SOAKS), metavar="NAME", help=f"of {', '.join(SOAKS)}")
+    options = parser.parse_args()
+    if unknown := [name for name in options.names if name not in SOAKS]:
+        parser.error(f"there is no {unknown[0]}: {', '.join(SOAKS)}")
+    os.environ.setdefault("PTB_TIMEDELTA", "true")
+    found = asyncio.run(run(options.names))
+    print(json.dumps([figures.row() for figures in found]))
+
+
+if __name__ == "__main__":
+    main()

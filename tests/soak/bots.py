@@ -1,0 +1,37 @@
+"""Bots killed under load, at both doors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Literal
+
+from tests.programs import answers
+from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, moments
+from tests.stage import WORKER, stage
+
+Door = Literal["polling", "webhook"]
+
+
+async def killed(
+    door: Door, kills: int = 20, every: float = 0.15, worker: tuple[str, ...] = WORKER, **environ: str
+) -> Figures:
+    """Somebody asks ``every`` so many seconds while the bot is killed up to two seconds after it came back."""
+    hooked = WEBHOOK if door == "webhook" else {}
+    async with (
+        stage(**{**PATIENT, "LEASE": "1", **hooked, **environ}) as here,
+        contextlib.aclosing(Post(here.url)) as post,
+        bot_and_workers(here, worker) as (bots, _),
+    ):
+        crowd = Crowd(here.telegram, post.bring if door == "webhook" else None)
+        done = asyncio.Event()
+        asking = asyncio.create_task(crowd.ask_until(done, every))
+        for wait in moments(kills, 0.1, 2.0):
+            await answers(f"{here.url}/readyz")
+            await asyncio.sleep(wait)
+            await bots.kill(bots.members[0])
+        done.set()
+        await asking
+        await post.all_taken()
+        await crowd.answered()
+        return crowd.figures(f"bot killed, {door}", kills)

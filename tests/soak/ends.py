@@ -1,0 +1,28 @@
+"""SIGTERM at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers, moments
+from tests.stage import WORKER, stage
+
+
+async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """Bot and worker are stopped in turn under load, from the moment they were started on."""
+    codes, longest = [], 0.0
+    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
+        crowd = Crowd(here.telegram)
+        done = asyncio.Event()
+        asking = asyncio.create_task(crowd.ask_until(done, every))
+        for number, wait in enumerate(moments(times, 1.5, 4.0)):
+            await asyncio.sleep(wait)
+            crew = (bots, writing)[number % 2]
+            began = time.monotonic()
+            codes.append(await crew.stop(crew.members[0]))
+            longest = max(longest, time.monotonic() - began)
+        done.set()
+        await asking
+        await crowd.answered()
+        return crowd.figures("SIGTERM", times, not_exit_0=sum(code != 0 for code in codes), longest_seconds=longest)

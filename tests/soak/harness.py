@@ -1,0 +1,248 @@
+"""What every soak shares: people who ask, programs that are killed and started again, and the count afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from redis.asyncio import Redis
+
+from engine.contract.queue import Queue, connect
+from tests.fake_poet import BUG, KILLS, REFUSED
+from tests.fake_telegram import FakeTelegram
+from tests.programs import Program
+from tests.stage import BOT, WORKER, Stage
+from tests.tiny import CHARACTERS
+
+HEADS = [character for character in CHARACTERS if character not in (KILLS, BUG, REFUSED)]
+QUICK_WORKER = ("-m", "tests.fake_poet")
+"""The worker with a poet that has no model."""
+SECRET = "soak-secret"
+WEBHOOK = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
+PATIENT = {"JOB_DEADLINE": "3600", "CANDIDATES": "1"}
+"""Nobody stops waiting, so that an apology is never the answer."""
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``injected``: how often the fault struck; ``lost``: people without an answer; ``duplicated``: answers too many;
+    ``more``: what else was seen."""
+
+    fault: str
+    injected: int
+    jobs: int
+    lost: int
+    duplicated: int
+    more: dict[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "fault": self.fault,
+            "injected": self.injected,
+            "jobs": self.jobs,
+            "lost": self.lost,
+            "duplicated": self.duplicated,
+            **{name: round(value, 3) for name, value in self.more.items()},
+        }
+
+
+class Crowd:
+    """People who ask once each, in a chat of their own, for an acrostic of a head of their own."""
+
+    def __init__(
+        self, telegram: FakeTelegram, send: Send | None = None, tail: str = "", first: int = 1_000_000
+    ) -> None:
+        self._telegram = telegram
+        self._send = send or telegram.put
+        self._tail = tail
+        self.first = first
+        self._next = first
+        self._at: dict[int, float] = {}
+        self.asked: dict[int, str] = {}
+
+    async def ask(self, count: int = 1, every: float = 0.0) -> None:
+        """``every``: seconds between two of them."""
+        for _ in range(count):
+            chat, self._next = self._next, self._next + 1
+            head = HEADS[chat % len(HEADS)]
+            self.asked[chat] = head
+            self._at[chat] = time.monotonic()
+            await self._send(self._telegram.update(f"/acrostic {head}{self._tail}", chat=chat, user=chat))
+            await asyncio.sleep(every)
+
+    async def ask_until(self, done: asyncio.Event, every: float) -> None:
+        while not done.is_set():
+            await self.ask(every=every)
+
+    async def answered(self, patience: float = 240.0) -> None:
+        """Wait until everybody has an answer, but not for ever: who has none is counted as lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._telegram.until(lambda: not self._answers().keys() ^ self.asked.keys())
+
+    def forgive(self, chats: set[int]) -> None:
+        """Expect no answer for these."""
+        for chat in chats:
+            del self.asked[chat]
+
+    def waits(self) -> dict[int, float]:
+        """Seconds to the first answer, in the order of asking."""
+        answered = {sent.chat: sent.at for sent in reversed(self._telegram.sent)}
+        return {chat: answered[chat] - self._at[chat] for chat in self.asked if chat in answered}
+
+    def _answers(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for sent in self._telegram.sent:
+            if sent.chat in self.asked:
+                found.setdefault(sent.chat, []).append(sent.plain)
+        return found
+
+    def figures(self, fault: str, injected: int, **more: float) -> Figures:
+        """``without_poem``: people whose answer was an apology; a poem for somebody else counts as lost."""
+        answers = self._answers()
+        poems = sum(any(text.startswith(self.asked[chat]) for text in texts) for chat, texts in answers.items())
+        lost = len(self.asked) - len(answers)
+        twice = sum(len(texts) - 1 for texts in answers.values())
+        apologies = len(self.asked) - lost - poems
+        return Figures(fault, injected, len(self.asked), lost, twice, {**more, "without_poem": apologies})
+
+
+class Crew:
+    """Programs of one kind that are killed and started again."""
+
+    def __init__(self, here: Stage, name: str, words: tuple[str, ...], **environ: str) -> None:
+        self._here = here
+        self._name = name
+        self._words = words
+        self._environ = environ
+        self.members: list[Program] = []
+
+    async def hire(self, count: int = 1) -> None:
+        for _ in range(count):
+            log = self._here.folder / f"{self._name}.log"
+            environ = {**self._here.environ, **self._environ}
+            self.members.append(await Program.start(log, *self._words, environ=environ))
+
+    async def kill(self, member: Program) -> None:
+        """``kill -9``, and another in its place."""
+        await member.kill()
+        await self._replace(member)
+
+    async def stop(self, member: Program) -> int:
+        """SIGTERM, and another in its place; the exit code."""
+        code = await member.end()
+        await self._replace(member)
+        return code
+
+    async def replace_the_dead(self) -> int:
+        """What a supervisor does; how many there were."""
+        dead = [member for member in self.members if member.has_ended]
+        for member in dead:
+            await self._replace(member)
+        return len(dead)
+
+    async def _replace(self, member: Program) -> None:
+        self.members.remove(member)
+        await self.hire()
+
+    async def end(self) -> None:
+        for member in self.members:
+            await member.kill()
+
+    def output(self) -> str:
+        """Of all that ever belonged to it."""
+        return self.members[0].output()
+
+
+@contextlib.asynccontextmanager
+async def crew(here: Stage, name: str, words: tuple[str, ...], count: int = 1, **environ: str) -> AsyncIterator[Crew]:
+    found = Crew(here, name, words, **environ)
+    try:
+        await found.hire(count)
+        yield found
+    finally:
+        await found.end()
+
+
+@contextlib.asynccontextmanager
+async def bot_and_workers(
+    here: Stage, worker: tuple[str, ...] = WORKER, workers: int = 1
+) -> AsyncIterator[tuple[Crew, Crew]]:
+    """Both, ready."""
+    async with crew(here, "worker", worker, workers) as writing, crew(here, "bot", BOT) as bots:
+        await here.ready()
+        yield bots, writing
+
+
+@contextlib.asynccontextmanager
+async def looking(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
+    """The queue, to look at."""
+    redis = connect(here.environ["REDIS_URL"])
+    try:
+        yield redis, Queue(redis, "poem:")
+    finally:
+        await redis.aclose()
+
+
+class Post:
+    """Telegram's side of a webhook: every update is brought again until it is taken, many at a time."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/telegram"
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.tries: Counter[int] = Counter()
+
+    async def bring(self, update: dict[str, Any]) -> None:
+        task = asyncio.create_task(self._bring(update))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _bring(self, update: dict[str, Any]) -> None:
+        headers = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                self.tries[update["update_id"]] += 1
+                async with self._http.post(self._url, json=update, headers=headers) as answer:
+                    if answer.status == 200:
+                        return
+            await asyncio.sleep(0.2)
+
+    async def all_taken(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def aclose(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._http.close()
+
+
+def moments(count: int, shortest: float, longest: float) -> Iterator[float]:
+    """So many waits, the same at every run."""
+    random_ = random.Random(7)
+    for _ in range(count):
+        yield random_.uniform(shortest, longest)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, at a hundred ticks a second."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / 100

@@ -1,0 +1,85 @@
+"""One user who floods, and a queue that is full."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+
+from engine.contract.queue import Queue
+from tests.programs import answers
+from tests.soak.harness import Crowd, Figures, bot_and_workers, crew, looking
+from tests.stage import BOT, WORKER, Stage, stage
+from tests.waiting import until
+
+FLOODER = 13
+PER_MINUTE, PER_DAY = "6", "200"
+
+
+async def flood(
+    commands: int = 10_000, rate: float = 200.0, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
+) -> Figures:
+    """How long others wait for their poem, before and while one user sends so many commands a second."""
+    limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY}
+    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here) as (_, queue):
+        await _p95(here, Crowd(here.telegram, first=3_000_000), 10, 0.1)
+        crowd, every = Crowd(here.telegram), commands / rate / others
+        calm = await _p95(here, crowd, others, every)
+        flooding = asyncio.create_task(_flood(here, commands, rate))
+        flooded = await _p95(here, crowd, others, every)
+        last = await flooding
+        await here.telegram.confirmed(last)
+        await until(lambda: _idle(queue))
+        heard = [sent.plain for sent in here.telegram.sent if sent.chat == FLOODER]
+        return crowd.figures(
+            "one user floods",
+            commands,
+            poems_for_flooder=sum("太快" not in text for text in heard),
+            told_to_slow_down=sum("太快" in text for text in heard),
+            p95_calm=calm,
+            p95_flooded=flooded,
+            growth=flooded / calm,
+        )
+
+
+async def _flood(here: Stage, commands: int, rate: float) -> int:
+    began, last = time.monotonic(), 0
+    for number in range(commands):
+        await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+        last = await here.telegram.write("/acrostic 春", chat=FLOODER, user=FLOODER)
+    return last
+
+
+async def _idle(queue: Queue) -> bool:
+    return await queue.replies.length() == 0 and await queue.jobs.length() == 0
+
+
+async def _p95(here: Stage, crowd: Crowd, count: int, every: float) -> float:
+    """Of the seconds from a command to its answer."""
+    before = len(crowd.asked)
+    await crowd.ask(count, every)
+    await crowd.answered()
+    return statistics.quantiles(list(crowd.waits().values())[before:], n=20)[18]
+
+
+async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """More ask than may wait while no worker lives: the rest hear so at once; then the accepted are written."""
+    told = {"QUEUE_MAX": str(room), "JOB_DEADLINE": "3600"}
+    async with stage(**{**told, **environ}) as here, crew(here, "bot", BOT):
+        await answers(f"{here.url}/healthz")
+        accepted, refused = Crowd(here.telegram), Crowd(here.telegram, first=2_000_000)
+        await accepted.ask(room)
+        await refused.ask(beyond)
+        await refused.answered()
+        answered_early = sum(sent.chat in accepted.asked for sent in here.telegram.sent)
+        async with crew(here, "worker", worker):
+            await accepted.answered()
+        turned_away = refused.figures("", 0)
+        return accepted.figures(
+            "queue full",
+            beyond,
+            told_busy=sum("秒" in sent.plain for sent in here.telegram.sent if sent.chat in refused.asked),
+            not_told=turned_away.lost,
+            told_twice=turned_away.duplicated,
+            accepted_but_answered_before_a_worker=answered_early,
+        )

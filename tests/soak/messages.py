@@ -1,0 +1,229 @@
+"""Messages as nobody should write them, a hundred thousand of them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+from telegram import Update
+
+from bot.admin import COMMANDS, Admin
+from bot.blocklist import Blocklist
+from bot.commands import addressed_elsewhere, parse
+from bot.desk import Desk
+from bot.embedded import Embedded
+from bot.handlers import Handlers
+from bot.metrics import Metrics
+from bot.rendering import as_html
+from bot.texts import as_language
+from engine.contract import Poem
+from engine.contract.queue import Limits, Queue, connect
+from engine.contract.queue_mail import Chat, Job, Reply
+from tests.fake_poet import BUG, KILLS, REFUSED, FakePoet
+from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.soak.harness import Figures
+
+TAGS = {"b", "i", "code"}
+LONGEST = 4096
+"""UTF-16 units of what is seen."""
+ALPHABETS = (
+    [(0x4E00, 0x9FFF)],
+    [(0x20, 0x7E)],
+    [(0x00, 0x1F), (0x7F, 0x9F)],
+    [(0x200B, 0x200F), (0x202A, 0x202E), (0x2066, 0x2069), (0xFEFF, 0xFEFF)],
+    [(0x3000, 0x303F), (0xFF00, 0xFFEF)],
+    [(0x300, 0x36F), (0xFE00, 0xFE0F), (0x1F300, 0x1FAFF)],
+    [(0x3400, 0x4DBF), (0x20000, 0x323AF)],
+    [(0x0000, 0xD7FF), (0xE000, 0x10FFFF)],
+    [(0xD800, 0xDFFF)],
+)
+"""Ranges: ideographs, ASCII, controls, marks of direction, full width, combining and emoji, rare ideographs, every
+plane, halves of surrogate pairs (Telegram sends none, but JSON can hold them)."""
+MENTIONS = (
+    "",
+    f"@{BOT_NAME}",
+    f"@{BOT_NAME.upper()}",
+    "@other_bot",
+    "@",
+    "@@",
+    "@春",
+    f"@{BOT_NAME}x",
+    f" @{BOT_NAME}",
+)
+NAMES = ("continue", "acrostic", "start", "help", "privacy", "retrain", "model", "CONTINUE", "nonsense", "", "春")
+SPACES = (" ", "", "\n", "\t", "\u3000", "\u00a0", "  ")
+PIECES = (
+    "<b>", "</b>", "<script>", "&lt;", "&amp;", "&#0;", "<", ">", "&", '"', "{0}", "%s", "${x}", "'; DROP", "../..",
+    "|", "｜", "七绝", "六绝", "排律", "五言", "，", "？", "床前明月光", "老夫聊发少年狂", "長安", "𠮷",
+    "\x00", "\u202e", "\ud83d",
+)  # fmt: skip
+PLACES: tuple[dict[str, Any], ...] = (
+    {"chat": 7, "kind": "private"},
+    {"chat": -100, "kind": "supergroup", "topic": 5},
+    {"chat": -5, "kind": "group"},
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    text: str
+    place: dict[str, Any]
+    language: str | None
+
+
+class _Seen(HTMLParser):
+    """What Telegram makes of a message: the text, or ValueError where it would refuse it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in TAGS or attrs:
+            raise ValueError(f"a tag {tag}")
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self._open or self._open.pop() != tag:
+            raise ValueError(f"an end of {tag}")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        raise ValueError("a comment")
+
+    def handle_decl(self, decl: str) -> None:
+        raise ValueError("a declaration")
+
+    def handle_pi(self, data: str) -> None:
+        raise ValueError("an instruction")
+
+    def close(self) -> None:
+        super().close()
+        if self._open:
+            raise ValueError("a tag left open")
+
+
+def valid(html: str) -> bool:
+    """Whether Telegram would take it: tags, length, and UTF-8."""
+    seen = _Seen()
+    try:
+        seen.feed(html)
+        seen.close()
+        return bool(seen.text.strip()) and len(seen.text.encode("utf-16-le")) // 2 <= LONGEST
+    except (ValueError, UnicodeEncodeError):
+        return False
+
+
+def to_be_answered(message: Message) -> bool:
+    """The rule: in private all but commands for another bot, elsewhere the commands that this one knows."""
+    if message.place["kind"] == "private":
+        return not addressed_elsewhere(message.text, BOT_NAME)
+    command = parse(message.text, BOT_NAME)
+    return command is not None and command.name in ("continue", "acrostic", "start", "help", "privacy", *COMMANDS)
+
+
+def invented(count: int, seed: int) -> Iterator[Message]:
+    """A fuzzer: pieces, alphabets and lengths, most of it behind a command."""
+    choose = random.Random(seed)
+
+    def run_of() -> str:
+        ranges = choose.choice(ALPHABETS)
+        length = choose.choice((1, 1, 2, 5, 7, 20, 33, 200))
+        return "".join(chr(choose.randint(*choose.choice(ranges))) for _ in range(length))
+
+    for _ in range(count):
+        parts = [choose.choice(PIECES) if choose.random() < 0.5 else run_of() for _ in range(choose.randint(0, 5))]
+        text = choose.choice(("", "", " ")).join(parts)
+        if choose.random() < 0.02:
+            text = (text or "春") * 4096
+        if choose.random() < 0.8:
+            text = f"/{choose.choice(NAMES)}{choose.choice(MENTIONS)}{choose.choice(SPACES)}{text}"
+        language = choose.choice(("zh-hans", "zh-hant", "en", None, "xx", "\u202e"))
+        yield Message(text[:LONGEST] or "春", choose.choice(PLACES), language)
+
+
+class Fuzzing:
+    """The bot's handlers over a real queue, and what comes of each message. AssertionError: a broken promise."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
+        self._handlers = Handlers(desk, BOT_NAME, frozenset(), Admin(queue), Metrics())
+        self._telegram = FakeTelegram()
+        self.answered = self.ignored = 0
+
+    async def run(self, messages: Iterable[Message]) -> None:
+        wanted: dict[int, Message] = {}
+        for message in messages:
+            update = self._telegram.update(message.text, language=message.language, **message.place)
+            read = Update.de_json(update, None)
+            assert read.message is not None
+            wanted[read.message.message_id] = message
+            await self._handlers.handle(read)
+        found = await self._come_of()
+        for number, message in wanted.items():
+            assert found[number] == to_be_answered(message), message
+            self.answered += found[number]
+            self.ignored += not found[number]
+
+    async def _come_of(self) -> Counter[int]:
+        """Jobs and replies by the message that they answer, each one looked at and ended."""
+        found: Counter[int] = Counter()
+        poet, jobs = FakePoet(), []
+        while deliveries := await self._queue.jobs.take("fuzz", 500, 0):
+            for delivery in deliveries:
+                job = Job.from_fields(delivery.fields)
+                assert isinstance(job.to, Chat)
+                found[job.to.message or 0] += 1
+                jobs.append(job)
+                await self._queue.jobs.finish(delivery.id)
+        while deliveries := await self._queue.replies.take("fuzz", 500, 0):
+            for delivery in deliveries:
+                reply = Reply.from_fields(delivery.fields)
+                assert isinstance(reply.to, Chat)
+                found[reply.to.message or 0] += 1
+                self._shown(reply)
+                await self._queue.replies.finish(delivery.id)
+        for job in jobs:
+            if not {KILLS, BUG, REFUSED} & set(job.request.text):
+                poet.add(job.request)
+                [(_, poem)] = poet.step()
+                self._shown(Reply(job.to, job.language, poem, job.request))
+        return found
+
+    def _shown(self, reply: Reply) -> None:
+        content = reply.content
+        if isinstance(content, Poem):
+            content = Blocklist.load(None).judge(content)
+        html = as_html(content, reply.request, as_language(reply.language))
+        assert valid(html), html
+
+
+async def fuzzed(count: int = 100_000, batch: int = 1000) -> Figures:
+    """``lost``: messages without the answer they should have; any at all ends the soak, as an exception does."""
+    logging.getLogger("bot.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
+    with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
+        store = Embedded(Path(folder))
+        store.start()
+        redis = connect(store.url)
+        try:
+            queue = Queue(redis, "fuzz:")
+            await queue.prepare()
+            fuzzing = Fuzzing(queue)
+            for seed in range(count // batch):
+                await fuzzing.run(invented(batch, seed))
+        finally:
+            await redis.aclose()
+            store.stop()
+    more: dict[str, float] = {"answered": fuzzing.answered, "ignored": fuzzing.ignored}
+    return Figures("odd messages", count, fuzzing.answered, 0, 0, more)

@@ -1,0 +1,60 @@
+"""The Redis-protocol server killed under load, and gone for a minute."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.programs import answers
+from tests.soak.harness import PATIENT, Crew, Crowd, Figures, bot_and_workers, cpu_seconds, moments
+from tests.stage import WORKER, stage
+
+ATTEMPT = "next attempt in"
+"""What the programs log whenever they have tried in vain."""
+
+
+async def killed(kills: int = 10, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """Killed again and again while somebody asks ``every`` so many seconds; started again a second later."""
+    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
+        crowd = Crowd(here.telegram)
+        done = asyncio.Event()
+        asking = asyncio.create_task(crowd.ask_until(done, every))
+        for wait in moments(kills, 1.0, 3.0):
+            await asyncio.sleep(wait)
+            here.store.kill()
+            await asyncio.sleep(1.0)
+            await asyncio.to_thread(here.store.start)
+            await here.ready()
+        done.set()
+        await asking
+        await crowd.answered()
+        ended = sum(member.has_ended for member in (*bots.members, *writing.members))
+        return crowd.figures("Redis killed", kills, programs_that_ended=ended)
+
+
+async def gone(
+    seconds: float = 60.0, before: int = 100, during: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
+) -> Figures:
+    """Gone while jobs wait and while others ask; the first ones' deadline passes meanwhile."""
+    deadline = {**PATIENT, "JOB_DEADLINE": str(seconds / 2)}
+    async with stage(**{**deadline, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
+        crowd = Crowd(here.telegram)
+        await crowd.ask(before)
+        await here.telegram.messages(1)
+        programs = (*bots.members, *writing.members)
+        here.store.kill()
+        used, tries = sum(cpu_seconds(program.pid) for program in programs), _attempts(bots, writing)
+        await answers(f"{here.url}/readyz", 503)
+        await crowd.ask(during, seconds / during)
+        used = sum(cpu_seconds(program.pid) for program in programs) - used
+        tries = _attempts(bots, writing) - tries
+        await asyncio.to_thread(here.store.start)
+        await here.ready()
+        await crowd.answered()
+        ended = sum(member.has_ended for member in programs)
+        return crowd.figures(
+            f"Redis gone for {seconds:g} s", 1, programs_that_ended=ended, attempts=tries, cpu_seconds=used
+        )
+
+
+def _attempts(*crews: Crew) -> int:
+    return sum(crew.output().count(ATTEMPT) for crew in crews)

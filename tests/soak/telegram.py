@@ -1,0 +1,59 @@
+"""Telegram that fails: every kind of answer that is not "sent", for every third person."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from tests.fake_telegram import FakeTelegram, Fault
+from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers
+from tests.stage import WORKER, stage
+
+BLOCKED = 403
+
+
+def faults(chat: int) -> list[Fault]:
+    """One of each kind. What is 'not modified', and what Telegram has though it says otherwise, was delivered."""
+    return [
+        Fault("sendMessage", 429, "Too Many Requests: retry after 2", {"retry_after": 2}, chat),
+        Fault("sendMessage", 500, chat=chat),
+        Fault("sendMessage", 502, "Bad Gateway", chat=chat, times=2),
+        Fault("sendMessage", 0, chat=chat),
+        Fault("sendMessage", BLOCKED, "Forbidden: bot was blocked by the user", chat=chat, times=99),
+        Fault("sendMessage", 400, "Bad Request: message to be replied not found", chat=chat),
+        Fault("sendMessage", 400, "Bad Request: message is not modified", chat=chat, after=True),
+        Fault("sendMessage", 504, "Gateway Timeout", chat=chat, after=True),
+        Fault("sendMessage", 504, "Gateway Timeout", chat=chat, seconds=25.0),
+    ]
+
+
+async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool = True, **environ: str) -> Figures:
+    """``late``: also answers that come after the bot's patience of twenty seconds. ``unreachable`` people had
+    blocked the bot; ``repeated_unavoidably``: Telegram had the message and said it had not."""
+    choose = random.Random(7)
+    injected: Counter[int] = Counter()
+    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker):
+        crowd = Crowd(here.telegram)
+        blocked, unavoidable = set(), 0
+        for chat in range(crowd.first, crowd.first + jobs):
+            if choose.random() < 1 / 3:
+                fault = choose.choice(faults(chat)[: None if late else -1])
+                here.telegram.faults.append(fault)
+                injected[fault.status] += 1
+                unavoidable += fault.after and fault.status != 400
+                if fault.status == BLOCKED:
+                    blocked.add(chat)
+        await crowd.ask(jobs)
+        crowd.forgive(blocked)
+        await crowd.answered()
+        return crowd.figures(
+            "Telegram fails",
+            sum(injected.values()),
+            unreachable=len(blocked),
+            sent_to_unreachable=_sent(here.telegram, blocked),
+            repeated_unavoidably=unavoidable,
+        )
+
+
+def _sent(telegram: FakeTelegram, chats: set[int]) -> int:
+    return sum(sent.chat in chats for sent in telegram.sent)

@@ -1,0 +1,50 @@
+"""Updates that come twice and in the wrong order, and two bots that poll one token by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+
+from tests.programs import free_port
+from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, crew
+from tests.stage import BOT, WORKER, stage
+
+
+async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """Every update three times at the webhook, all in one heap."""
+    heap: list[dict[str, object]] = []
+
+    async def keep(update: dict[str, object]) -> None:
+        heap.append(update)
+
+    async with (
+        stage(**{**PATIENT, **WEBHOOK, **environ}) as here,
+        contextlib.aclosing(Post(here.url)) as post,
+        bot_and_workers(here, worker),
+    ):
+        crowd = Crowd(here.telegram, keep)
+        await crowd.ask(jobs)
+        heap *= 3
+        random.Random(7).shuffle(heap)
+        for update in heap:
+            await post.bring(update)
+            await asyncio.sleep(0.002)
+        await post.all_taken()
+        await crowd.answered()
+        return crowd.figures("updates repeated and out of order", 2 * jobs)
+
+
+async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """``conflicts``: the log lines that name the mistake."""
+    async with (
+        stage(**{**PATIENT, **environ}) as here,
+        bot_and_workers(here, worker) as (bots, _),
+        crew(here, "other", BOT, HTTP_PORT=str(free_port())) as others,
+    ):
+        await others.members[0].says("Telegram knows this bot")
+        crowd = Crowd(here.telegram)
+        await crowd.ask(jobs, every)
+        await crowd.answered()
+        logs = bots.output() + others.output()
+        return crowd.figures("two bots, one token", 1, conflicts=logs.count("another program reads the updates"))

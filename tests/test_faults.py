@@ -1,0 +1,98 @@
+"""The quick form of every soak: the same faults in real programs, a few of them. ``make soak`` is the long form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.soak import bots, ends, growth, limits, store, telegram, updates, workers
+from tests.soak.harness import QUICK_WORKER, Figures
+
+FAST = {"LEASE": "0.5"}
+SLOW_WORKER = (*QUICK_WORKER, "0.3")
+"""So that something is in hand when it dies."""
+
+
+def kept(figures: Figures) -> bool:
+    """Everybody has a poem, one."""
+    return (figures.lost, figures.duplicated, figures.more["without_poem"]) == (0, 0, 0)
+
+
+async def test_killed_workers_lose_nothing_and_nobody_is_given_up_for_another() -> None:
+    figures = await workers.killed(60, 1.0, 0.05, SLOW_WORKER, **FAST)
+    assert kept(figures)
+    assert figures.injected > 0
+    assert figures.more["in_hand_at_kills"] > 0
+    assert figures.more["given_up"] == 0
+
+
+@pytest.mark.parametrize("door", ["polling", "webhook"])
+async def test_a_killed_bot_loses_no_accepted_command_at_either_door(door: bots.Door) -> None:
+    figures = await bots.killed(door, 3, 0.1, QUICK_WORKER)
+    assert (figures.lost, figures.more["without_poem"]) == (0, 0)
+    assert figures.duplicated <= figures.injected
+
+
+async def test_a_store_killed_under_load_loses_nothing_and_is_found_again() -> None:
+    figures = await store.killed(2, 0.1, QUICK_WORKER, **FAST)
+    assert kept(figures)
+    assert figures.more["programs_that_ended"] == 0
+
+
+async def test_while_the_store_is_gone_nothing_crashes_or_spins_and_everybody_hears_afterwards() -> None:
+    figures = await store.gone(4.0, 10, 10, SLOW_WORKER, **FAST)
+    assert (figures.lost, figures.duplicated, figures.more["programs_that_ended"]) == (0, 0, 0)
+    # A dozen loops that double their pauses; one without a pause would try thousands of times.
+    assert 0 < figures.more["attempts"] < 200
+
+
+async def test_jobs_that_kill_their_worker_are_given_up_and_told_and_harm_no_other() -> None:
+    figures = await workers.poison(10, 2)
+    assert kept(figures)
+    assert (figures.more["dead"], figures.more["listed"], figures.more["apologies"]) == (2, 2, 2)
+    assert figures.more["deaths_of_workers"] >= 6
+    assert (figures.more["left_after_retry_and_drop"], figures.more["put_back"]) == (0, 1)
+
+
+async def test_a_failing_telegram_holds_up_nobody_else() -> None:
+    figures = await telegram.faulty(40, QUICK_WORKER, late=False)
+    assert (figures.lost, figures.more["without_poem"], figures.more["sent_to_unreachable"]) == (0, 0, 0)
+    assert figures.injected > 0
+    assert figures.duplicated == figures.more["repeated_unavoidably"]
+
+
+async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_served() -> None:
+    figures = await limits.flood(300, 200.0, 10, QUICK_WORKER)
+    assert kept(figures)
+    # A flood that crosses into the next minute has two windows.
+    assert figures.more["poems_for_flooder"] in (6, 12)
+    assert figures.more["told_to_slow_down"] == figures.more["poems_for_flooder"] / 6
+
+
+async def test_a_full_queue_turns_away_at_once_and_keeps_what_it_accepted() -> None:
+    figures = await limits.full(20, 10, QUICK_WORKER)
+    assert kept(figures)
+    assert (figures.more["told_busy"], figures.more["not_told"], figures.more["told_twice"]) == (10, 0, 0)
+    assert figures.more["accepted_but_answered_before_a_worker"] == 0
+
+
+async def test_programs_that_are_stopped_exit_with_0_and_lose_nothing() -> None:
+    figures = await ends.stopped(2, 0.1, QUICK_WORKER, **FAST)
+    assert kept(figures)
+    assert figures.more["not_exit_0"] == 0
+
+
+async def test_poems_in_a_row_leave_nothing_behind() -> None:
+    figures = await growth.measure(400, 100, 8, QUICK_WORKER)
+    assert kept(figures)
+    assert (figures.more["over_http_failed"], figures.more["keys_that_never_expire_unasked"]) == (0, 0)
+    # Memory is for the soak: this is too short to tell growth from warming up.
+
+
+async def test_updates_that_come_again_and_out_of_order_are_answered_once() -> None:
+    assert kept(await updates.shuffled(20, QUICK_WORKER))
+
+
+async def test_two_bots_on_one_token_answer_once_and_name_the_mistake() -> None:
+    figures = await updates.two_bots(10, 0.2, QUICK_WORKER)
+    assert kept(figures)
+    assert figures.more["conflicts"] > 0
