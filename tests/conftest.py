@@ -32,6 +32,16 @@ def server() -> Iterator[Embedded]:
         embedded.stop()
 
 
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Embedded]:
+    """Another one, for a test that empties it again and again."""
+    with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
+        embedded = Embedded(Path(folder))
+        embedded.start()
+        yield embedded
+        embedded.stop()
+
+
 @pytest.fixture
 def prefix() -> str:
     return f"test{next(_prefixes)}:"

@@ -29,6 +29,7 @@ from redis.backoff import ExponentialBackoff
 from engine.contract.poem import VERSION, CodecError
 from engine.contract.queue_mail import Job, Reply, Waiter, given_up
 from engine.contract.queue_models import Models
+from engine.contract.queue_roll import Roll
 from engine.contract.queue_stream import MAX_DEAD, Delivery, Stream, reply_stream
 from engine.contract.queue_training import Trainings
 
@@ -72,14 +73,6 @@ _RETRY = """
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', 'v', ARGV[2], 'body', ARGV[3])
 return 1
-"""
-
-_BEAT = """
-local now = tonumber(redis.call('TIME')[1])
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
-if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3], 'EX', ARGV[4]) end
 """
 
 _STATUS = """
@@ -146,7 +139,7 @@ class Queue:
         self.models = Models(redis, prefix)
         self.trainings = Trainings(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
-        self._beat = redis.register_script(_BEAT)
+        self._roll = Roll(redis, f"{prefix}workers")
         self._status = redis.register_script(_STATUS)
         self._retry = redis.register_script(_RETRY)
 
@@ -179,19 +172,19 @@ class Queue:
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
-        keys = [f"{self._prefix}workers", f"{self._prefix}pace"]
-        await self._beat(keys=keys, args=[worker, ttl, "" if pace is None else f"{pace:.4f}", PACE_TTL])
+        await self._roll.beat(worker, ttl)
+        if pace is not None:
+            await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL)
 
     async def leave(self, worker: str) -> None:
-        await self._redis.zrem(f"{self._prefix}workers", worker)
+        await self._roll.leave(worker)
 
     async def workers(self) -> list[str]:
         """The names of the workers that were alive when one of them last said so."""
-        found: Any = await self._redis.zrange(f"{self._prefix}workers", 0, -1)
-        return list(found)
+        return await self._roll.names()
 
     async def status(self) -> Status:
-        keys = [self.jobs.key, f"{self._prefix}workers", f"{self._prefix}pace"]
+        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace"]
         waiting, workers, pace = await self._status(keys=keys, args=[])
         seconds = math.ceil((int(waiting) + 1) * float(pace) / max(1, int(workers)))
         return Status(int(waiting), int(workers), seconds)

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from engine.contract.poem import VERSION, CodecError, dumps
 from engine.contract.queue_mail import Chat
+from engine.contract.queue_roll import Roll
 from engine.contract.queue_stream import Stream
 
 Phase = Literal["queued", "preparing", "training", "measuring", "resting", "done", "failed", "cancelled"]
@@ -46,13 +47,6 @@ if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1
-"""
-
-_BEAT = """
-local now = tonumber(redis.call('TIME')[1])
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
 _LOCK = """
@@ -140,7 +134,7 @@ class Trainings:
         self.orders = Stream(redis, prefix, "trainings", "trainers")
         self._order = redis.register_script(_ORDER)
         self._write = redis.register_script(_WRITE)
-        self._beat = redis.register_script(_BEAT)
+        self._roll = Roll(redis, f"{prefix}trainers")
         self._lock = redis.register_script(_LOCK)
 
     def _key(self, name: str) -> str:
@@ -211,15 +205,14 @@ class Trainings:
 
     async def beat(self, trainer: str, ttl: int) -> None:
         """Say that ``trainer`` lives for ``ttl`` seconds more."""
-        await self._beat(keys=[self._key("trainers")], args=[trainer, ttl])
+        await self._roll.beat(trainer, ttl)
 
     async def leave(self, trainer: str) -> None:
-        await self._redis.zrem(self._key("trainers"), trainer)
+        await self._roll.leave(trainer)
 
     async def trainers(self) -> int:
         """How many trainers live."""
-        seconds, _ = await self._redis.time()
-        return int(await self._redis.zcount(self._key("trainers"), f"({seconds}", "+inf"))
+        return await self._roll.alive()
 
     async def speak(self, bot: str, seconds: float) -> bool:
         """Whether ``bot`` may be the one that tells the admin, for so long; of several bots one does."""
