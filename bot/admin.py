@@ -1,4 +1,4 @@
-"""``/retrain`` and ``/model``: what an administrator orders. Nothing is sent from here."""
+"""``/retrain``, ``/model`` and ``/stats``: what an administrator asks for. Nothing is sent from here."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Literal
 
 from bot import admin_texts as texts
 from bot.commands import Command
+from bot.stats import stats
 from bot.texts import Language
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Chat, Reply
 from engine.contract.queue_models import Asker
 from engine.contract.queue_training import OVER, Order
 
-COMMANDS = ("retrain", "model")
+COMMANDS = ("retrain", "model", "stats")
 LEAST, MOST = 0.01, 100.0
 """Epochs."""
 _STARTS: dict[str, Literal["continue", "scratch"]] = {
@@ -31,6 +32,8 @@ class Admin:
         """Durable when it returns. Raises RedisError while Redis is gone."""
         if not private:
             answer: str | None = texts.pick(texts.PRIVATE, language)
+        elif command.name == "stats":
+            answer = await stats(self.queue, language)
         elif command.name == "model":
             answer = await self._model(command.rest.split(), to, language)
         else:

@@ -26,6 +26,7 @@ from bot.outbox import Outbox
 from bot.overdue import sweep_until
 from bot.pace import Pace
 from bot.settings import BotSettings
+from bot.stats import keep_tally
 from bot.waiters import Waiters
 from bot.web import Probes, Webhook, application
 from engine.contract.queue import Limits, Queue, connect
@@ -52,7 +53,7 @@ class App:
         self._queue = Queue(self._redis, settings.key_prefix)
         self._blocklist = Blocklist.load(settings.blocklist_file)
         self._metrics = Metrics()
-        self._waiters = Waiters(self._queue)
+        self._waiters = Waiters(self._queue, self._metrics)
         self._desk = Desk(
             self._queue,
             self._blocklist,
@@ -70,7 +71,8 @@ class App:
         """Raises PortTakenError, SettingError (a token Telegram refuses) and what is a bug."""
         runner = await self._listen()
         waiting = asyncio.create_task(self._waiters.run())
-        running = [asyncio.create_task(self._sweep())]
+        tally = keep_tally(self._metrics, self._queue.tally, self._stopping)
+        running = [asyncio.create_task(self._sweep()), asyncio.create_task(tally)]
         if self._settings.telegram_bot_token is None:
             log.info("no TELEGRAM_BOT_TOKEN: serving HTTP alone")
         else:

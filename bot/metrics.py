@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.samples import Sample
 
 from engine.contract import Poem
 from engine.contract.queue import Status
@@ -37,6 +38,7 @@ class Metrics:
     """Counts, and what poems took as their workers measured it. Labels come from the program, never from a person."""
 
     def __init__(self) -> None:
+        self._told: dict[str, int] = {}
         self._registry = registry = CollectorRegistry()
         self._counters = {name: Counter(name, *told, registry=registry) for name, told in _COUNTERS.items()}
 
@@ -75,6 +77,19 @@ class Metrics:
         if isinstance(reply.content, Poem):
             self._candidates.observe(reply.content.candidates)
 
+    def news(self) -> dict[str, int]:
+        """What was counted since the last call, by sample: ``poem_updates_total{kind="help"}``."""
+        now = {
+            _name(sample): round(sample.value)
+            for family in self._registry.collect()
+            if family.type in ("counter", "histogram")
+            for sample in family.samples
+            if sample.name.endswith(("_total", "_bucket"))
+        }
+        news = {name: number - self._told.get(name, 0) for name, number in now.items()}
+        self._told = now
+        return {name: number for name, number in news.items() if number}
+
     def page(self, sight: Sight) -> bytes:
         """All of it in the Prometheus text format."""
         status, training = sight.status, sight.training
@@ -88,3 +103,8 @@ class Metrics:
         for serving in sight.serving.values():
             self._serving.labels(serving.version).inc()
         return generate_latest(self._registry)
+
+
+def _name(sample: Sample) -> str:
+    labels = ",".join(f'{label}="{value}"' for label, value in sorted(sample.labels.items()))
+    return f"{sample.name}{{{labels}}}" if labels else sample.name

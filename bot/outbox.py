@@ -119,6 +119,7 @@ class Outbox:
                 outcome = await self._send_safely(reply)
                 self._metrics.count("poem_messages_total", outcome=outcome)
                 log.info("%s", outcome, extra={"job": reply.job or entry})
+                self._metrics.written(reply)
                 await patiently(partial(self._stream.finish, entry), self._stopping)
                 self._held.discard(entry)
         except RedisError as error:

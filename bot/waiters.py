@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 
+from bot.metrics import Metrics
 from engine.contract import Poem, PoemError
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Waiter
 from engine.contract.queue_patience import patiently
+
+log = logging.getLogger("bot.waiters")
 
 Answer = Poem | PoemError
 
@@ -16,8 +20,9 @@ Answer = Poem | PoemError
 class Waiters:
     """Answers come through a stream of this process alone; those nobody waits for any more are dropped."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, metrics: Metrics) -> None:
         self._queue = queue
+        self._metrics = metrics
         self._process = secrets.token_hex(8)
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._stopping = asyncio.Event()
@@ -45,4 +50,6 @@ class Waiters:
             if isinstance(reply.to, Waiter) and not isinstance(reply.content, str):
                 future = self._waiting.get(reply.to.id)
                 if future is not None and not future.done():
+                    self._metrics.written(reply)
+                    log.info("answered", extra={"job": reply.job})
                     future.set_result(reply.content)

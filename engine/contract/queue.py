@@ -31,6 +31,7 @@ from engine.contract.queue_mail import Job, Reply, Waiter, given_up
 from engine.contract.queue_models import Models
 from engine.contract.queue_roll import Roll
 from engine.contract.queue_stream import MAX_DEAD, Delivery, Stream, reply_stream
+from engine.contract.queue_tally import Tally
 from engine.contract.queue_training import Trainings
 
 DAY = 86_400
@@ -138,6 +139,7 @@ class Queue:
         self.replies = Stream(redis, prefix, "replies", "bots")
         self.models = Models(redis, prefix)
         self.trainings = Trainings(redis, prefix)
+        self.tally = Tally(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
         self._roll = Roll(redis, f"{prefix}workers")
         self._status = redis.register_script(_STATUS)

@@ -1,0 +1,37 @@
+"""What all bots counted today, kept for a week: small whole numbers by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from redis.asyncio import Redis
+
+KEPT = 8 * 86_400
+
+
+class Tally:
+    """One hash a day (UTC). Raises redis.exceptions.RedisError while Redis is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+
+    async def add(self, counted: Mapping[str, int]) -> None:
+        """Add to today's numbers."""
+        if not counted:
+            return
+        key = self._key(datetime.now(UTC))
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for name, number in counted.items():
+                pipe.hincrby(key, name, number)
+            pipe.expire(key, KEPT)
+            await pipe.execute()
+
+    async def today(self) -> dict[str, int]:
+        found: Any = await self._redis.hgetall(self._key(datetime.now(UTC)))
+        return {name: int(number) for name, number in found.items()}
+
+    def _key(self, day: datetime) -> str:
+        return f"{self._prefix}tally:{day:%Y-%m-%d}"
