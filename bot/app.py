@@ -14,14 +14,17 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
-from bot.admin import Admin
 from bot.api import Api
+from bot.asides import Asides
 from bot.blocklist import Blocklist
+from bot.courier import Courier, drawing
 from bot.desk import Desk
 from bot.handlers import Handlers
 from bot.herald import Herald
 from bot.inbox import ALLOWED, poll
+from bot.menu import Menu
 from bot.metrics import Metrics
+from bot.notices import Notices
 from bot.outbox import Outbox
 from bot.overdue import sweep_until
 from bot.pace import Pace
@@ -134,21 +137,28 @@ class App:
             request=HTTPXRequest(connection_pool_size=64, read_timeout=20.0, connect_timeout=10.0, pool_timeout=30.0),
             get_updates_request=HTTPXRequest(connection_pool_size=1, read_timeout=10.0, connect_timeout=10.0),
         )
-        outbox = Outbox(self._queue, bot, self._blocklist, Pace(), self._metrics, settings.lease)
+        draw = drawing()
+        asides = Asides(bot)
+        courier = Courier(self._queue, bot, self._blocklist, asides, draw)
+        outbox = Outbox(self._queue, courier, Pace(), self._metrics, settings.lease)
         try:
             name = await self._introduce(bot)
             if name is None:
                 return
-            handlers = Handlers(self._desk, name, settings.admin_ids, Admin(self._queue), self._metrics)
+            menu = Menu(asides, settings.admin_ids)
+            handlers = Handlers(self._desk, asides, name, bot.id, menu, self._metrics, draw is not None)
+            menu.publish()
             sending = asyncio.create_task(outbox.run())
-            herald = Herald(self._queue, bot)
-            telling = asyncio.create_task(herald.run())
+            herald, notices = Herald(self._queue, bot), Notices(self._queue, asides)
+            telling = [asyncio.create_task(herald.run()), asyncio.create_task(notices.run())]
             reading = asyncio.create_task(self._read(bot, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
             herald.stop()
+            notices.stop()
             outbox.stop()
-            await asyncio.gather(sending, telling)
+            await asyncio.gather(sending, *telling)
+            await asides.stop()
         finally:
             with contextlib.suppress(TelegramError, RuntimeError):
                 await bot.shutdown()

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from engine.contract import PoemRequest
 from engine.contract.poem import FORMS, Mode
+from engine.contract.text import clauses, foreign
 
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
 _MOOD_MARK = re.compile(r"[|｜∣│]")
 _SIMPLIFIED = str.maketrans("絕詩風", "绝诗风")
 # 六绝 or 三律 before a line can only be a form that does not exist, and deserves to be told so.
 _LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
+
+
+SHORTEST = 4
+"""Characters of a clause that is taken for verse where nobody asked for a poem in so many words."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,20 @@ def poem_request(command: Command) -> PoemRequest | None:
     form, text = _form(line)
     mode: Mode = "acrostic" if command.name == "acrostic" else "continue"
     return PoemRequest(mode=mode, text=text, form=form, mood=mood.strip() or None)
+
+
+def bare_line(text: str) -> PoemRequest | None:
+    """What a person who typed no command wants continued; None: that is no line of verse."""
+    found = clauses(text)
+    if not found or foreign(text) or min(map(len, found)) < SHORTEST:
+        return None
+    return PoemRequest(mode="continue", text=text.strip())
+
+
+def without_mention(text: str, bot_name: str) -> tuple[str, bool]:
+    """``text`` without the bot's name, and whether it stood there."""
+    left, count = re.subn(rf"(?<![\w@])@{re.escape(bot_name)}(?![A-Za-z0-9_])", " ", text, flags=re.IGNORECASE)
+    return left.strip(), count > 0
 
 
 def _form(line: str) -> tuple[str, str]:

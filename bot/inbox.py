@@ -19,7 +19,7 @@ LONG_POLL = 25
 """Seconds Telegram keeps an empty answer back."""
 BACKOFF = (0.5, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
-ALLOWED = ["message"]
+ALLOWED = ["message", "callback_query", "inline_query", "chosen_inline_result"]
 
 Handle = Callable[[Update], Awaitable[None]]
 

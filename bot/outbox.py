@@ -12,21 +12,18 @@ import logging
 import secrets
 import time
 from collections import deque
+from dataclasses import replace
 from functools import partial
 
 from redis.exceptions import RedisError
-from telegram import Bot, LinkPreviewOptions, ReplyParameters
-from telegram.constants import ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.blocklist import Blocklist
+from bot.courier import Courier, Parcel
 from bot.metrics import Metrics
 from bot.pace import Pace
-from bot.rendering import as_html
-from bot.texts import as_language
-from engine.contract import CodecError, Poem
+from engine.contract import CodecError
 from engine.contract.queue import Queue
-from engine.contract.queue_mail import Chat, Reply
+from engine.contract.queue_mail import Chat, Inline, Reply, Telegram
 from engine.contract.queue_patience import patiently, sleep_unless
 from engine.contract.queue_stream import Delivery
 
@@ -46,17 +43,14 @@ GIVE_UP = 3600.0
 class Outbox:
     """``lease``: seconds after which another bot may send what this one holds, if it falls silent."""
 
-    def __init__(
-        self, queue: Queue, bot: Bot, blocklist: Blocklist, pace: Pace, metrics: Metrics, lease: float
-    ) -> None:
+    def __init__(self, queue: Queue, courier: Courier, pace: Pace, metrics: Metrics, lease: float) -> None:
         self.name = f"bot-{secrets.token_hex(6)}"
         self._stream = queue.replies
-        self._bot = bot
-        self._blocklist = blocklist
+        self._courier = courier
         self._pace = pace
         self._metrics = metrics
         self._lease = lease
-        self._lines: dict[int, deque[tuple[str, Reply]]] = {}
+        self._lines: dict[int | str, deque[tuple[str, Reply]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: set[str] = set()
         self._stopping = asyncio.Event()
@@ -101,22 +95,23 @@ class Outbox:
             log.error("unreadable reply: %s", error, extra={"job": delivery.id})
             await self._stream.finish(delivery.id)
             return
-        if delivery.id in self._held or not isinstance(reply.to, Chat):
+        if delivery.id in self._held or not isinstance(reply.to, Chat | Inline):
             return
+        chat = reply.to.chat if isinstance(reply.to, Chat) else reply.to.message
         self._held.add(delivery.id)
-        line = self._lines.get(reply.to.chat)
+        line = self._lines.get(chat)
         if line is None:
-            line = self._lines[reply.to.chat] = deque()
-            task = asyncio.create_task(self._work_off(reply.to.chat, line))
+            line = self._lines[chat] = deque()
+            task = asyncio.create_task(self._work_off(chat, line))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         line.append((delivery.id, reply))
 
-    async def _work_off(self, chat: int, line: deque[tuple[str, Reply]]) -> None:
+    async def _work_off(self, chat: int | str, line: deque[tuple[str, Reply]]) -> None:
         try:
             while line:
                 entry, reply = line.popleft()
-                outcome = await self._send_safely(reply)
+                outcome = await self._send_safely(reply, entry)
                 self._metrics.count("poem_messages_total", outcome=outcome)
                 log.info("%s", outcome, extra={"job": reply.job or entry})
                 self._metrics.written(reply)
@@ -127,60 +122,63 @@ class Outbox:
         finally:
             del self._lines[chat]
 
-    async def _send_safely(self, reply: Reply) -> str:
+    async def _send_safely(self, reply: Reply, entry: str) -> str:
         try:
-            return await self._send(reply)
+            return await self._send(reply, entry)
+        except RedisError:
+            raise
         except Exception:
             log.exception("a reply that cannot be sent", extra={"job": reply.job})
             return "failed"
 
-    async def _send(self, reply: Reply) -> str:
-        """Send one message whatever it takes; says what became of it."""
-        assert isinstance(reply.to, Chat)
-        content = self._blocklist.judge(reply.content) if isinstance(reply.content, Poem) else reply.content
-        text = as_html(content, reply.request, as_language(reply.language))
-        chat, message, topic = reply.to.chat, reply.to.message, reply.to.topic
+    async def _send(self, reply: Reply, entry: str) -> str:
+        """Deliver one message whatever it takes; says what became of it."""
+        parcel = await patiently(partial(self._courier.pack, reply, entry), self._stopping)
+        if parcel is None:
+            return "superfluous"
+        assert isinstance(reply.to, Chat | Inline)
+        outcome, message = await self._deliver(reply.to, parcel, reply.job)
+        await patiently(partial(self._courier.tidy, reply, message), self._stopping)
+        return outcome
+
+    async def _deliver(self, to: Telegram, parcel: Parcel, job: str) -> tuple[str, int | None]:
+        """What became of a message, and its number."""
         wait, longest = BACKOFF
         end = time.monotonic() + GIVE_UP
         while time.monotonic() < end:
-            await self._pace.turn(chat)
+            await self._pace.turn(to.chat if isinstance(to, Chat) else None)
             try:
-                await self._bot.send_message(
-                    chat,
-                    text,
-                    parse_mode=ParseMode.HTML,
-                    message_thread_id=topic,
-                    reply_parameters=None if message is None else ReplyParameters(message),
-                    link_preview_options=LinkPreviewOptions(is_disabled=True),
-                )
-                return "sent"
+                if isinstance(to, Chat):
+                    return "sent", await self._courier.send(to, parcel)
+                await self._courier.edit(to, parcel)
+                return "sent", None
             except RetryAfter as error:
                 delay = error.retry_after
                 await asyncio.sleep(delay.total_seconds() if isinstance(delay, datetime.timedelta) else delay)
                 continue
             except ChatMigrated as error:
                 # The group became a supergroup, where its messages have other numbers.
-                chat, message = error.new_chat_id, None
+                to = Chat(error.new_chat_id, None, to.topic if isinstance(to, Chat) else None)
                 continue
             except Forbidden:
-                return "forbidden"
+                return "forbidden", None
             except BadRequest as error:
                 reason = str(error).lower()
                 if "not modified" in reason:
-                    return "sent"
-                if message is not None and "repl" in reason:
-                    message = None
-                elif topic is not None and ("thread" in reason or "topic" in reason):
-                    topic = None
+                    return "sent", None
+                if isinstance(to, Chat) and to.message is not None and "repl" in reason:
+                    to = replace(to, message=None)
+                elif isinstance(to, Chat) and to.topic is not None and ("thread" in reason or "topic" in reason):
+                    to = replace(to, topic=None)
                 else:
-                    log.error("refused by Telegram: %s", error, extra={"job": reply.job})
-                    return "bad_request"
+                    log.error("refused by Telegram: %s", error, extra={"job": job})
+                    return "bad_request", None
                 continue
             except TelegramError as error:
                 log.warning("Telegram: %s; next attempt in %.0f s", error, wait)
             await asyncio.sleep(wait)
             wait = min(2 * wait, longest)
-        return "given_up"
+        return "given_up", None
 
     async def _renew(self) -> None:
         while not self._gone.is_set():

@@ -29,12 +29,15 @@ class Pace:
         self._next = 0.0
         self._chats: dict[int, float] = {}
 
-    async def turn(self, chat: int) -> None:
-        """Wait until a message to ``chat`` may go. A chat must not wait for two turns at once."""
-        await self._until(self._chats.get(chat, 0.0))
+    async def turn(self, chat: int | None) -> None:
+        """Wait until a message to ``chat`` may go; None: one to a chat that is not known. A chat must not wait for two
+        turns at once."""
+        await self._until(0.0 if chat is None else self._chats.get(chat, 0.0))
         mine = max(self._clock(), self._next)
         self._next = mine + self._overall
         await self._until(mine)
+        if chat is None:
+            return
         # Groups have negative numbers.
         self._chats[chat] = self._clock() + (self._group if chat < 0 else self._private)
         if len(self._chats) > REMEMBERED:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import html
 
+from bot.examined import examined
 from bot.texts import Language, error_html, in_script
 from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract.examination import Examination
+from engine.contract.queue_mail import Content, Request
 
 
-def as_html(content: Poem | PoemError | str, request: PoemRequest | None, language: Language) -> str:
-    """Words are HTML already; poems and errors are escaped here."""
+def as_html(content: Content, request: Request | None, language: Language) -> str:
+    """Words are HTML already; poems, examinations and errors are escaped here."""
     if isinstance(content, Poem):
-        return poem_html(content, request, language)
+        return poem_html(content, request if isinstance(request, PoemRequest) else None, language)
+    if isinstance(content, Examination):
+        return examined(content, language)
     return content if isinstance(content, str) else error_html(content, language)
 
 

@@ -47,7 +47,7 @@ class Waiters:
 
     async def _step(self) -> None:
         for reply in await self._queue.answers(self._process, 1.0):
-            if isinstance(reply.to, Waiter) and not isinstance(reply.content, str):
+            if isinstance(reply.to, Waiter) and isinstance(reply.content, Poem | PoemError):
                 future = self._waiting.get(reply.to.id)
                 if future is not None and not future.done():
                     self._metrics.written(reply)

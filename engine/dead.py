@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
+from engine.contract.examination import CheckRequest
 from engine.contract.queue import Queue, connect
-from engine.contract.queue_mail import Chat, Job
+from engine.contract.queue_mail import Job, Request, Waiter
 from engine.contract.settings import Settings
 
 
@@ -46,7 +47,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         job = found[entry]
         if action == "drop":
             done = await queue.drop(entry)
-        elif job is None or not isinstance(job.to, Chat):
+        elif job is None or isinstance(job.to, Waiter):
             return _complain(f"Nobody waits for job {entry} any more; `dead drop {entry}` forgets it.", 2)
         else:
             done = await queue.retry(entry, job.postponed(settings.job_deadline))
@@ -54,6 +55,10 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         return 0
     finally:
         await redis.aclose()
+
+
+def _asked(request: Request) -> str:
+    return "check" if isinstance(request, CheckRequest) else f"{request.mode} {request.form}"
 
 
 def _print_list(dead: list[tuple[str, Job | None, str]], as_json: bool) -> None:
@@ -70,7 +75,7 @@ def _print_list(dead: list[tuple[str, Job | None, str]], as_json: bool) -> None:
         print(json.dumps(rows, ensure_ascii=False))
         return
     for row, (_, job, _) in zip(rows, dead, strict=True):
-        asked = "unreadable" if job is None else f"{job.request.mode} {job.request.form}"
+        asked = "unreadable" if job is None else _asked(job.request)
         print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
     if not rows:
         print("No dead jobs.")

@@ -12,8 +12,10 @@ from engine.checkpoint import Checkpoint, ModelFolderError, read_part
 from engine.checkpoint import load as load_checkpoint
 from engine.choice import DEFAULT_SAMPLING, Sampling
 from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract.examination import CheckRequest, Examination
 from engine.decode import Decoder
 from engine.draft import SEEDS, Draft
+from engine.examiner import examine
 from engine.lines import LineIndex
 from engine.masks import Masks
 from engine.paddle_runtime import DeviceChoice, gpu_ready
@@ -121,6 +123,10 @@ class Poet:
         self._first.append(draft.rows[0])
         self._waiting.extend(draft.rows[1:])
         return draft
+
+    def examine(self, request: CheckRequest) -> Examination:
+        """Judge a finished poem by the model's table. PoemError: there is none."""
+        return examine(request, self.prosody, self.script)
 
     def step(self) -> list[tuple[Draft, Poem]]:
         """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""

@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from engine.contract import CodecError, Poem, PoemError
+from engine.contract import CodecError, Poem, PoemError, PoemRequest
+from engine.contract.examination import CheckRequest, Examination
 from engine.contract.logs import set_up
 from engine.contract.queue import MAX_LONELY, Queue, connect
 from engine.contract.queue_mail import Job, Reply, Work, too_late
@@ -122,26 +123,31 @@ class Worker:
         job = await self._readable(delivery)
         if job is None:
             return
-        began, work = time.monotonic(), None
-        answer: Poem | PoemError
+        work = None
+        answer: Poem | Examination | PoemError
         try:
-            written = await self._writer.write(job.request)
+            if isinstance(job.request, CheckRequest):
+                answer = await asyncio.to_thread(self._writer.poet.examine, job.request)
+            else:
+                answer, work = await self._write(job.request, delivery)
         except PoemError as refusal:
             answer = refusal
         except Exception:
             # Left unfinished: its lease runs out, and it comes back alone.
             log.exception("not written", extra={"job": delivery.id})
             return
-        else:
-            answer = written.poem
-            wrote = time.monotonic() - began
-            waited = max(0.0, time.time() - wrote - delivery.queued)
-            work = Work(waited, wrote, written.together, written.characters)
-            self._pace.end()
         reply = Reply(job.to, job.language, answer, job.request, delivery.id, work)
         done = await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
         outcome = answer.code if isinstance(answer, PoemError) else answer.form
         log.info("%s%s", outcome, "" if done else ", but someone else was first", extra={"job": delivery.id})
+
+    async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, Work]:
+        began = time.monotonic()
+        written = await self._writer.write(request)
+        wrote = time.monotonic() - began
+        waited = max(0.0, time.time() - wrote - delivery.queued)
+        self._pace.end()
+        return written.poem, Work(waited, wrote, written.together, written.characters)
 
     async def _readable(self, delivery: Delivery) -> Job | None:
         """The job, unless it ends here: unreadable, given up or too late."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.contract import Poem, PoemRequest
+from engine.contract.examination import CheckRequest, Examination
 
 
 class Ticket(Protocol):
@@ -31,6 +32,10 @@ class PoetLike(Protocol):
 
     def step(self) -> Iterable[tuple[Ticket, Poem]]:
         """Go one step on with all that was added; what is finished. Whatever it raises has lost all in hand."""
+        ...
+
+    def examine(self, request: CheckRequest) -> Examination:
+        """Judge a finished poem; any thread may. PoemError: there is none."""
         ...
 
 

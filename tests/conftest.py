@@ -56,13 +56,13 @@ async def redis(server: Embedded) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def queue(redis: Redis, prefix: str) -> AsyncIterator[Queue]:
-    """A fresh queue. Afterwards: no key without a time to live but the streams and what the models' wish is."""
+    """A fresh queue. Afterwards: no key without a time to live but streams, models and languages."""
     queue = Queue(redis, prefix)
     await queue.prepare()
     yield queue
     left = {key.removeprefix(prefix) for key in await immortal(redis, prefix)}
     assert left >= {"jobs:v1", "replies"}
-    assert left <= {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
+    assert left <= {"jobs:v1", "replies", "dead", "trainings", "model", "versions", "languages"}
 
 
 @pytest.fixture

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract.examination import CheckRequest, Examination
 from engine.contract.settings import Settings
+from engine.examiner import examine
+from engine.poet import RELEASED, read_prosody
+from engine.script import Script
 from engine.worker import main
 
 KILLS, BUG, REFUSED = "杀", "错", "拒"
@@ -57,6 +61,9 @@ class FakePoet:
         if KILLS in texts:
             os.kill(os.getpid(), signal.SIGKILL)
         return [(ticket, self._write(ticket)) for ticket in tickets]
+
+    def examine(self, request: CheckRequest) -> Examination:
+        return examine(request, read_prosody(RELEASED), Script())
 
     def _write(self, ticket: FakeTicket) -> Poem:
         request = ticket.request

@@ -41,7 +41,16 @@ class Sent:
     text: str
     reply_to: int | None
     topic: int | None
+    number: int = field(default=0, compare=False)
+    markup: dict[str, Any] | None = field(default=None, compare=False)
+    inline: str | None = None
     at: float = field(default_factory=time.monotonic, compare=False)
+
+    @property
+    def buttons(self) -> dict[str, str]:
+        """Label → data of the buttons below."""
+        rows = (self.markup or {}).get("inline_keyboard", [])
+        return {button["text"]: button["callback_data"] for row in rows for button in row}
 
     @property
     def plain(self) -> str:
@@ -49,13 +58,23 @@ class Sent:
 
 
 class FakeTelegram:
-    """Holds updates until they are confirmed, records what is sent."""
+    """Holds updates until they are confirmed, records what is sent.
+
+    ``sent``: messages that ring; ``hushed``: those sent without a sound. ``answers``: to presses, by the query's id;
+    ``offers``: to inline queries. ``menus``: lists of commands by scope, chat and language.
+    """
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
         self.edits: list[Sent] = []
         self.photos: list[Sent] = []
-        self.shown: dict[int, str] = {}
+        self.hushed: list[Sent] = []
+        self.deleted: set[int] = set()
+        self.actions: list[tuple[int, str, int | None]] = []
+        self.answers: dict[str, dict[str, Any]] = {}
+        self.offers: dict[str, dict[str, Any]] = {}
+        self.menus: dict[tuple[str, int | None, str], list[str]] = {}
+        self.shown: dict[int | str, tuple[str, dict[str, Any] | None]] = {}
         self.calls: Counter[str] = Counter()
         self.handed_out: set[int] = set()
         self.webhook: dict[str, Any] = {}
@@ -119,6 +138,54 @@ class FakeTelegram:
         if topic is not None:
             message |= {"message_thread_id": topic, "is_topic_message": True}
         return {"update_id": self._next, field: message | (extra or {})}
+
+    async def press(self, sent: Sent, label: str, *, user: int = 7, language: str = "zh-hans") -> str:
+        """A person presses a button below a message, as it is shown now; the query's id."""
+        _, markup = self.shown[sent.inline or sent.number]
+        data = Sent(0, "", None, None, markup=markup).buttons[label]
+        return await self.press_data(sent, data, user=user, language=language)
+
+    async def press_data(self, sent: Sent, data: str, *, user: int = 7, language: str = "zh-hans") -> str:
+        made = self.update(None, chat=sent.chat, kind="private" if sent.chat > 0 else "supergroup", topic=sent.topic)
+        query: dict[str, Any] = {"id": f"q{made['update_id']}", "chat_instance": "1", "data": data}
+        query["from"] = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+        if sent.inline is not None:
+            query["inline_message_id"] = sent.inline
+        else:
+            me = {"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME}
+            query["message"] = made["message"] | {"message_id": sent.number, "from": me, "text": sent.plain}
+        await self.put({"update_id": made["update_id"], "callback_query": query})
+        return str(query["id"])
+
+    async def answered(self, query: str) -> dict[str, Any]:
+        """What a press was answered with."""
+        await self.until(lambda: query in self.answers)
+        return self.answers[query]
+
+    async def type_inline(self, text: str, *, user: int = 7, language: str = "zh-hans") -> list[dict[str, Any]]:
+        """A person types ``@bot text`` somewhere; the results offered."""
+        number = self.update(None)["update_id"]
+        person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+        query = {"id": f"q{number}", "from": person, "query": text, "offset": ""}
+        await self.put({"update_id": number, "inline_query": query})
+        await self.until(lambda: f"q{number}" in self.offers)
+        return list(self.offers[f"q{number}"]["results"])
+
+    async def choose(
+        self, result: dict[str, Any], text: str, *, user: int = 7, language: str = "zh-hans", feedback: bool = True
+    ) -> Sent:
+        """The person chooses a result: it is sent in their name. ``feedback``: the bot hears of it."""
+        number = self.update(None)["update_id"]
+        content, inline = result["input_message_content"], f"inline{number}"
+        sent = Sent(0, content["message_text"], None, None, markup=result.get("reply_markup"), inline=inline)
+        self.shown[inline] = (sent.text, sent.markup)
+        if feedback:
+            person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+            chosen = {"result_id": result["id"], "from": person, "query": text}
+            if sent.markup is not None:  # else Telegram does not tell which message it became
+                chosen["inline_message_id"] = inline
+            await self.put({"update_id": number, "chosen_inline_result": chosen})
+        return sent
 
     async def messages(self, count: int, chat: int | None = None) -> list[Sent]:
         """What was sent (to ``chat``), once there are ``count``; the test's time limit ends a wait in vain."""
@@ -213,41 +280,148 @@ class FakeTelegram:
             return _ok(batch)
 
     async def _send_message(self, data: dict[str, Any]) -> web.Response:
-        chat, text = int(data["chat_id"]), str(data["text"])
+        if (refusal := self._refusal(data, str(data["text"]), 4096)) is not None:
+            return refusal
+        return await self._new(self.hushed if data.get("disable_notification") else self.sent, data, str(data["text"]))
+
+    async def _send_photo(self, data: dict[str, Any]) -> web.Response:
+        caption = str(data.get("caption", ""))
+        if (refusal := self._refusal(data, caption or "-", 1024)) is not None:
+            return refusal
+        return await self._new(self.photos, data, caption)
+
+    async def _send_chat_action(self, data: dict[str, Any]) -> web.Response:
+        async with self._changed:
+            self.actions.append((int(data["chat_id"]), str(data["action"]), data.get("message_thread_id")))
+            self._changed.notify_all()
+        return _ok(True)
+
+    async def _edit_message_text(self, data: dict[str, Any]) -> web.Response:
+        name = _edited(data)
+        if name not in self.shown:
+            return _error(400, "Bad Request: message to edit not found")
+        text, markup = str(data["text"]), data.get("reply_markup")
+        if self.shown[name] == (text, markup):
+            return _error(400, "Bad Request: message is not modified")
+        if (refusal := _misfit(text, 4096, data) or _bad_markup(markup)) is not None:
+            return refusal
+        inline = name if isinstance(name, str) else None
+        edit = Sent(int(data.get("chat_id", 0)), text, None, None, 0 if inline else int(name), markup, inline)
+        return await self._show(self.edits, edit, name)
+
+    async def _edit_message_reply_markup(self, data: dict[str, Any]) -> web.Response:
+        name, markup = _edited(data), data.get("reply_markup")
+        if name not in self.shown:
+            return _error(400, "Bad Request: message to edit not found")
+        if self.shown[name][1] == markup:
+            return _error(400, "Bad Request: message is not modified")
+        if (refusal := _bad_markup(markup)) is not None:
+            return refusal
+        async with self._changed:
+            self.shown[name] = (self.shown[name][0], markup)
+            self._changed.notify_all()
+        return _ok(True) if isinstance(name, str) else _message(int(name), int(data["chat_id"]))
+
+    async def _delete_message(self, data: dict[str, Any]) -> web.Response:
+        number = int(data["message_id"])
+        async with self._changed:
+            if self.shown.pop(number, None) is None:
+                return _error(400, "Bad Request: message to delete not found")
+            self.deleted.add(number)
+            self._changed.notify_all()
+        return _ok(True)
+
+    async def _answer_callback_query(self, data: dict[str, Any]) -> web.Response:
+        if len(str(data.get("text", ""))) > 200:
+            return _error(400, "Bad Request: MESSAGE_TOO_LONG")
+        if data["callback_query_id"] in self.answers:
+            return _error(400, "Bad Request: query is too old and response timeout expired or query ID is invalid")
+        async with self._changed:
+            self.answers[data["callback_query_id"]] = data
+            self._changed.notify_all()
+        return _ok(True)
+
+    async def _answer_inline_query(self, data: dict[str, Any]) -> web.Response:
+        results = data["results"]
+        ids = [str(result["id"]) for result in results]
+        if len(set(ids)) < len(ids) or any(not 1 <= len(each.encode()) <= 64 for each in ids) or len(ids) > 50:
+            return _error(400, "Bad Request: RESULT_ID_INVALID")
+        for result in results:
+            content = result["input_message_content"]
+            if (
+                bad := _misfit(content["message_text"], 4096, content) or _bad_markup(result.get("reply_markup"))
+            ) is not None:
+                return bad
+        async with self._changed:
+            self.offers[data["inline_query_id"]] = data
+            self._changed.notify_all()
+        return _ok(True)
+
+    async def _set_my_commands(self, data: dict[str, Any]) -> web.Response:
+        commands, scope = data["commands"], data.get("scope") or {"type": "default"}
+        for command in commands:
+            if not re.fullmatch("[a-z0-9_]{1,32}", command["command"]) or not 1 <= len(command["description"]) <= 256:
+                return _error(400, "Bad Request: BOT_COMMAND_INVALID")
+        code = str(data.get("language_code", ""))
+        if len(code) not in (0, 2):
+            return _error(400, "Bad Request: LANGUAGE_CODE_INVALID")
+        async with self._changed:
+            place = (str(scope["type"]), scope.get("chat_id"), code)
+            self.menus[place] = [f"/{command['command']} {command['description']}" for command in commands]
+            self._changed.notify_all()
+        return _ok(True)
+
+    def _refusal(self, data: dict[str, Any], text: str, most: int) -> web.Response | None:
+        """Why a new message is not accepted."""
+        chat = int(data["chat_id"])
         if chat in self.migrated:
             description = "Bad Request: group chat was upgraded to a supergroup chat"
             return _error(400, description, {"migrate_to_chat_id": self.migrated[chat]})
-        if not text.strip() or len(_TAGS.sub("", text)) > 4096:
-            return _error(400, "Bad Request: message text is empty or too long")
-        if data.get("parse_mode") == "HTML" and re.search(r"[<>]|&(?!lt;|gt;|amp;|quot;)", _TAGS.sub("", text)):
-            return _error(400, "Bad Request: can't parse entities")
-        reply_to = (data.get("reply_parameters") or {}).get("message_id")
-        if reply_to in self.lost_messages:
+        if (data.get("reply_parameters") or {}).get("message_id") in self.lost_messages:
             return _error(400, "Bad Request: message to be replied not found")
-        return await self._show(self.sent, Sent(chat, text, reply_to, data.get("message_thread_id")))
+        return _misfit(text, most, data) or _bad_markup(data.get("reply_markup"))
 
-    async def _edit_message_text(self, data: dict[str, Any]) -> web.Response:
-        number, text = int(data["message_id"]), str(data["text"])
-        if number not in self.shown:
-            return _error(400, "Bad Request: message to edit not found")
-        if self.shown[number] == text:
-            return _error(400, "Bad Request: message is not modified")
-        return await self._show(self.edits, Sent(int(data["chat_id"]), text, None, None), number)
+    async def _new(self, among: list[Sent], data: dict[str, Any], text: str) -> web.Response:
+        self._next += 1
+        reply_to = (data.get("reply_parameters") or {}).get("message_id")
+        topic, markup = data.get("message_thread_id"), data.get("reply_markup")
+        return await self._show(
+            among, Sent(int(data["chat_id"]), text, reply_to, topic, self._next, markup), self._next
+        )
 
-    async def _send_photo(self, data: dict[str, Any]) -> web.Response:
-        if len(_TAGS.sub("", str(data.get("caption", "")))) > 1024:
-            return _error(400, "Bad Request: message caption is too long")
-        return await self._show(self.photos, Sent(int(data["chat_id"]), str(data.get("caption", "")), None, None))
-
-    async def _show(self, among: list[Sent], message: Sent, number: int | None = None) -> web.Response:
+    async def _show(self, among: list[Sent], message: Sent, name: int | str) -> web.Response:
         async with self._changed:
-            if number is None:
-                self._next += 1
-                number = self._next
             among.append(message)
-            self.shown[number] = message.text
+            self.shown[name] = (message.text, message.markup)
             self._changed.notify_all()
-        return _ok({"message_id": number, "date": 1_700_000_000, "chat": {"id": message.chat, "type": "private"}})
+        return _ok(True) if isinstance(name, str) else _message(name, message.chat)
+
+
+def _message(number: int, chat: int) -> web.Response:
+    return _ok({"message_id": number, "date": 1_700_000_000, "chat": {"id": chat, "type": "private"}})
+
+
+def _edited(data: dict[str, Any]) -> int | str:
+    """Which message is to be edited."""
+    return str(data["inline_message_id"]) if "inline_message_id" in data else int(data["message_id"])
+
+
+def _misfit(text: str, most: int, data: dict[str, Any]) -> web.Response | None:
+    if not text.strip() or len(_TAGS.sub("", text)) > most:
+        return _error(400, "Bad Request: message text is empty or too long")
+    if data.get("parse_mode") == "HTML" and re.search(r"[<>]|&(?!lt;|gt;|amp;|quot;)", _TAGS.sub("", text)):
+        return _error(400, "Bad Request: can't parse entities")
+    return None
+
+
+def _bad_markup(markup: Any) -> web.Response | None:
+    for row in (markup or {}).get("inline_keyboard", []):
+        for button in row:
+            if not button["text"]:
+                return _error(400, "Bad Request: BUTTON_TEXT_EMPTY")
+            if not 1 <= len(str(button["callback_data"]).encode()) <= 64:
+                return _error(400, "Bad Request: BUTTON_DATA_INVALID")
+    return None
 
 
 def _value(text: str) -> Any:

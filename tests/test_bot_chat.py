@@ -94,7 +94,7 @@ async def test_bad_input_is_answered_in_words(chat: FakeTelegram) -> None:
 
 
 async def test_people_are_answered_in_their_language(chat: FakeTelegram) -> None:
-    assert "What I understand" in await said(chat, "hi", language="en")
+    assert "These two work" in await said(chat, "hi", language="en")
     assert "體裁" in await said(chat, "/help", language="zh-TW")
     assert "体裁" in await said(chat, "/start", language=None)
     assert "Chinese characters" in await said(chat, "/continue hello", language="fr")

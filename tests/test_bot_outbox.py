@@ -10,7 +10,9 @@ import pytest
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
+from bot.asides import Asides
 from bot.blocklist import Blocklist
+from bot.courier import Courier
 from bot.metrics import Metrics
 from bot.outbox import Outbox
 from bot.pace import Pace
@@ -29,7 +31,9 @@ async def sending(queue: Queue, telegram: FakeTelegram) -> AsyncIterator[Outbox]
     """An outbox without gaps and with little patience for an answer."""
     request = HTTPXRequest(connection_pool_size=64, read_timeout=0.5, connect_timeout=2.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        outbox = Outbox(queue, bot, Blocklist(["恶龙"]), Pace(0, 0, 0), Metrics(), LEASE)
+        outbox = Outbox(
+            queue, Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE
+        )
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -141,7 +145,7 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     request = HTTPXRequest(read_timeout=5.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        outbox = Outbox(queue, bot, Blocklist([]), Pace(0, 0, 0), Metrics(), LEASE)
+        outbox = Outbox(queue, Courier(queue, bot, Blocklist([]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE)
         running = asyncio.create_task(outbox.run())
         await say(queue, 1)
         await telegram.messages(1)

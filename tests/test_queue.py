@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
 from engine.contract.queue import Limits, Queue
-from engine.contract.queue_mail import Chat, Job, Reply, Waiter, too_late
+from engine.contract.queue_mail import Address, Chat, Job, Reply, Waiter, too_late
 from tests.conftest import immortal
 
 REQUEST = PoemRequest(mode="acrostic", text="春风十里")
@@ -20,7 +20,7 @@ def job(to: Chat | Waiter | None = None, *, request: PoemRequest = REQUEST, seco
     return Job(request, to or Chat(chat=7, message=8, topic=9), "zh-hans", time.time() + seconds)
 
 
-def reply(to: Chat | Waiter | None = None, text: str = "好") -> Reply:
+def reply(to: Address | None = None, text: str = "好") -> Reply:
     return Reply(to or Chat(7), "zh-hans", text)
 
 

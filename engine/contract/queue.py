@@ -7,6 +7,7 @@ Keys, all under one prefix; those in the second group carry a time to live:
     dead           stream   jobs given up, for an operator
     trainings, training…    retraining: see ``queue_training.py``
     model, versions, …      which model serves: see ``queue_models.py``
+    languages, card:… …     what the chats need to remember: see ``queue_chats.py``
 
     http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
     seen:GUARD     string   what was already accepted, with the entry it became
@@ -27,6 +28,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from engine.contract.poem import VERSION, CodecError
+from engine.contract.queue_chats import Chats
 from engine.contract.queue_mail import Job, Reply, Waiter, given_up
 from engine.contract.queue_models import Models
 from engine.contract.queue_roll import Roll
@@ -129,6 +131,20 @@ def connect(url: str) -> Redis:
     return Redis.from_pool(pool)
 
 
+@dataclass(frozen=True)
+class Queued:
+    """A job not yet finished. ``place`` in the queue, from 1; 0: it is being written."""
+
+    id: str
+    job: Job
+    place: int
+
+    @property
+    def since(self) -> float:
+        """Unix seconds at which it was accepted, by the server's clock."""
+        return int(self.id.partition("-")[0]) / 1000
+
+
 class Queue:
     """Everything that bot and workers ask of Redis. Raises redis.exceptions.RedisError while it is gone."""
 
@@ -140,6 +156,7 @@ class Queue:
         self.models = Models(redis, prefix)
         self.trainings = Trainings(redis, prefix)
         self.tally = Tally(redis, prefix)
+        self.chats = Chats(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
         self._roll = Roll(redis, f"{prefix}workers")
         self._status = redis.register_script(_STATUS)
@@ -196,6 +213,21 @@ class Queue:
         found = await _jobs(self._redis, self.jobs.key, count)
         return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(grace)]
 
+    async def line(self, count: int) -> list[Queued]:
+        """The oldest ``count`` jobs not yet finished, those that are being written among them."""
+        delivered = _number(await self.jobs.delivered())
+        found: list[Queued] = []
+        place = 0
+        for entry, job, _ in await _jobs(self._redis, self.jobs.key, count):
+            place += _number(entry) > delivered
+            if job is not None:
+                found.append(Queued(entry, job, place))
+        return found
+
+    async def unfinished(self, entry: str) -> bool:
+        """Whether a job still waits or is being written."""
+        return bool(await self._redis.xrange(self.jobs.key, entry, entry))
+
     async def answers(self, process: str, block: float) -> list[Reply]:
         """Wait for answers to the HTTP requests of ``process``, and take them away."""
         key = self._prefix + reply_stream(Waiter(process, ""))
@@ -223,6 +255,12 @@ class Queue:
     async def drop(self, entry: str) -> bool:
         """Forget a dead job; False if there was none."""
         return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
+
+
+def _number(entry: str) -> tuple[int, int]:
+    """An entry's id, to be compared."""
+    milliseconds, _, serial = entry.partition("-")
+    return int(milliseconds), int(serial or 0)
 
 
 async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:

@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 from engine.contract.errors import PoemError
+from engine.contract.examination import CheckRequest, Examination
 from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
 
 
@@ -22,6 +23,13 @@ class Chat:
 
 
 @dataclass(frozen=True)
+class Inline:
+    """A message that somebody sent through the bot to a chat that the bot may not be in; it can only be edited."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Waiter:
     """An HTTP request that waits in one bot process."""
 
@@ -29,17 +37,24 @@ class Waiter:
     id: str
 
 
-Address = Chat | Waiter
+Telegram = Chat | Inline
+Address = Telegram | Waiter
+Request = PoemRequest | CheckRequest
+Kind = Literal["message", "picture", "notice", "languages"]
+"""How a reply is shown: in words, as a picture, in words that go away once the poem of ``job`` is there, or with
+buttons to choose a language."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A request on its way to a worker. ``deadline``: Unix seconds after which nobody waits for the poem."""
+    """A request on its way to a worker. ``deadline``: Unix seconds after which nobody waits for the answer;
+    ``sender``: who may cancel it."""
 
-    request: PoemRequest
+    request: Request
     to: Address
     language: str
     deadline: float
+    sender: str = ""
 
     def overdue(self, grace: float = 0.0) -> bool:
         return time.time() > self.deadline + grace
@@ -54,6 +69,7 @@ class Job:
             "to": _address_json(self.to),
             "language": self.language,
             "deadline": self.deadline,
+            "sender": self.sender,
         }
         return {"v": str(VERSION), "body": dumps(body)}
 
@@ -62,8 +78,9 @@ class Job:
         """Read a stream entry; CodecError where it is no job."""
         value = _body(fields)
         try:
-            request = PoemRequest.from_json(value["request"])
-            return cls(request, _address(value["to"]), str(value["language"]), float(value["deadline"]))
+            request = _request(value["request"])
+            to, sender = _address(value["to"]), str(value.get("sender", ""))
+            return cls(request, to, str(value["language"]), float(value["deadline"]), sender)
         except (KeyError, TypeError, ValueError) as error:
             raise CodecError(f"not a job: {error!r}") from error
 
@@ -79,17 +96,22 @@ class Work:
     characters: int
 
 
+Content = Poem | Examination | PoemError | str
+
+
 @dataclass(frozen=True)
 class Reply:
-    """What is sent back: a poem, an error, or words (Telegram HTML). ``job`` is its id in the logs; ``work`` what
-    the worker measured."""
+    """What is sent back: a poem, an examination, an error, or words (Telegram HTML). ``job`` is its id in the logs;
+    ``work`` what the worker measured; ``place`` what a notice tells."""
 
     to: Address
     language: str
-    content: Poem | PoemError | str
-    request: PoemRequest | None = None
+    content: Content
+    request: Request | None = None
     job: str = ""
     work: Work | None = None
+    kind: Kind = "message"
+    place: int = 0
 
     def fields(self) -> dict[str, str]:
         content = self.content
@@ -98,10 +120,14 @@ class Reply:
             body["request"] = self.request.to_json()
         if self.work is not None:
             body["work"] = asdict(self.work)
+        if self.kind != "message":
+            body |= {"kind": self.kind, "place": self.place}
         if isinstance(content, str):
             body["text"] = content
+        elif isinstance(content, Poem):
+            body["poem"] = content.to_json()
         else:
-            body["poem" if isinstance(content, Poem) else "error"] = content.to_json()
+            body["examination" if isinstance(content, Examination) else "error"] = content.to_json()
         return {"v": str(VERSION), "body": dumps(body)}
 
     @classmethod
@@ -109,16 +135,22 @@ class Reply:
         """Read a stream entry; CodecError where it is no reply."""
         value = _body(fields)
         try:
-            content: Poem | PoemError | str
+            content: Content
             if "poem" in value:
                 content = Poem.from_json(value["poem"])
+            elif "examination" in value:
+                content = Examination.from_json(value["examination"])
             elif "error" in value:
                 content = PoemError.from_json(value["error"])
             else:
                 content = str(value["text"])
-            request = PoemRequest.from_json(value["request"]) if "request" in value else None
+            request = _request(value["request"]) if "request" in value else None
             work = Work(**value["work"]) if "work" in value else None
-            return cls(_address(value["to"]), str(value["language"]), content, request, str(value["job"]), work)
+            kind: Kind = value.get("kind", "message")
+            if kind not in get_args(Kind):
+                raise ValueError("kind")
+            to, language, job = _address(value["to"]), str(value["language"]), str(value["job"])
+            return cls(to, language, content, request, job, work, kind, int(value.get("place", 0)))
         except (KeyError, TypeError, ValueError) as error:
             raise CodecError(f"not a reply: {error!r}") from error
 
@@ -162,7 +194,13 @@ def _body(fields: Mapping[str, str]) -> dict[str, Any]:
     return value
 
 
+def _request(value: Mapping[str, Any]) -> Request:
+    return CheckRequest.from_json(value) if "check" in value else PoemRequest.from_json(value)
+
+
 def _address_json(to: Address) -> dict[str, object]:
+    if isinstance(to, Inline):
+        return {"inline": to.message}
     if isinstance(to, Chat):
         return {"chat": to.chat, "message": to.message, "topic": to.topic}
     return {"process": to.process, "id": to.id}
@@ -171,4 +209,6 @@ def _address_json(to: Address) -> dict[str, object]:
 def _address(value: Mapping[str, Any]) -> Address:
     if "chat" in value:
         return Chat(int(value["chat"]), value.get("message"), value.get("topic"))
+    if "inline" in value:
+        return Inline(str(value["inline"]))
     return Waiter(str(value["process"]), str(value["id"]))

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from engine.contract.poem import VERSION
-from engine.contract.queue_mail import Address, Chat, Reply
+from engine.contract.queue_mail import Address, Reply, Waiter
 
 WAITER_TTL = 120
 """Seconds that answers wait for the HTTP server of a bot process, which may be gone."""
@@ -153,7 +153,7 @@ class Stream:
     async def finish(self, entry: str, reply: Reply | None = None, why: str = "") -> bool:
         """End an entry and add its answer; False if someone else had ended it. ``why`` buries it as well."""
         body, ttl = (
-            ("", 0) if reply is None else (reply.fields()["body"], 0 if isinstance(reply.to, Chat) else WAITER_TTL)
+            ("", 0) if reply is None else (reply.fields()["body"], WAITER_TTL if isinstance(reply.to, Waiter) else 0)
         )
         target = self.key if reply is None else self._prefix + reply_stream(reply.to)
         return bool(
@@ -172,6 +172,14 @@ class Stream:
         pending: Any = await self._redis.xpending(self.key, self.group)
         return int(pending["pending"])
 
+    async def delivered(self) -> str:
+        """The last entry that was handed out."""
+        try:
+            groups: Any = await self._redis.xinfo_groups(self.key)
+        except ResponseError:  # there is no stream yet
+            return "0-0"
+        return next((str(group["last-delivered-id"]) for group in groups if group["name"] == self.group), "0-0")
+
     async def retire(self, consumer: str) -> None:
         """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
         await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER])
@@ -187,4 +195,4 @@ class Stream:
 
 def reply_stream(to: Address) -> str:
     """The stream, without the prefix, that leads to an address."""
-    return "replies" if isinstance(to, Chat) else f"http:{to.process}"
+    return f"http:{to.process}" if isinstance(to, Waiter) else "replies"

@@ -26,6 +26,8 @@ class Report:
     template: str | None
     rhyme: str | None
     faults: tuple[Fault, ...]
+    rhymes: tuple[str, ...] = ()
+    """The rhyme words, in order."""
 
 
 def check(lines: Sequence[str], prosody: Prosody) -> Report:
@@ -37,16 +39,23 @@ def check(lines: Sequence[str], prosody: Prosody) -> Report:
     form = form_of(lines)
     if form == "古风":
         return Report(form, None, None, ())
-    length, count = len(lines[0]), len(lines)
-    options = templates(form, length, count)
+    options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
-    template = min(first, key=lambda t: count_misses(lines, t, prosody))
+    # Where the end of line 1 has both tones, it rhymes if its level reading does and costs nothing.
+    judged = [(count_misses(lines, t, prosody), _examine(lines, t, prosody)) for t in first]
+    return min(judged, key=lambda pair: (pair[0], len(pair[1].faults), -len(pair[1].rhymes)))[1]
+
+
+def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Report:
+    """The faults of ``lines`` under one template."""
     rhyming = [i for i, line in enumerate(template.lines) if line.rhymes]
     rhyme = _rhyme([lines[i][-1] for i in rhyming], prosody)
     faults = _rhyme_faults(lines, rhyming, rhyme, prosody)
     for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
         faults += _line_faults(text, line, number, prosody)
-    return Report(form, template.name, rhyme, tuple(sorted(faults, key=lambda f: (f.line, f.place or 0))))
+    ordered = tuple(sorted(faults, key=lambda f: (f.line, f.place or 0)))
+    rhymes = tuple(lines[i][-1] for i in rhyming)
+    return Report(form_of(lines), template.name, rhyme, ordered, rhymes)
 
 
 def form_of(lines: Sequence[str]) -> str:

@@ -1,0 +1,85 @@
+"""A poem that somebody wants examined, and what the examiner found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from engine.contract.errors import PoemError
+from engine.contract.poem import VERSION, CodecError
+from engine.contract.text import clauses, control_characters
+
+MAX_CHECKED = 400
+"""Chinese characters of a poem that is examined."""
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """``text``: a poem as it was typed, its lines cut by marks or line breaks."""
+
+    text: str
+
+    def to_json(self) -> dict[str, object]:
+        return {"v": VERSION, "check": self.text}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        if value.get("v", VERSION) != VERSION or not isinstance(value["check"], str):
+            raise CodecError("'check' must be a poem's text")
+        return cls(value["check"])
+
+    def lines(self) -> list[str]:
+        """The lines, as written. PoemError: there is nothing to examine, or too much."""
+        if control_characters(self.text):
+            raise PoemError(
+                "control_characters",
+                "诗里有不可见的控制字符，请重新输入。",
+                "There are control characters in the poem; please type it again.",
+            )
+        found = clauses(self.text)
+        if not found:
+            raise PoemError(
+                "empty",
+                "请附上一首诗，例如：/check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。也可回复一首诗说 /check",
+                "Please send a poem, for example /check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
+                "Or reply to a poem with /check.",
+            )
+        if (count := len("".join(found))) > MAX_CHECKED:
+            raise PoemError(
+                "too_long",
+                f"一次最多查{MAX_CHECKED}字，现有{count}字；请分开来查。",
+                f"At most {MAX_CHECKED} characters are examined at once; this has {count}. Send it in parts.",
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Blemish:
+    """A fault by its Chinese ``name``; ``line`` and ``place`` count from 1, ``place`` None for a whole line."""
+
+    name: str
+    line: int
+    place: int | None = None
+    character: str = ""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """``rhymes``: the rhyme words in order. ``template`` and ``rhyme`` are None where the form has none."""
+
+    form: str
+    template: str | None
+    rhyme: str | None
+    rhymes: tuple[str, ...]
+    faults: tuple[Blemish, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {"v": VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        if value.get("v") != VERSION:
+            raise CodecError(f"'v' is {value.get('v')!r}; this program reads version {VERSION}")
+        faults = tuple(Blemish(**fault) for fault in value["faults"])
+        return cls(value["form"], value["template"], value["rhyme"], tuple(value["rhymes"]), faults)
