@@ -22,6 +22,7 @@ _GROUP = ("continue", "acrostic", "check", "cancel", "help")
 _ADMIN = {
     "retrain": ("再训练", "train on"),
     "model": ("模型版本", "model versions"),
+    "stats": ("今日统计", "the day in numbers"),
 }
 _OWN: dict[str | None, Language] = {None: "en", "zh": "zh-hans"}
 """Telegram tells languages by two letters, and shows the first list to all others."""

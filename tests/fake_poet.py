@@ -5,6 +5,7 @@ Some words make trouble: 杀 kills the process that writes it, 错 is a bug, 拒
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from engine.contract.examination import CheckRequest, Examination
 from engine.contract.settings import Settings
 from engine.examiner import examine
 from engine.poet import RELEASED, read_prosody
+from engine.prosody import Prosody
 from engine.script import Script
 from engine.worker import main
 
@@ -63,7 +65,7 @@ class FakePoet:
         return [(ticket, self._write(ticket)) for ticket in tickets]
 
     def examine(self, request: CheckRequest) -> Examination:
-        return examine(request, read_prosody(RELEASED), Script())
+        return examine(request, _prosody(), Script())
 
     def _write(self, ticket: FakeTicket) -> Poem:
         request = ticket.request
@@ -108,6 +110,11 @@ class StepByStepPoet(FakePoet):
         for ticket in done:
             del self._left[ticket]
         return [(ticket, self._write(ticket)) for ticket in done]
+
+
+@functools.cache
+def _prosody() -> Prosody:
+    return read_prosody(RELEASED)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,25 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from telegram import Update
+from telegram import Bot, Update
 
-from bot.admin import COMMANDS, Admin
+from bot.admin import COMMANDS
+from bot.asides import Asides
 from bot.blocklist import Blocklist
-from bot.commands import addressed_elsewhere, parse
+from bot.commands import addressed_elsewhere, parse, without_mention
 from bot.desk import Desk
 from bot.embedded import Embedded
 from bot.handlers import Handlers
+from bot.menu import Menu
 from bot.metrics import Metrics
 from bot.rendering import as_html
 from bot.texts import as_language
 from engine.contract import Poem
+from engine.contract.examination import CheckRequest
 from engine.contract.queue import Limits, Queue, connect
 from engine.contract.queue_mail import Chat, Job, Reply
 from tests.fake_poet import BUG, KILLS, REFUSED, FakePoet
-from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.fake_telegram import BOT_NAME, TOKEN, FakeTelegram
 from tests.soak.harness import Figures
 
 TAGS = {"b", "i", "code"}
@@ -57,7 +60,21 @@ MENTIONS = (
     f"@{BOT_NAME}x",
     f" @{BOT_NAME}",
 )
-NAMES = ("continue", "acrostic", "start", "help", "privacy", "retrain", "model", "CONTINUE", "nonsense", "", "春")
+NAMES = (
+    "continue",
+    "acrostic",
+    "start",
+    "help",
+    "privacy",
+    "retrain",
+    "model",
+    "check",
+    "language",
+    "CONTINUE",
+    "nonsense",
+    "",
+    "春",
+)
 SPACES = (" ", "", "\n", "\t", "\u3000", "\u00a0", "  ")
 PIECES = (
     "<b>", "</b>", "<script>", "&lt;", "&amp;", "&#0;", "<", ">", "&", '"', "{0}", "%s", "${x}", "'; DROP", "../..",
@@ -125,11 +142,15 @@ def valid(html: str) -> bool:
 
 
 def to_be_answered(message: Message) -> bool:
-    """The rule: in private all but commands for another bot, elsewhere the commands that this one knows."""
-    if message.place["kind"] == "private":
-        return not addressed_elsewhere(message.text, BOT_NAME)
+    """The rule: in private all but commands for another bot, elsewhere the commands that this one knows and what
+    names it."""
+    if addressed_elsewhere(message.text, BOT_NAME):
+        return False
     command = parse(message.text, BOT_NAME)
-    return command is not None and command.name in ("continue", "acrostic", "start", "help", "privacy", *COMMANDS)
+    if command is None:
+        return message.place["kind"] == "private" or without_mention(message.text, BOT_NAME)[1]
+    known = ("continue", "acrostic", "check", "language", "start", "help", "privacy", *COMMANDS)
+    return message.place["kind"] == "private" or command.name in known
 
 
 def invented(count: int, seed: int) -> Iterator[Message]:
@@ -158,7 +179,8 @@ class Fuzzing:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
         desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
-        self._handlers = Handlers(desk, BOT_NAME, frozenset(), Admin(queue), Metrics())
+        asides = Asides(Bot(TOKEN))
+        self._handlers = Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False)
         self._telegram = FakeTelegram()
         self.answered = self.ignored = 0
 
@@ -195,7 +217,9 @@ class Fuzzing:
                 self._shown(reply)
                 await self._queue.replies.finish(delivery.id)
         for job in jobs:
-            if not {KILLS, BUG, REFUSED} & set(job.request.text):
+            if isinstance(job.request, CheckRequest):
+                self._shown(Reply(job.to, job.language, poet.examine(job.request), job.request))
+            elif not {KILLS, BUG, REFUSED} & set(job.request.text):
                 poet.add(job.request)
                 [(_, poem)] = poet.step()
                 self._shown(Reply(job.to, job.language, poem, job.request))
