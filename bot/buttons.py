@@ -21,12 +21,12 @@ Action = Named | Literal["form", "mood", "language"]
 _ACTIONS = (*get_args(Named), "form", "mood", "language")
 
 MOODS = (
-    ("边塞", "the frontier", "大漠孤烟直，长河落日圆"),
-    ("山水", "mountains", "明月松间照，清泉石上流"),
-    ("送别", "farewell", "劝君更尽一杯酒，西出阳关无故人"),
-    ("怀古", "the past", "旧时王谢堂前燕，飞入寻常百姓家"),
-    ("思乡", "homesick", "露从今夜白，月是故乡明"),
-    ("春日", "spring", "迟日江山丽，春风花草香"),
+    ("边塞", "Frontier", "大漠孤烟直，长河落日圆"),
+    ("山水", "Mountains", "明月松间照，清泉石上流"),
+    ("送别", "Farewell", "劝君更尽一杯酒，西出阳关无故人"),
+    ("怀古", "The past", "旧时王谢堂前燕，飞入寻常百姓家"),
+    ("思乡", "Homesick", "露从今夜白，月是故乡明"),
+    ("春日", "Spring", "迟日江山丽，春风花草香"),
 )
 """In Chinese, in English, and the verse that makes the mood."""
 OFFERED = 3

@@ -10,7 +10,7 @@ from engine.contract.examination import Blemish, Examination
 _FAULTS = {
     "失对": ("与上句平仄不相对", "the tones do not oppose those of the line before"),
     "失粘": ("与上句平仄不相粘", "the tones do not take up those of the couplet before"),
-    "平仄": ("平仄不合", "the wrong tone here"),
+    "平仄": ("此字与格律不合", "the wrong tone here"),
     "孤平": ("孤平：除韵脚外只剩一个平声", "one level tone left alone beside the rhyme"),
     "三平尾": ("句末三字皆平", "three level tones end the line"),
     "三仄尾": ("句末三字皆仄", "three oblique tones end the line"),
@@ -48,9 +48,7 @@ def examined(found: Examination, language: Language) -> str:
             lines.append("…")
     else:
         lines.append(
-            "Faultless: tones, parallels and rhymes are all in order."
-            if english
-            else "无误：平仄、粘对、押韵都合格律。"
+            "Faultless: tones, couplets and rhymes are all in order." if english else "无误：平仄、粘对、押韵都合格律。"
         )
     return _pick("\n".join(lines), language)
 

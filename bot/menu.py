@@ -14,7 +14,7 @@ _COMMANDS = {
     "acrostic": ("藏头：一字一句", "an acrostic, a line a character"),
     "check": ("查格律：形式、平仄、押韵", "examine a poem: form, tones, rhymes"),
     "cancel": ("不等了", "stop waiting"),
-    "language": ("语言", "language"),
+    "language": ("换语言", "change the language"),
     "help": ("用法与例子", "how to use me, with examples"),
     "privacy": ("我记住什么", "what I keep"),
 }

@@ -87,3 +87,27 @@ def test_poets_decide_among_readings_and_teach_the_table_new_ones() -> None:
     assert used.tones["龙"] >= {"平"}
     assert used.attested_tones["龙"] == {"平"}
     assert used.tones["劒"] == {"仄"}
+
+
+def test_a_first_line_has_no_line_before_it_to_agree_with(prosody: Prosody) -> None:
+    faults = check(clauses("春江潮水连海平，海上明月共潮生。滟滟随波千万里，何处春江无月明。"), prosody).faults
+    assert faults
+    assert [fault for fault in faults if fault.line == 1 and fault.place is None] == []
+
+
+@pytest.mark.parametrize(
+    ("poem", "template"),
+    [
+        # 看 has both tones; it rhymes in the first and not in the second.
+        ("岭上寒梅带雪看，月明千里照阑干。", "首句入韵"),
+        ("春来何处有花看，月落江头水自流。", "首句不入韵"),
+    ],
+)
+def test_a_first_line_whose_end_has_both_tones_rhymes_only_where_it_does(
+    prosody: Prosody, poem: str, template: str
+) -> None:
+    lines = clauses(poem) * 2
+    report = check(lines, prosody)
+    assert report.template is not None
+    assert report.template.endswith(template)
+    assert len(report.rhymes) == (3 if template == "首句入韵" else 2)

@@ -99,7 +99,7 @@ def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[F
     length = len(text)
     wrong = {place for place in range(length) if not prosody.fits(text[place], line.tones[place])}
     even = set(range(1, length - 1, 2))
-    if 1 in wrong and len(even & wrong) * 2 >= len(even):  # the whole line is turned round
+    if number > 1 and 1 in wrong and len(even & wrong) * 2 >= len(even):  # the whole line is turned round
         return [Fault("失对" if number % 2 == 0 else "失粘", number)]
     tail = line.tones[-5:]
     if tail == ("平", "平", "平", "仄", "仄") and {length - 3, length - 2} <= wrong:
