@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 
 import aiohttp
 
@@ -28,10 +29,11 @@ async def measure(
         pids = {"bot": bots.members[0].pid, "worker": writing.members[0].pid, "redis": here.store.pid()}
         crowd, done = Crowd(here.telegram), asyncio.Event()
         asking = asyncio.create_task(crowd.ask_until(done, 0.05))
-        await _over_http(here, warm_up, callers)
+        programs = Callers(here, callers)
+        await programs.ask_while(lambda: programs.asked + len(crowd.asked) < warm_up)
         before = {name: resident(pid) for name, pid in pids.items()}
         began = time.monotonic()
-        bad = await _over_http(here, poems - warm_up, callers)
+        await programs.ask_while(lambda: programs.asked + len(crowd.asked) < poems)
         rate = (poems - warm_up) / (time.monotonic() - began)
         done.set()
         await asking
@@ -43,29 +45,32 @@ async def measure(
         return crowd.figures(
             "poems in a row",
             0,
-            over_http=poems,
-            over_http_failed=bad,
-            http_poems_a_second=rate,
+            over_http=programs.asked,
+            over_http_failed=programs.failed,
+            poems_a_second=rate,
             keys_that_never_expire_unasked=len(left - KEPT),
             **growth,
             **megabytes,
         )
 
 
-async def _over_http(here: Stage, count: int, callers: int) -> int:
-    """How many of them got no poem."""
-    numbers = iter(range(count))
-    bad = 0
+class Callers:
+    """Programs that ask over HTTP, one poem after the other each."""
 
-    async def call(http: aiohttp.ClientSession) -> None:
-        nonlocal bad
-        for number in numbers:
-            head = HEADS[number % len(HEADS)]
+    def __init__(self, here: Stage, count: int) -> None:
+        self._url = f"{here.url}/api/poems"
+        self._count = count
+        self.asked = self.failed = 0
+
+    async def ask_while(self, wanted: Callable[[], bool]) -> None:
+        async with aiohttp.ClientSession() as http:
+            await asyncio.gather(*(self._ask(http, wanted) for _ in range(self._count)))
+
+    async def _ask(self, http: aiohttp.ClientSession, wanted: Callable[[], bool]) -> None:
+        while wanted():
+            head = HEADS[self.asked % len(HEADS)]
+            self.asked += 1
             body = json.dumps({"mode": "acrostic", "text": head, "candidates": 1}).encode()
-            async with http.post(f"{here.url}/api/poems", data=body) as answer:
+            async with http.post(self._url, data=body) as answer:
                 poem = await answer.json()
-                bad += answer.status != 200 or poem["lines"][0][0] != head
-
-    async with aiohttp.ClientSession() as http:
-        await asyncio.gather(*(call(http) for _ in range(callers)))
-    return bad
+                self.failed += answer.status != 200 or poem["lines"][0][0] != head

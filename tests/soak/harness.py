@@ -30,6 +30,9 @@ WEBHOOK = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
 PATIENT = {"JOB_DEADLINE": "3600", "CANDIDATES": "1"}
 """Nobody stops waiting, so that an apology is never the answer."""
 
+PATIENCE = 60.0
+"""Seconds without any answer after which no more are waited for."""
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -84,11 +87,14 @@ class Crowd:
         while not done.is_set():
             await self.ask(every=every)
 
-    async def answered(self, patience: float = 240.0) -> None:
-        """Wait until everybody has an answer, but not for ever: who has none is counted as lost."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._telegram.until(lambda: not self._answers().keys() ^ self.asked.keys())
+    async def answered(self) -> None:
+        """Wait until everybody has an answer, or no more come: who has none is counted as lost."""
+        while missing := self.asked.keys() - self._answers().keys():
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._telegram.until(lambda: bool(missing & self._answers().keys()))  # noqa: B023
+            except TimeoutError:
+                return
 
     def forgive(self, chats: set[int]) -> None:
         """Expect no answer for these."""
