@@ -92,7 +92,7 @@ class Crowd:
         while missing := self.asked.keys() - self._answers().keys():
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await self._telegram.until(lambda: bool(missing & self._answers().keys()))  # noqa: B023
+                    await self._telegram.until(lambda: bool(missing & self._answers().keys()))
             except TimeoutError:
                 return
 
