@@ -19,7 +19,9 @@ from redis.asyncio import Redis
 
 from bot.embedded import Embedded
 from bot.settings import BotSettings
+from bot.texts import error_html
 from bot.web import Webhook
+from engine.contract import PoemError
 from engine.contract.queue import Queue
 from tests.fake_poet import FakePoet
 from tests.running import running_bot, running_worker
@@ -87,6 +89,10 @@ async def test_any_body_at_all_is_a_poem_or_a_named_error_over_http(
             assert ("lines" in found) == (answer.status == 200)
             assert answer.status == 200 or found["error"]["message"]
     assert statuses == {200, 400}
+
+
+def test_an_error_is_escaped_whoever_wrote_its_words() -> None:
+    assert error_html(PoemError("refused", "<b>", "<b>&"), "en") == "&lt;b&gt;&amp;"
 
 
 def test_http_listens_on_loopback_unless_told_otherwise() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue, connect
-from tests.fake_telegram import BOT_NAME
+from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.soak import queries
 from tests.soak.messages import MENTIONS, NAMES, PLACES, SPACES, Fuzzing, Message, invented, valid
 
 EVERYTHING = st.characters(exclude_categories=())
@@ -49,6 +50,10 @@ async def test_invented_messages_are_answered_or_passed_over_by_rule(queue: Queu
     await fuzzing.run(invented(2000, seed=1))
     assert fuzzing.answered > 500
     assert fuzzing.ignored > 500
+
+
+async def test_odd_presses_and_inline_queries_are_each_answered_once(queue: Queue, telegram: FakeTelegram) -> None:
+    assert await queries.run(queue, telegram, 600, seed=1) > 300
 
 
 @settings(max_examples=60, deadline=None)

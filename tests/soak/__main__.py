@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.soak import bots, ends, growth, limits, messages, store, telegram, updates, workers
+from tests.soak import bots, ends, growth, limits, messages, queries, store, telegram, updates, workers
 from tests.soak.harness import Figures
 
 SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
@@ -31,6 +31,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "updates": updates.shuffled,
     "two-bots": updates.two_bots,
     "messages": messages.fuzzed,
+    "queries": queries.fuzzed,
 }
 
 

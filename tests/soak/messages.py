@@ -173,14 +173,19 @@ def invented(count: int, seed: int) -> Iterator[Message]:
         yield Message(text[:LONGEST] or "春", choose.choice(PLACES), language)
 
 
+def handlers(queue: Queue, bot: Bot) -> Handlers:
+    """The bot's own, without limits and admins."""
+    asides = Asides(bot)
+    desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
+    return Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False)
+
+
 class Fuzzing:
     """The bot's handlers over a real queue, and what comes of each message. AssertionError: a broken promise."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
-        asides = Asides(Bot(TOKEN))
-        self._handlers = Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False)
+        self._handlers = handlers(queue, Bot(TOKEN))
         self._telegram = FakeTelegram()
         self.answered = self.ignored = 0
 
