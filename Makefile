@@ -41,10 +41,10 @@ clean:  ## forget what was installed; data and runs stay
 .venv/serve: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing what serving needs into .venv ..."
-	@$(PIP) --editable '.[local]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
+	@$(PIP) --editable '.[local,picture]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
 	@touch $@
 
 .venv/develop: .venv/serve
 	@echo "installing what training and tests need into .venv ..."
-	@$(PIP) --editable '.[local,train,dev]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
+	@$(PIP) --editable '.[local,picture,train,dev]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
 	@touch $@
