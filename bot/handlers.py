@@ -85,7 +85,7 @@ class Handlers:
         request = bare_line(text)
         if request is not None:
             await self._ask(visit, request)
-            return "line"
+            return request.mode
         await self._words(visit, examples(visit.language, message.message_id))
         return "examples"
 
