@@ -22,10 +22,11 @@ SHORTEST = 4
 
 @dataclass(frozen=True)
 class Command:
-    """A command by its name in lower case, and what follows it, line breaks included."""
+    """A command by its name in lower case, and what follows it, line breaks included. ``named``: with the bot's own."""
 
     name: str
     rest: str
+    named: bool = False
 
 
 def parse(text: str, bot_name: str) -> Command | None:
@@ -36,7 +37,7 @@ def parse(text: str, bot_name: str) -> Command | None:
     name, mention, rest = match.groups()
     if mention is not None and mention.lower() != bot_name.lower():
         return None
-    return Command(name.lower(), (rest or "").strip())
+    return Command(name.lower(), (rest or "").strip(), mention is not None)
 
 
 def addressed_elsewhere(text: str, bot_name: str) -> bool:

@@ -126,7 +126,7 @@ class Handlers:
         elif command.name in COMMANDS:
             log.warning("/%s refused to user %s", command.name, visit.user)
             await self._words(visit, say("retrain_refused", language))
-        elif visit.private:
+        elif visit.private or command.named:
             await self._words(visit, examples(language, visit.to.message or 0))
             return "examples"
         else:

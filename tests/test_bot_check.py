@@ -88,6 +88,7 @@ async def test_a_group_is_answered_where_the_bot_is_named_or_replied_to(chat: Fa
     group: dict[str, Any] = {"kind": "supergroup"}
     assert (await said(chat, f"@{BOT_NAME} 老夫聊发少年狂", chat=-1, **group)).startswith("老夫聊发少年狂")
     assert (await said(chat, "老夫聊发少年狂", chat=-2, **group, **reply_to("春", ME, -2))).startswith("老夫聊发少年狂")
+    assert "/help" in await said(chat, f"/nonsense@{BOT_NAME}", chat=-5, **group)
     for more in (reply_to("春", SOMEBODY, -3), {}):
         assert await silent(chat, await chat.write("老夫聊发少年狂", chat=-3, **group, **more))
     assert await silent(chat, await chat.write("@other_bot 老夫聊发少年狂", chat=-4, **group))

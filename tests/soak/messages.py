@@ -150,7 +150,7 @@ def to_be_answered(message: Message) -> bool:
     if command is None:
         return message.place["kind"] == "private" or without_mention(message.text, BOT_NAME)[1]
     known = ("continue", "acrostic", "check", "language", "start", "help", "privacy", *COMMANDS)
-    return message.place["kind"] == "private" or command.name in known
+    return message.place["kind"] == "private" or command.named or command.name in known
 
 
 def invented(count: int, seed: int) -> Iterator[Message]:
