@@ -9,8 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
-from engine.contract.queue import Limits, Queue
+from engine.contract.queue import DAY, Limits, Queue
 from engine.contract.queue_mail import Address, Chat, Job, Reply, Waiter, too_late
+from engine.contract.queue_stream import WAITER_TTL
 from tests.conftest import immortal
 
 REQUEST = PoemRequest(mode="acrostic", text="春风十里")
@@ -42,6 +43,15 @@ async def test_a_repeated_submission_adds_nothing_and_names_the_first(queue: Que
     again = await queue.submit(job(), "1")
     assert (again.kind, again.id) == ("duplicate", first.id)
     assert len(await queue.jobs.take("w", 10, 0)) == 1
+
+
+async def test_an_http_request_is_remembered_only_while_somebody_may_wait(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    await queue.submit(job(Waiter("process", "1")), "waiter")
+    await queue.submit(job(), "update")
+    assert await redis.ttl(f"{prefix}seen:waiter") <= 60 + WAITER_TTL
+    assert await redis.ttl(f"{prefix}seen:update") > DAY
 
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(queue: Queue) -> None:

@@ -19,6 +19,7 @@ Keys, all under one prefix; those in the second group carry a time to live:
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,7 +33,7 @@ from engine.contract.queue_chats import Chats
 from engine.contract.queue_mail import Job, Reply, Waiter, given_up
 from engine.contract.queue_models import Models
 from engine.contract.queue_roll import Roll
-from engine.contract.queue_stream import MAX_DEAD, Delivery, Stream, reply_stream
+from engine.contract.queue_stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, reply_stream
 from engine.contract.queue_tally import Tally
 from engine.contract.queue_training import Trainings
 
@@ -179,7 +180,7 @@ class Queue:
         fields = mail.fields()
         kind, entry, wait = await self._accept(
             keys=[stream, *(self._prefix + name for name in names)],
-            args=[fields["v"], fields["body"], SEEN_TTL, limits.per_minute, limits.per_day, room],
+            args=[fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
         )
         return Verdict(kind, entry, int(wait))
 
@@ -261,6 +262,13 @@ def _number(entry: str) -> tuple[int, int]:
     """An entry's id, to be compared."""
     milliseconds, _, serial = entry.partition("-")
     return int(milliseconds), int(serial or 0)
+
+
+def _remembered(mail: Job | Reply) -> int:
+    """Seconds that a submission is known again: an HTTP request's as long as somebody may wait for its end."""
+    if isinstance(mail, Job) and isinstance(mail.to, Waiter):
+        return WAITER_TTL + max(0, math.ceil(mail.deadline - time.time()))
+    return SEEN_TTL
 
 
 async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:

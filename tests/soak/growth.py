@@ -22,7 +22,7 @@ async def measure(
 ) -> Figures:
     """Most are asked for over HTTP, where nothing limits the rate, and twenty a second in chats."""
     async with (
-        stage(**{**PATIENT, **environ}) as here,
+        stage(**{**PATIENT, "JOB_DEADLINE": "60", **environ}) as here,
         bot_and_workers(here, worker) as (bots, writing),
         looking(here) as (redis, _),
     ):
