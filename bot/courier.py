@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -127,14 +126,15 @@ class Courier:
 def drawing() -> Draw | None:
     """How poems are drawn, where the extra ``picture`` is installed."""
     try:
-        picture = importlib.import_module("bot.picture")
+        from bot.picture import MissingGlyphsError
+        from bot.picture import draw as paint
     except ImportError:
         return None
 
     def draw(poem: Poem) -> bytes | str:
         try:
-            return bytes(picture.draw(poem))
-        except picture.MissingGlyphsError as error:
-            return str(error.characters)
+            return paint(poem)
+        except MissingGlyphsError as error:
+            return error.characters
 
     return draw

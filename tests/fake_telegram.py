@@ -68,6 +68,7 @@ class FakeTelegram:
         self.sent: list[Sent] = []
         self.edits: list[Sent] = []
         self.photos: list[Sent] = []
+        self.uploads: list[bytes] = []
         self.hushed: list[Sent] = []
         self.deleted: set[int] = set()
         self.actions: list[tuple[int, str, int | None]] = []
@@ -221,6 +222,7 @@ class FakeTelegram:
         method = request.match_info["method"]
         form = await request.post()
         data = {name: _value(value) for name, value in form.items() if isinstance(value, str)}
+        self.uploads += [value.file.read() for value in form.values() if isinstance(value, web.FileField)]
         async with self._changed:
             self.calls[method] += 1
             self._changed.notify_all()

@@ -172,6 +172,19 @@ async def test_a_picture_is_sent_once_with_the_poem_below_it(chat: FakeTelegram)
     assert "已经发过" in (await chat.answered(await chat.press(first, "配图")))["text"]
 
 
+async def test_the_picture_that_comes_is_the_drawn_poem(
+    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram):
+        await telegram.write("/acrostic 春风十里")
+        [first] = await telegram.messages(1)
+        await telegram.press(first, "配图")
+        await telegram.until(lambda: bool(telegram.photos))
+    [drawn] = telegram.uploads
+    assert drawn.startswith(PNG)
+    assert len(drawn) > 10_000
+
+
 async def test_a_poem_that_cannot_be_drawn_stays_in_words(chat: FakeTelegram) -> None:
     await chat.write("/acrostic 龘")
     [first] = await chat.messages(1)
