@@ -29,6 +29,7 @@ from bot.outbox import Outbox
 from bot.overdue import sweep_until
 from bot.pace import Pace
 from bot.settings import BotSettings
+from bot.site import Site
 from bot.stats import keep_tally
 from bot.waiters import Waiters
 from bot.web import Probes, Webhook, application
@@ -105,7 +106,8 @@ class App:
 
     async def _listen(self) -> web.AppRunner:
         api = Api(self._desk, self._waiters, self._blocklist, self._metrics)
-        app = application(api, Probes(self._queue, self._metrics), self._webhook)
+        site = Site(self._blocklist, drawing())
+        app = application(api, Probes(self._queue, self._metrics), site, self._webhook)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=DRAIN)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port

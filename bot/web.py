@@ -17,6 +17,7 @@ from telegram import Bot, Update
 from bot.api import Api, TooLargeError, problem, read_limited, reply
 from bot.inbox import Handle, safely
 from bot.metrics import Metrics, Sight
+from bot.site import FILES, Site
 from engine.contract.queue import Queue
 
 log = logging.getLogger("bot.web")
@@ -98,15 +99,17 @@ class Probes:
         return web.Response(body=self.metrics.page(sight), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def application(api: Api, probes: Probes, webhook: Webhook | None) -> web.Application:
+def application(api: Api, probes: Probes, site: Site, webhook: Webhook | None) -> web.Application:
     app = web.Application(middlewares=[_in_words])
     app.add_routes(
         [
             web.post("/api/poems", api.poems),
+            web.post("/api/pictures", site.picture),
             web.get("/api/queue", api.queue),
             web.get("/healthz", probes.health),
             web.get("/readyz", probes.ready),
             web.get("/metrics", probes.metrics_page),
+            *(web.get(path, site.file) for path in FILES),
         ]
     )
     if webhook is not None:
@@ -116,7 +119,9 @@ def application(api: Api, probes: Probes, webhook: Webhook | None) -> web.Applic
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = _HEADERS["Server"]
 
 
 @web.middleware
