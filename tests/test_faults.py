@@ -33,8 +33,9 @@ async def test_a_killed_bot_loses_no_accepted_command_at_either_door(door: bots.
 
 
 async def test_a_store_killed_under_load_loses_nothing_and_is_found_again() -> None:
-    figures = await store.killed(2, 0.1, QUICK_WORKER, **FAST)
+    figures = await store.killed(2, 0.1, 10, SLOW_WORKER, **FAST)
     assert kept(figures)
+    assert figures.more["waiting_at_kills"] >= 2
     assert figures.more["programs_that_ended"] == 0
 
 

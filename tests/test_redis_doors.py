@@ -20,6 +20,7 @@ from tests.fake_telegram import FakeTelegram
 from tests.programs import answers, environment, program
 from tests.soak.harness import QUICK_WORKER
 from tests.stage import BOT
+from tests.waiting import until
 
 USER, PASSWORD = "poet", "moon-river"
 
@@ -72,7 +73,13 @@ def authority(tmp_path: Path) -> trustme.CA:
 
 @pytest.mark.usefixtures("account")
 async def test_bot_and_worker_speak_tls_with_a_password_and_keep_to_their_prefix(
-    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram, authority: trustme.CA, tmp_path: Path
+    server: Embedded,
+    queue: Queue,
+    redis: Redis,
+    prefix: str,
+    telegram: FakeTelegram,
+    authority: trustme.CA,
+    tmp_path: Path,
 ) -> None:
     async with encrypted(server, authority) as port:
         url = f"rediss://{USER}:{PASSWORD}@localhost:{port}/0?ssl_ca_certs={tmp_path / 'ca.pem'}"
@@ -84,11 +91,12 @@ async def test_bot_and_worker_speak_tls_with_a_password_and_keep_to_their_prefix
             await answers(f"http://127.0.0.1:{environ['HTTP_PORT']}/readyz")
             await telegram.write("/acrostic 春")
             [sent] = await telegram.messages(1)
+            await until(lambda: _exists(redis, f"{prefix}pace"))
             assert (await worker.end(), await bot.end()) == (0, 0)
             logs = worker.output() + bot.output()
     assert sent.plain.startswith("春")
-    # The account may touch nothing else, so any other key would have been an error.
-    assert "No permissions" not in logs
+    # The account may touch nothing else, and Redis writes down who tried.
+    assert [entry for entry in await redis.acl_log() if entry["username"] == USER and entry["reason"] == "key"] == []
     assert PASSWORD not in logs
 
 
@@ -114,3 +122,7 @@ async def test_a_wrong_password_or_an_unknown_certificate_is_refused(
         with pytest.raises(RedisError):
             async with Redis(host="localhost", port=port) as plain:
                 await plain.ping()
+
+
+async def _exists(redis: Redis, key: str) -> bool:
+    return bool(await redis.exists(key))

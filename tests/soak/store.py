@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
+from engine.contract.queue import Queue
 from tests.programs import answers
-from tests.soak.harness import PATIENT, Crew, Crowd, Figures, bot_and_workers, cpu_seconds, moments
+from tests.soak.harness import PATIENT, Crew, Crowd, Figures, bot_and_workers, cpu_seconds, looking, moments
 from tests.stage import WORKER, stage
+from tests.waiting import until
 
 ATTEMPT = "next attempt in"
 """What the programs log whenever they have tried in vain."""
 
 
-async def killed(kills: int = 10, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
-    """Killed again and again while somebody asks ``every`` so many seconds; started again a second later."""
-    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
-        crowd = Crowd(here.telegram)
+async def killed(
+    kills: int = 10, every: float = 0.1, burst: int = 50, worker: tuple[str, ...] = WORKER, **environ: str
+) -> Figures:
+    """Somebody asks ``every`` so many seconds, and many at once before each kill, so that jobs wait in it; it is
+    started again a second later."""
+    async with (
+        stage(**{**PATIENT, "CANDIDATES": "8", **environ}) as here,
+        bot_and_workers(here, worker) as (bots, writing),
+        looking(here) as (_, queue),
+    ):
+        crowd, waiting = Crowd(here.telegram), 0
         done = asyncio.Event()
         asking = asyncio.create_task(crowd.ask_until(done, every))
         for wait in moments(kills, 1.0, 3.0):
             await asyncio.sleep(wait)
+            await crowd.ask(burst)
+            await until(partial(_waits, queue))
+            waiting += await queue.jobs.length()
             here.store.kill()
             await asyncio.sleep(1.0)
             await asyncio.to_thread(here.store.start)
@@ -28,7 +41,7 @@ async def killed(kills: int = 10, every: float = 0.1, worker: tuple[str, ...] = 
         await asking
         await crowd.answered()
         ended = sum(member.has_ended for member in (*bots.members, *writing.members))
-        return crowd.figures("Redis killed", kills, programs_that_ended=ended)
+        return crowd.figures("Redis killed", kills, waiting_at_kills=waiting, programs_that_ended=ended)
 
 
 async def gone(
@@ -58,3 +71,7 @@ async def gone(
 
 def _attempts(*crews: Crew) -> int:
     return sum(crew.output().count(ATTEMPT) for crew in crews)
+
+
+async def _waits(queue: Queue) -> bool:
+    return await queue.jobs.length() > 0
