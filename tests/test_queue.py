@@ -119,6 +119,14 @@ async def test_every_takeover_is_counted(queue: Queue) -> None:
     assert counts == [1, 2, 3, 4]
 
 
+async def test_the_least_tried_job_is_taken_over_first(queue: Queue) -> None:
+    for guard in "123":
+        await queue.submit(job(), guard)
+    assert len(await queue.jobs.take("dead", 3, 0)) == 3
+    taken = [await queue.jobs.take_over(worker, 0) for worker in "abc"]
+    assert len({delivery.id for delivery in taken if delivery}) == 3
+
+
 async def test_a_job_deleted_under_its_holder_is_not_taken_over(queue: Queue, redis: Redis) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)

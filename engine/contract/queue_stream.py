@@ -16,6 +16,8 @@ WAITER_TTL = 120
 """Seconds that answers wait for the HTTP server of a bot process, which may be gone."""
 TRIES_TTL = 86_400
 MAX_DEAD = 10_000
+LOOK = 100
+"""Entries of the dead that are looked at to choose one."""
 IDLE_CONSUMER = 3_600_000
 """Milliseconds after which a consumer that holds nothing is forgotten."""
 
@@ -131,14 +133,15 @@ class Stream:
         while True:
             try:
                 pending: Any = await self._redis.xpending_range(
-                    self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
+                    self.key, self.group, min="-", max="+", count=LOOK, idle=int(lease * 1000)
                 )
             except ResponseError as error:
                 await self._prepare_after(error)
                 return None
             if not pending:
                 return None
-            entry = pending[0]["message_id"]
+            # The least tried first, or the oldest would be in hand whenever another worker dies, and be blamed for it.
+            entry = min(pending, key=lambda one: int(one["times_delivered"]))["message_id"]
             claimed = await self._claim(
                 keys=[self.key, self._tries(entry)], args=[self.group, consumer, int(lease * 1000), entry, TRIES_TTL]
             )
