@@ -28,8 +28,13 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-FILES = {"/": ("index.html", "text/html"), "/page/style.css": ("style.css", "text/css"),
-         "/page/script.js": ("script.js", "text/javascript")}  # fmt: skip
+FILES = {
+    "/": ("page/index.html", "text/html"),
+    "/page/style.css": ("page/style.css", "text/css"),
+    "/page/script.js": ("page/script.js", "text/javascript"),
+    "/openapi.json": ("openapi.json", "application/json"),
+}
+"""What is served as it stands in the package."""
 MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 200, 40, 400
 AT_ONCE, WAITING = 1, 8
 """Pictures drawn side by side, and those that may wait."""
@@ -46,7 +51,7 @@ class Site:
 
     async def file(self, request: web.Request) -> web.Response:
         name, kind = FILES[request.path]
-        body = (resources.files("bot") / "page" / name).read_bytes()
+        body = (resources.files("bot") / name).read_bytes()
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
 

@@ -80,8 +80,8 @@ async def test_a_job_that_comes_while_others_are_written_joins_them(queue: Queue
         await until(lambda: _true(poet.in_hand == 2))
         poet.may_go_on.set()
         found = await replies(queue, 2)
-    assert [reply.request.text for reply in found if reply.request] == ["春", "夏"]
-    assert [reply.work.together for reply in found if reply.work] == [2, 1]
+    together = {reply.request.text: reply.work.together for reply in found if reply.request and reply.work}
+    assert together == {"春": 2, "夏": 1}
 
 
 async def test_a_refused_request_is_answered_with_its_reason_and_harms_no_other(queue: Queue) -> None:
