@@ -91,9 +91,7 @@ async def test_the_description_is_served_and_names_every_route(where: str) -> No
     async with aiohttp.ClientSession() as http, http.get(f"{where}/openapi.json") as answer:
         assert await answer.json() == SPEC
     text = Path(bot.site.__file__).with_name("web.py").read_text("utf-8")
-    routes = {
-        line.split('"')[1] for line in text.splitlines() if "web.get(" in line or "web.post(" in line if '"' in line
-    }
+    routes = set(re.findall(r'web\.(?:get|post)\("([^"]+)"', text))
     assert routes == set(SPEC["paths"])
     assert not routes & set(FILES)
 
