@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import ctypes
@@ -168,6 +169,11 @@ def _die_with_parent() -> None:
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        prog="python -m bot.local",
+        description="Bot, worker, trainer (where installed) and an embedded Redis-protocol server. Ctrl-C stops all.",
+        epilog="example: TELEGRAM_BOT_TOKEN=123456:ABC-def HTTP_PORT=8081 python -m bot.local",
+    ).parse_args()
     try:
         return asyncio.run(run(os.environ))
     except SettingError as error:

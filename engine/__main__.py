@@ -36,6 +36,9 @@ EXAMPLES = """examples:
   python -m engine write continue 老夫聊发少年狂 --form 七绝 --seed 7
   python -m engine write acrostic 春风十里 --mood 欲穷千里目，更上一层楼
   python -m engine check poem.txt"""
+DEAD_EXAMPLES = """examples:
+  python -m engine dead list
+  python -m engine dead retry 1795492440160-0"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     examine.add_argument("file", metavar="FILE|-", help="a text file with one poem, or - for standard input")
     examine.add_argument("--json", action="store_true")
-    dead = _command(commands.add_parser("dead", help="jobs that were given up: list, retry, drop"), run_dead)
+    dead = _command(
+        commands.add_parser("dead", help="jobs that were given up: list, retry, drop", epilog=DEAD_EXAMPLES), run_dead
+    )
     add_dead_arguments(dead)
     return parser
 

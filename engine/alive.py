@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import socket
@@ -25,6 +26,11 @@ async def alive(settings: Settings) -> bool:
 
 def main() -> int:
     """Exit 0 if one lives, 1 if not, 2 for a wrong setting."""
+    argparse.ArgumentParser(
+        prog="python -m engine.alive",
+        description="Whether a worker of this host lives, for a container's health check.",
+        epilog="example: REDIS_URL=redis://127.0.0.1:6379 python -m engine.alive",
+    ).parse_args()
     try:
         if asyncio.run(alive(Settings.read(os.environ))):
             return 0
