@@ -21,6 +21,7 @@ from tests import train_tiny as tiny
 from train import corpus as corpora
 from train.__main__ import main
 from train.config import TrainConfig
+from train.export import export
 from train.loop import Trainer
 from train.run import Run, RunError, Setup, State
 from train.tutorial import generate
@@ -152,6 +153,17 @@ def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def test_weights_that_grew_beyond_bounds_are_refused_in_words(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    run = begin(tmp_path / "burst", corpus)
+    state = Trainer(run, corpus).train()
+    grown = {name: tensor * np.float32(1e6) for name, tensor in weights(run).items()}
+    state.step += 1
+    run.save(state, grown, {})
+    with pytest.raises(RunError, match="--clip"):
+        export(run, corpus, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.fixture

@@ -36,7 +36,13 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
     if kept is None:
         raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
     state, weights, _ = kept
-    stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
+    with np.errstate(over="ignore"):
+        stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
+    if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
+        raise RunError(
+            f"the weights grew beyond all bounds ({burst[0]}), so the training went wrong; "
+            "train again with a lower --lr or a --clip"
+        )
     model = Checkpoint(setup.config.shape, setup.vocabulary, stored)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     card: dict[str, Any] = {
