@@ -148,10 +148,7 @@ class Outbox:
         while time.monotonic() < end:
             await self._pace.turn(to.chat if isinstance(to, Chat) else None)
             try:
-                if isinstance(to, Chat):
-                    return "sent", await self._courier.send(to, parcel)
-                await self._courier.edit(to, parcel)
-                return "sent", None
+                return "sent", await self._attempt(to, parcel)
             except RetryAfter as error:
                 delay = error.retry_after
                 await asyncio.sleep(delay.total_seconds() if isinstance(delay, datetime.timedelta) else delay)
@@ -179,6 +176,17 @@ class Outbox:
             await asyncio.sleep(wait)
             wait = min(2 * wait, longest)
         return "given_up", None
+
+    async def _attempt(self, to: Telegram, parcel: Parcel) -> int | None:
+        """The message's number, where it is a new one."""
+        try:
+            if isinstance(to, Chat):
+                return await self._courier.send(to, parcel)
+            await self._courier.edit(to, parcel)
+        except TelegramError as error:
+            self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
+            raise
+        return None
 
     async def _renew(self) -> None:
         while not self._gone.is_set():

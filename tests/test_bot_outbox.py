@@ -27,13 +27,12 @@ POEM = Poem("continue", "恶龙山山山。", ("恶龙山山山",), "古风", 1,
 
 
 @contextlib.asynccontextmanager
-async def sending(queue: Queue, telegram: FakeTelegram) -> AsyncIterator[Outbox]:
+async def sending(queue: Queue, telegram: FakeTelegram, metrics: Metrics | None = None) -> AsyncIterator[Outbox]:
     """An outbox without gaps and with little patience for an answer."""
     request = HTTPXRequest(connection_pool_size=64, read_timeout=0.5, connect_timeout=2.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        outbox = Outbox(
-            queue, Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE
-        )
+        courier = Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None)
+        outbox = Outbox(queue, courier, Pace(0, 0, 0), metrics or Metrics(), LEASE)
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -74,12 +73,16 @@ async def test_a_chat_that_must_wait_holds_up_no_other(queue: Queue, telegram: F
 
 async def test_who_blocked_the_bot_is_given_up_and_nobody_else(queue: Queue, telegram: FakeTelegram) -> None:
     telegram.faults.append(Fault("sendMessage", 403, "Forbidden: bot was blocked by the user", chat=1, times=9))
-    async with sending(queue, telegram):
+    metrics = Metrics()
+    async with sending(queue, telegram, metrics):
         await say(queue, 1)
         await say(queue, 2)
         await all_done(queue)
     assert [sent.chat for sent in telegram.sent] == [2]
     assert telegram.calls["sendMessage"] == 2
+    counted = metrics.news()
+    assert counted['poem_telegram_errors_total{kind="Forbidden"}'] == 1
+    assert counted['poem_messages_total{outcome="forbidden"}'] == 1
 
 
 async def test_a_reply_to_a_deleted_message_comes_without_it(queue: Queue, telegram: FakeTelegram) -> None:
