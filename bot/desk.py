@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from engine.contract import PoemError, outline
 from engine.contract.examination import CheckRequest
 from engine.contract.queue import Limits, Queue, Verdict
 from engine.contract.queue_mail import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, nobody_home
+
+log = logging.getLogger("bot.desk")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,10 @@ class Desk:
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
             raise busy((await self.queue.status()).wait_seconds)
-        return None if verdict.kind == "silent" else job
+        if verdict.kind == "silent":
+            return None
+        log.info("%s", verdict.kind, extra={"job": verdict.id})
+        return job
 
     async def say(
         self, html: str, to: Chat, language: Language, guard: str, sender: str, kind: Kind = "message"

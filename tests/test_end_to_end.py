@@ -241,6 +241,34 @@ async def _engine(folder: Path, environ: dict[str, str], *words: str) -> str:
     return started.output()
 
 
+async def test_one_number_leads_through_the_logs_of_all_programs_from_either_door(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    environ["LOG_FORMAT"] = "json"
+    async with (
+        program(tmp_path / "worker.log", *FAKE_WORKER, environ=environ) as worker,
+        program(tmp_path / "bot.log", *BOT, environ=environ) as bot,
+    ):
+        await answers(f"{where(environ)}/readyz")
+        await telegram.write("/acrostic 春", chat=1)
+        await telegram.messages(1, 1)
+        await until(lambda: _no_replies(queue))
+        async with aiohttp.ClientSession() as http:
+            body = json.dumps({"mode": "acrostic", "text": "夏"}).encode()
+            async with http.post(f"{where(environ)}/api/poems", data=body) as answer:
+                assert answer.status == 200
+        assert await bot.end() == 0
+        assert await worker.end() == 0
+        lines = [json.loads(line) for line in (bot.output() + worker.output()).splitlines()]
+    ways: dict[str, list[tuple[str, str]]] = {}
+    for line in lines:
+        if "job" in line:
+            ways.setdefault(line["job"], []).append((line["logger"], line["message"]))
+    [chat, web] = ways.values()
+    assert sorted(chat) == [("bot.desk", "accepted"), ("bot.outbox", "sent"), ("engine.worker", "五言")]
+    assert sorted(web) == [("bot.desk", "accepted"), ("bot.waiters", "answered"), ("engine.worker", "五言")]
+
+
 async def _exit_code(folder: Path, environ: dict[str, str], module: str) -> int:
     return await (await Program.start(folder / f"{module}.log", "-m", module, environ=environ)).ended()
 
