@@ -10,10 +10,11 @@ from importlib import resources
 
 from aiohttp import web
 
-from bot.api import MAX_BODY, TooLargeError, problem, read_limited
+from bot.api import MAX_BODY, TooLargeError, problem, read_limited, reply
 from bot.blocklist import Blocklist
 from bot.texts import accepted_language, error_text
 from engine.contract import CodecError, Poem, PoemError
+from engine.contract.templates import named
 from engine.contract.text import only_chinese
 
 POLICY = "; ".join(
@@ -54,6 +55,18 @@ class Site:
         body = (resources.files("bot") / name).read_bytes()
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
         return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+    async def template(self, request: web.Request) -> web.Response:
+        """The tones that a poem's template asks for, line by line."""
+        name, length, lines = (request.query.get(key, "") for key in ("name", "length", "lines"))
+        numbers = [int(number) for number in (length, lines) if number.isdecimal() and len(number) < 4]
+        template = named(name, *numbers) if len(numbers) == 2 else None
+        if template is None:
+            return problem(
+                404, "not_found", "No such template; send a poem's own: name=五绝·平起首句入韵&length=5&lines=4."
+            )
+        told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
+        return reply({"name": template.name, "lines": told})
 
     async def picture(self, request: web.Request) -> web.Response:
         """A poem as the API gave it, in; its picture out."""

@@ -105,6 +105,7 @@ def application(api: Api, probes: Probes, site: Site, webhook: Webhook | None) -
         [
             web.post("/api/poems", api.poems),
             web.post("/api/pictures", site.picture),
+            web.get("/api/templates", site.template),
             web.get("/api/queue", api.queue),
             web.get("/healthz", probes.health),
             web.get("/readyz", probes.ready),

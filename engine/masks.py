@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
-from engine.prosody import Prosody, Tone
+from engine.prosody import Prosody
 from engine.vocab import Vocabulary
 
 Booleans = npt.NDArray[np.bool_]

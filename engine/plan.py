@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.contract.outline import MAX_GENERATED, Outline
-from engine.prosody import Prosody, Template, Tone, templates
+from engine.contract.templates import Template, Tone, templates
+from engine.prosody import Prosody
 
 
 @dataclass(frozen=True)

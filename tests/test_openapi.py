@@ -30,10 +30,10 @@ KEPT: set[tuple[str, int]] = set()
 """What the tests below have seen."""
 
 
-async def keeps(where: str, path: str, status: int, body: bytes | None = None) -> bytes:
+async def keeps(where: str, path: str, status: int, body: bytes | None = None, query: str = "") -> bytes:
     """Ask, and hold the answer to what is written of it."""
     [(method, told)] = SPEC["paths"][path].items()
-    async with aiohttp.ClientSession() as http, http.request(method, f"{where}{path}", data=body) as answer:
+    async with aiohttp.ClientSession() as http, http.request(method, f"{where}{path}{query}", data=body) as answer:
         content = await answer.read()
         assert answer.status == status, content
         [(kind, form)] = told["responses"][str(status)]["content"].items()
@@ -58,6 +58,8 @@ async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pyt
     await keeps(where, "/api/pictures", 200, poem)
     for path in ("/api/queue", "/healthz", "/readyz", "/metrics"):
         await keeps(where, path, 200)
+    await keeps(where, "/api/templates", 200, query="?name=五律·平起首句入韵&length=5&lines=8")
+    await keeps(where, "/api/templates", 404, query="?name=五律&length=5&lines=8")
     for path in ("/api/poems", "/api/pictures"):
         await keeps(where, path, 400, b"{")
         await keeps(where, path, 413, b"x" * 9000)

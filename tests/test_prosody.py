@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from engine.contract.templates import Tone, named, templates
 from engine.contract.text import clauses
-from engine.prosody import Prosody, check, templates
-from engine.prosody.table import Tone
+from engine.prosody import Prosody, check
 from train.rhymes import compile_prosody
 
 STORK = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
@@ -111,3 +111,30 @@ def test_a_first_line_whose_end_has_both_tones_rhymes_only_where_it_does(
     assert report.template is not None
     assert report.template.endswith(template)
     assert len(report.rhymes) == (3 if template == "首句入韵" else 2)
+
+
+@pytest.mark.parametrize("length", [5, 7])
+@pytest.mark.parametrize(("form", "count"), [("绝", 4), ("律", 8), ("言", 3), ("言", 20)])
+def test_every_template_is_found_by_its_name(length: int, form: str, count: int) -> None:
+    for template in templates("五七"[length == 7] + form, length, count):
+        assert named(template.name, length, count) is template
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "count"),
+    [("", 5, 4), ("五绝", 5, 4), ("五绝·平起", 5, 4), ("六绝·平起首句入韵", 5, 4), ("五绝·平起首句入韵", 6, 4),
+     ("五绝·平起首句入韵", 5, 0), ("五绝·平起首句入韵", 5, 10_000)],
+)  # fmt: skip
+def test_what_names_no_template_finds_none(name: str, length: int, count: int) -> None:
+    assert named(name, length, count) is None
+
+
+def test_made_up_names_take_no_memory() -> None:
+    kept = templates.cache_info().currsize
+    assert [named(f"{number}绝·平起首句入韵", 5, 4) for number in range(20)] == [None] * 20
+    assert templates.cache_info().currsize == kept
+
+
+def test_a_pattern_names_the_tones_and_the_places_where_either_may_stand() -> None:
+    [level, *_] = [t for t in templates("五绝", 5, 4) if t.name.endswith("仄起首句不入韵")]
+    assert [line.pattern for line in level.lines] == ["中仄中平仄", "平平中仄平", "中平平仄仄", "中仄仄平平"]

@@ -9,10 +9,11 @@ import numpy as np
 from engine.backends.onnx import DECODER
 from engine.checkpoint import Checkpoint, Shape, save, weight_shapes
 from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS
 from engine.lines import LineIndex
 from engine.poet import LINES, PROSODY
-from engine.prosody import Prosody, Tone
+from engine.prosody import Prosody
 from engine.vocab import Vocabulary
 from train.decoder import build_decoder
 

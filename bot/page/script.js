@@ -5,12 +5,14 @@ const TEXTS = {
     mode: "怎样写", continue: "续写", acrostic: "藏头", text: "首句", heads: "藏头", form: "体裁", more: "更多",
     rhyme: "韵部", mood: "意境", write: "写诗", another: "再来一首", copy: "复制", link: "复制链接", picture: "配图",
     auto: "自动", writing: "正在写……", waiting: (n, s) => `前面还有 ${n} 首，约 ${s} 秒……`, copied: "已复制。",
+    tones: "平仄", key: "平 平声　仄 仄声　中 皆可　朱 韵脚",
     offline: "没有连上，请稍后再试。", blank: "请先写一句诗或几个字。", noPicture: "这首诗画不成图。",
   },
   "zh-Hant": {
     mode: "怎樣寫", continue: "續寫", acrostic: "藏頭", text: "首句", heads: "藏頭", form: "體裁", more: "更多",
     rhyme: "韻部", mood: "意境", write: "寫詩", another: "再來一首", copy: "複製", link: "複製鏈接", picture: "配圖",
     auto: "自動", writing: "正在寫……", waiting: (n, s) => `前面還有 ${n} 首，約 ${s} 秒……`, copied: "已複製。",
+    tones: "平仄", key: "平 平聲　仄 仄聲　中 皆可　朱 韻腳",
     offline: "沒有連上，請稍後再試。", blank: "請先寫一句詩或幾個字。", noPicture: "這首詩畫不成圖。",
   },
   en: {
@@ -18,6 +20,7 @@ const TEXTS = {
     more: "More", rhyme: "Rhyme group", mood: "Mood", write: "Write", another: "Another", copy: "Copy",
     link: "Copy link", picture: "Picture", auto: "automatic", writing: "Writing …",
     waiting: (n, s) => `${n} before you, about ${s} seconds …`, copied: "Copied.",
+    tones: "Tones", key: "平 level · 仄 oblique · 中 either · red: rhyme",
     offline: "Not connected; please try again.", blank: "Please type a line of verse, or some characters.",
     noPicture: "This poem cannot be drawn.",
   },
@@ -103,20 +106,24 @@ async function look() {
   }
 }
 
+// One element of a kind, with what stands in it.
+function make(kind, ...parts) {
+  const node = document.createElement(kind);
+  node.append(...parts);
+  return node;
+}
+
 function show(written, request) {
   poem = written;
   const heads = poem.mode === "acrostic" ? [...request.text.matchAll(/\p{Script=Han}/gu)].length : 0;
   find("#lines").replaceChildren(
     ...poem.lines.map((line, number) => {
-      const column = document.createElement("span");
-      const [head, ...rest] = line;
-      const first = document.createElement(number < heads ? "b" : "i");
-      first.style.fontStyle = "normal";
-      first.textContent = head;
-      column.append(first, rest.join(""));
-      return column;
+      const [head, ...rest] = [...line].map((character) => make("ruby", character));
+      return make("span", number < heads ? make("b", head) : head, ...rest);
     }),
   );
+  find("#tones").hidden = !poem.template;
+  tone(false);
   find("#name").textContent = [poem.template ?? poem.form, poem.rhyme].filter(Boolean).join(" · ");
   find("#poem").hidden = find("#actions").hidden = false;
   say("");
@@ -124,6 +131,27 @@ function show(written, request) {
   // One candidate with the poem's own seed is the same poem.
   const again = { ...request, seed: poem.seed, candidates: 1 };
   history.replaceState(null, "", `?${new URLSearchParams(again)}`);
+}
+
+// The tones of the poem's template beside its characters, or not.
+async function tone(wanted) {
+  if (wanted && !find("#lines rt")) {
+    const asked = new URLSearchParams({ name: poem.template, length: [...poem.lines[0]].length, lines: poem.lines.length });
+    try {
+      const { lines } = await (await fetch(`/api/templates?${asked}`)).json();
+      find("#lines").childNodes.forEach((column, number) => {
+        const characters = column.querySelectorAll("ruby");
+        characters.forEach((ruby, place) => ruby.append(make("rt", lines[number].tones[place])));
+        characters[characters.length - 1].classList.toggle("rhyme", lines[number].rhymes);
+      });
+    } catch {
+      say(TEXTS[language].offline, true);
+      return;
+    }
+  }
+  find("#lines").classList.toggle("toned", wanted);
+  find("#tones").setAttribute("aria-pressed", wanted);
+  find("#key").hidden = !wanted;
 }
 
 async function copy(text) {
@@ -147,6 +175,7 @@ async function picture() {
 function start() {
   const given = Object.fromEntries([...new URLSearchParams(location.search)].filter(([name]) => FIELDS.includes(name)));
   if (given.mode in FORMS) form.elements.mode.value = given.mode;
+  given.mode = form.elements.mode.value;
   speak();
   for (const name of ["text", "form", "rhyme", "mood"]) if (given[name]) form.elements[name].value = given[name];
   find("details").open = Boolean(given.rhyme || given.mood);
@@ -167,6 +196,7 @@ for (const button of document.querySelectorAll("[data-language]"))
     speak();
   });
 find("#another").addEventListener("click", () => write(asked()));
+find("#tones").addEventListener("click", () => tone(find("#key").hidden));
 find("#copy").addEventListener("click", () => copy(poem.text));
 find("#link").addEventListener("click", () => copy(location.href));
 find("#picture").addEventListener("click", picture);

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.prosody.table import Prosody, Tone
-from engine.prosody.templates import Line, Template, templates
+from engine.contract.templates import Line, Template, Tone, templates
+from engine.prosody.table import Prosody
 
 
 @dataclass(frozen=True)

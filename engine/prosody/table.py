@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Self
 
-Tone = Literal["平", "仄"]
+from engine.contract.templates import Tone
+
 BOTH: frozenset[Tone] = frozenset(("平", "仄"))
 
 

@@ -1,4 +1,4 @@
-"""The templates of regulated verse, built from its four kinds of line.
+"""The templates of regulated verse, built from its four kinds of line: what a poem's ``template`` names.
 
 Source of the rules: 王力《诗词格律》, chapter 2. The four lines of five characters are
 甲 仄仄平平仄, 乙 平平仄仄平, 丙 平平平仄仄, 丁 仄仄仄平平; seven characters put two of the other tone before.
@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
-from engine.prosody.table import Tone
+from engine.contract.poem import FORMS
 
+Tone = Literal["平", "仄"]
+MOST_LINES = 100
 _OPPOSITE: dict[Tone, Tone] = {"平": "仄", "仄": "平"}
 _CYCLE = ("仄仄平平仄", "平平仄仄平", "平平平仄仄", "仄仄仄平平")
 _STARTS = (
@@ -48,6 +51,11 @@ class Line:
         """
         return len(self.tones) - 5 if "".join(self.tones[-5:]) == _CYCLE[1] else None
 
+    @property
+    def pattern(self) -> str:
+        """As books print it, a character each: 平, 仄, and 中 where either may stand."""
+        return "".join(tone if held else "中" for tone, held in zip(self.tones, self.strict, strict=True))
+
 
 @dataclass(frozen=True)
 class Template:
@@ -72,6 +80,16 @@ def templates(form: str, length: int, count: int) -> tuple[Template, ...]:
             Template(f"{form}·{_seven(name) if length == 7 else name}", tuple(_line(k % 4, length) for k in kinds))
         )
     return tuple(found)
+
+
+def named(name: str, length: int, count: int) -> Template | None:
+    """The template that a poem of ``count`` lines of ``length`` characters names; None: there is none of that name."""
+    if length not in (5, 7) or not 1 <= count <= MOST_LINES:
+        return None
+    form = name.partition("·")[0]
+    if form not in FORMS:  # before the cache sees what anybody sends
+        return None
+    return next((found for found in templates(form, length, count) if found.name == name), None)
 
 
 def _seven(name: str) -> str:
