@@ -43,6 +43,16 @@ _PHASES: dict[Phase, tuple[str, str]] = {
     "failed": ("失败", "failed"),
     "cancelled": ("已取消", "cancelled"),
 }
+_UNREAD: dict[str, tuple[str, str]] = {
+    "no_folder": ("OWN_POEMS_DIR 所指不是文件夹", "OWN_POEMS_DIR names no folder"),
+    "kind": ("只收 .txt、.json、.npz", "its name must end in .txt, .json or .npz"),
+    "empty": ("其中没有够长的中文诗", "it holds no Chinese poem that is long enough"),
+    "json": ("不是 chinese-poetry 格式：应为一列诗，各有 paragraphs", "not a list of poems with paragraphs"),
+    "large": ("文件太大，请分成几份", "it is too large; cut it into several"),
+    "utf8": ("不是 UTF-8 文本，请另存为 UTF-8", "it is not UTF-8 text; save it as UTF-8"),
+    "npz": ("不是教程的 .npz，或已损坏", "it is not the tutorial's .npz, or damaged"),
+    "unreadable": ("打不开，请看文件权限", "it cannot be opened; look at its permissions"),
+}
 _FAILURES: dict[Failure, tuple[str, str]] = {
     "": ("", ""),
     "corpus": (
@@ -113,7 +123,8 @@ def progress(order: Order, report: Report, alive: bool, language: Language) -> s
         )
     if report.own_poems:
         lines.append(f"own poems: {report.own_poems}" if english else f"自备的诗：{report.own_poems} 首")
-    for name, reason in list(report.skipped.items())[:5]:
+    for name, why in list(report.skipped.items())[:5]:
+        reason = _UNREAD.get(why, (why, why))[english]
         lines.append(
             f"not read: {_escape(name)} ({_escape(reason)})"
             if english

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import pytest
 
@@ -11,7 +12,7 @@ from bot.admin import read_order
 from bot.herald import FIRST, Moments
 from engine.contract.queue_mail import Chat
 from engine.contract.queue_models import Figures, Serving, Wish
-from engine.contract.queue_training import Order, Report, Training
+from engine.contract.queue_training import Order, Report, Training, Unread
 
 CHAT = Chat(1)
 
@@ -75,6 +76,18 @@ def test_every_state_is_told_in_three_languages_and_what_is_filled_in_is_escaped
     for text in said:
         assert "<a>" not in text
         assert "<device>" not in text
+
+
+@pytest.mark.parametrize("why", get_args(Unread))
+def test_why_a_file_was_not_read_is_told_in_the_admins_language(why: Unread) -> None:
+    order, report = Order(1, "continue", CHAT, "en"), Report("training", skipped={"mine.txt": why})
+    lines = {
+        language: texts.progress(order, report, True, language).splitlines()[-1]
+        for language in ("zh-hans", "zh-hant", "en")
+    }
+    assert all(line.split("mine.txt")[1].strip(" ()（）") != why for line in lines.values())
+    assert re.search("[一-鿿]", lines["zh-hans"].split("mine.txt")[1])
+    assert lines["en"].isascii()
 
 
 def test_the_ending_fits_below_a_picture() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from typing import Any
 
 from opencc import OpenCC
 
+from engine.contract.queue_training import Unread
 from engine.contract.text import only_chinese
 from train.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
 from train.npz import NpzError, read_npz
+
+log = logging.getLogger("train.own_poems")
 
 LARGEST_TEXT = 1 << 26
 """Bytes of a text or JSON file."""
@@ -29,7 +33,15 @@ class OwnPoems:
     """``texts`` as they were written; ``skipped``: why a file was not read, by its name."""
 
     texts: list[str] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, Unread] = field(default_factory=dict)
+
+
+class UnreadError(ValueError):
+    """A file that is left out; ``why`` is for whoever put it there, the message for the log."""
+
+    def __init__(self, why: Unread, message: str) -> None:
+        super().__init__(message)
+        self.why: Unread = why
 
 
 def read_own(folder: Path | None) -> OwnPoems:
@@ -38,30 +50,31 @@ def read_own(folder: Path | None) -> OwnPoems:
     if folder is None:
         return own
     if not folder.is_dir():
-        own.skipped[folder.name] = "OWN_POEMS_DIR names no folder"
+        own.skipped[folder.name] = "no_folder"
         return own
     for file in sorted(folder.iterdir()):
         if file.name.startswith(".") or file.is_dir():
             continue
         try:
             own.texts.extend(read_file(file))
-        except (ValueError, OSError) as error:
-            own.skipped[file.name] = _reason(error)
+        except (UnreadError, OSError) as error:
+            log.warning("%s is left out: %s", file.name, error)
+            own.skipped[file.name] = error.why if isinstance(error, UnreadError) else "unreadable"
     return own
 
 
 def read_file(file: Path) -> list[str]:
-    """The poems of one file; ValueError or OSError where it is none of the three kinds, or is damaged."""
+    """The poems of one file; UnreadError or OSError where it is none of the three kinds, or is damaged."""
     if file.suffix.lower() == ".npz":
-        texts = read_npz(file)
+        texts = _npz_poems(file)
     elif file.suffix.lower() == ".json":
         texts = _json_poems(_text(file))
     elif file.suffix.lower() == ".txt":
         texts = [part for part in re.split(r"\n\s*\n", _text(file)) if part.strip()]
     else:
-        raise ValueError("its name must end in .txt, .json or .npz")
+        raise UnreadError("kind", "its name must end in .txt, .json or .npz")
     if not any(len(only_chinese(text)) >= MIN_CHARACTERS for text in texts):
-        raise ValueError(f"it holds no poem of {MIN_CHARACTERS} Chinese characters or more")
+        raise UnreadError("empty", f"it holds no poem of {MIN_CHARACTERS} Chinese characters or more")
     return texts
 
 
@@ -107,20 +120,21 @@ def _json_poems(text: str) -> list[str]:
                 raise TypeError("a paragraph that is no text")
             found.append("".join(poem["paragraphs"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError("it is not chinese-poetry JSON (a list of poems with 'paragraphs')") from error
+        raise UnreadError("json", "it is not chinese-poetry JSON (a list of poems with 'paragraphs')") from error
     return found
+
+
+def _npz_poems(file: Path) -> list[str]:
+    try:
+        return read_npz(file)
+    except NpzError as error:
+        raise UnreadError("npz", str(error)) from error
 
 
 def _text(file: Path) -> str:
     if file.stat().st_size > LARGEST_TEXT:
-        raise ValueError(f"it is larger than {LARGEST_TEXT >> 20} MiB")
+        raise UnreadError("large", f"it is larger than {LARGEST_TEXT >> 20} MiB")
     try:
         return file.read_text("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise ValueError("it is not UTF-8 text") from error
-
-
-def _reason(error: Exception) -> str:
-    return (
-        (error.strerror or str(error)) if isinstance(error, OSError) and not isinstance(error, NpzError) else str(error)
-    )
+        raise UnreadError("utf8", "it is not UTF-8 text") from error

@@ -81,13 +81,17 @@ class Order:
             raise CodecError(f"not an order: {error!r}") from error
 
 
+Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "unreadable"]
+"""Why a file of an operator's own poems was not read."""
+
+
 @dataclass(frozen=True)
 class Report:
     """What the trainer says of an order.
 
     ``part``: of the training, 0 to 1. ``resumed``: the step at which a trainer took over from a dead one; ``lives``:
     how often that was without a step gained. ``table``: rows of a measure's name, before and after. ``skipped``: why
-    own files were not read. ``failure`` with its ``detail``: why it failed.
+    own files were not read (``Unread``), by their names. ``failure`` with its ``detail``: why it failed.
     """
 
     phase: Phase
