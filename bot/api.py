@@ -102,10 +102,9 @@ class Api:
 
     async def _write(self, asked: PoemRequest, sender: str, language: Language) -> Poem:
         waiter, answer = self.waiters.expect()
-        guard = f"h{waiter.id}"
         content: Answer | None = None
         try:
-            job = await self.desk.ask(asked, waiter, language, guard, sender, at_once=True)
+            job = await self.desk.ask(asked, waiter, language, waiter.guard, sender, at_once=True)
             assert job is not None
             async with asyncio.timeout(job.deadline - time.time()):
                 content = await answer
@@ -116,7 +115,7 @@ class Api:
             if content is None:
                 # Too late, or the client went away: nobody needs the poem any more.
                 with contextlib.suppress(RedisError):
-                    await self.desk.queue.abandon(guard)
+                    await self.desk.queue.abandon(waiter.guard)
         if isinstance(content, Poem):
             content = self.blocklist.judge(content)
         if isinstance(content, PoemError):

@@ -54,6 +54,20 @@ async def test_an_http_request_is_remembered_only_while_somebody_may_wait(
     assert await redis.ttl(f"{prefix}seen:update") > DAY
 
 
+async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    answered, gone = Waiter("process", "1"), Waiter("process", "2")
+    for waiter in (answered, gone):
+        await queue.submit(job(waiter), waiter.guard)
+    assert len(await redis.keys(f"{prefix}seen:*")) == 2
+    await queue.abandon(gone.guard)
+    [delivery] = await queue.jobs.take("w", 10, 0)
+    await queue.jobs.finish(delivery.id, reply(answered))
+    assert [r.to for r in await queue.answers("process", 0.01)] == [answered]
+    assert await redis.keys(f"{prefix}seen:*") == []
+
+
 async def test_a_full_queue_refuses_and_keeps_what_it_has(queue: Queue) -> None:
     for number in range(3):
         assert (await queue.submit(job(), str(number), room=3)).kind == "accepted"

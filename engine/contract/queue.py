@@ -186,9 +186,11 @@ class Queue:
 
     async def abandon(self, guard: str) -> None:
         """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
-        entry: Any = await self._redis.get(f"{self._prefix}seen:{guard}")
+        seen = f"{self._prefix}seen:{guard}"
+        entry: Any = await self._redis.get(seen)
         if entry:
             await self.jobs.finish(entry)
+            await self._redis.unlink(seen)
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
@@ -230,13 +232,19 @@ class Queue:
         return bool(await self._redis.xrange(self.jobs.key, entry, entry))
 
     async def answers(self, process: str, block: float) -> list[Reply]:
-        """Wait for answers to the HTTP requests of ``process``, and take them away."""
+        """Wait for answers to the HTTP requests of ``process``, and take them away, with the requests' guards."""
         key = self._prefix + reply_stream(Waiter(process, ""))
         found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
         entries = [entry for _, entries in found or [] for entry in entries]
+        replies = [reply for _, fields in entries if (reply := _readable(fields)) is not None]
         if entries:
-            await self._redis.xdel(key, *(entry for entry, _ in entries))
-        return [reply for _, fields in entries if (reply := _readable(fields)) is not None]
+            guards = [f"{self._prefix}seen:{reply.to.guard}" for reply in replies if isinstance(reply.to, Waiter)]
+            async with self._redis.pipeline() as pipe:
+                pipe.xdel(key, *(entry for entry, _ in entries))
+                if guards:
+                    pipe.unlink(*guards)
+                await pipe.execute()
+        return replies
 
     async def dead(self) -> list[tuple[str, Job | None, str]]:
         """The jobs given up, oldest first: id, job (None if unreadable), reason."""

@@ -31,10 +31,14 @@ class Inline:
 
 @dataclass(frozen=True)
 class Waiter:
-    """An HTTP request that waits in one bot process."""
+    """An HTTP request that waits in one bot process. ``guard``: what its job is accepted under."""
 
     process: str
     id: str
+
+    @property
+    def guard(self) -> str:
+        return f"h{self.id}"
 
 
 Telegram = Chat | Inline
