@@ -207,10 +207,14 @@ def _run_folder(name: str, home: Path) -> Path:
 
 
 def _readable(result: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}"
-        for name, value in result.items()
-    )
+    """A line a value; of what lies deeper only the first level. ``--json`` gives all of it."""
+    return "\n".join(f"{name}: {_flat(value)}" for name, value in result.items() if not isinstance(value, list))
+
+
+def _flat(value: object) -> object:
+    if not isinstance(value, dict):
+        return value
+    return ", ".join(f"{name} {part}" for name, part in value.items() if not isinstance(part, dict | list))
 
 
 def _parser() -> argparse.ArgumentParser:
