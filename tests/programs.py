@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.fake_telegram import TOKEN, FakeTelegram
+from tests.fake_bot_api import TOKEN
+from tests.fake_telegram import FakeTelegram
 
 ROOT = Path(__file__).parent.parent
 

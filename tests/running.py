@@ -13,8 +13,9 @@ from bot.app import App
 from bot.settings import BotSettings
 from engine.contract.queue import Queue
 from engine.worker import Worker
+from tests.fake_bot_api import TOKEN
 from tests.fake_poet import FakePoet
-from tests.fake_telegram import TOKEN, FakeTelegram
+from tests.fake_telegram import FakeTelegram
 from tests.programs import answers, free_port
 from tests.waiting import until
 

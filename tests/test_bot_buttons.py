@@ -14,8 +14,9 @@ from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
 from engine.contract.queue import Queue
 from engine.contract.queue_chats import digest
+from tests.fake_bot_api import Fault
 from tests.fake_poet import FakePoet
-from tests.fake_telegram import FakeTelegram, Fault
+from tests.fake_telegram import FakeTelegram
 from tests.running import running_bot, running_worker
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -11,8 +11,9 @@ from redis.asyncio import Redis
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue
+from tests.fake_bot_api import BOT_NAME
 from tests.fake_poet import REFUSED, FakePoet
-from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.fake_telegram import FakeTelegram
 from tests.running import running_bot, running_worker
 
 ADMIN = 42

@@ -15,8 +15,9 @@ from bot.texts import _EXAMPLES, LANGUAGES, in_script
 from engine.contract import outline
 from engine.contract.examination import Blemish, Examination
 from engine.contract.queue import Queue
+from tests.fake_bot_api import BOT_NAME
 from tests.fake_poet import FakePoet
-from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.fake_telegram import FakeTelegram
 from tests.running import running_bot, running_worker
 from tests.test_bot_chat import said, silent
 

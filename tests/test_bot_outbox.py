@@ -19,7 +19,8 @@ from bot.pace import Pace
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import Queue
 from engine.contract.queue_mail import Chat, Reply
-from tests.fake_telegram import TOKEN, FakeTelegram, Fault
+from tests.fake_bot_api import TOKEN, Fault
+from tests.fake_telegram import FakeTelegram
 from tests.waiting import until
 
 LEASE = 0.3

@@ -14,8 +14,9 @@ import pytest
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue
+from tests.fake_bot_api import TOKEN, Fault
 from tests.fake_poet import KILLS
-from tests.fake_telegram import TOKEN, FakeTelegram, Fault
+from tests.fake_telegram import FakeTelegram
 from tests.programs import Program, answers, environment, free_port, program
 from tests.proxy import Proxy
 from tests.waiting import until

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue, connect
-from tests.fake_telegram import BOT_NAME, FakeTelegram
+from tests.fake_bot_api import BOT_NAME
+from tests.fake_telegram import FakeTelegram
 from tests.soak import queries
 from tests.soak.messages import MENTIONS, NAMES, PLACES, SPACES, Fuzzing, Message, invented, valid
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.fake_telegram import BOT_NAME, FakeTelegram, Sent
+from tests.fake_bot_api import BOT_NAME, Sent
+from tests.fake_telegram import FakeTelegram
 from tests.programs import Program
 from tests.stage import BOT, WORKER, stage
 

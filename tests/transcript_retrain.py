@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bot.embedded import Embedded
 from engine.contract.queue import Queue, connect
-from tests.fake_telegram import TOKEN, FakeTelegram
+from tests.fake_bot_api import TOKEN
+from tests.fake_telegram import FakeTelegram
 from tests.programs import answers, free_port, program
 from tests.waiting import until
 

@@ -29,8 +29,9 @@ from engine.contract import Poem
 from engine.contract.examination import CheckRequest
 from engine.contract.queue import Limits, Queue, connect
 from engine.contract.queue_mail import Chat, Job, Reply
+from tests.fake_bot_api import BOT_NAME, TOKEN
 from tests.fake_poet import BUG, KILLS, REFUSED, FakePoet
-from tests.fake_telegram import BOT_NAME, TOKEN, FakeTelegram
+from tests.fake_telegram import FakeTelegram
 from tests.soak.harness import Figures
 
 TAGS = {"b", "i", "code"}

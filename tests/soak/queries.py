@@ -18,7 +18,8 @@ from bot.embedded import Embedded
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import Queue, connect
 from engine.contract.queue_chats import Card
-from tests.fake_telegram import TOKEN, FakeTelegram
+from tests.fake_bot_api import TOKEN
+from tests.fake_telegram import FakeTelegram
 from tests.soak.harness import Figures
 from tests.soak.messages import Message, handlers, invented
 
