@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import aiohttp
+from redis.asyncio import Redis
 
 from tests.conftest import immortal
 from tests.soak.harness import HEADS, PATIENT, Crowd, Figures, bot_and_workers, looking, resident
@@ -31,7 +32,7 @@ async def measure(
         asking = asyncio.create_task(crowd.ask_until(done, 0.05))
         programs = Callers(here, callers)
         await programs.ask_while(lambda: programs.asked + len(crowd.asked) < warm_up)
-        before = {name: resident(pid) for name, pid in pids.items()}
+        before, lasting = {name: resident(pid) for name, pid in pids.items()}, await _lasting(redis)
         began = time.monotonic()
         await programs.ask_while(lambda: programs.asked + len(crowd.asked) < poems)
         rate = (poems - warm_up) / (time.monotonic() - began)
@@ -49,9 +50,19 @@ async def measure(
             over_http_failed=programs.failed,
             poems_a_second=rate,
             keys_that_never_expire_unasked=len(left - KEPT),
+            redis_growth_but_for_what_expires=await _lasting(redis) / lasting - 1,
             **growth,
             **megabytes,
         )
+
+
+async def _lasting(redis: Redis) -> int:
+    """Bytes that the store uses, without those of the keys that carry a time to live."""
+    expiring = 0
+    async for key in redis.scan_iter("*", count=1000):
+        if await redis.ttl(key) > 0:
+            expiring += await redis.memory_usage(key) or 0
+    return int((await redis.info("memory"))["used_memory"]) - expiring
 
 
 class Callers:
