@@ -82,12 +82,13 @@ async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIt
         await started.kill()
 
 
-def environment(redis_url: str, telegram: FakeTelegram, **more: str) -> dict[str, str]:
-    """What all programs of a test are told; without limits a user, so that one may ask for much."""
+def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> dict[str, str]:
+    """What all programs of a test are told; without limits a user, so that one may ask for much. ``telegram`` None: a
+    bot that serves HTTP alone."""
+    token = {} if telegram is None else {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": telegram.base_url}
     return {
         "REDIS_URL": redis_url,
-        "TELEGRAM_BOT_TOKEN": TOKEN,
-        "TELEGRAM_BASE_URL": telegram.base_url,
+        **token,
         "HTTP_PORT": str(free_port()),
         "USER_PER_MINUTE": "0",
         "USER_PER_DAY": "0",

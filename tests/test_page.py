@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from bot.embedded import Embedded
-from tests.programs import ROOT, answers, free_port, program
+from tests.programs import ROOT, answers, environment, program
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -73,8 +73,8 @@ async def where(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     folder = tmp_path_factory.mktemp("page")
     store = Embedded(folder / "store")
     store.start()
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    environ = {"REDIS_URL": store.url, "HTTP_PORT": str(port), "USER_PER_MINUTE": "0", "USER_PER_DAY": "0"}
+    environ = environment(store.url, None)
+    url = f"http://127.0.0.1:{environ['HTTP_PORT']}"
     try:
         async with (
             program(folder / "worker.log", "-m", "engine", environ=environ),

@@ -20,7 +20,7 @@ from opencc import OpenCC
 from engine.contract.queue_training import Unread
 from engine.contract.text import only_chinese
 from train.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
-from train.npz import NpzError, read_npz
+from train.npz import read_npz
 
 log = logging.getLogger("train.own_poems")
 
@@ -127,7 +127,7 @@ def _json_poems(text: str) -> list[str]:
 def _npz_poems(file: Path) -> list[str]:
     try:
         return read_npz(file)
-    except NpzError as error:
+    except ValueError as error:  # of ours or of what reads the parts
         raise UnreadError("npz", str(error)) from error
 
 

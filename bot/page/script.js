@@ -136,9 +136,11 @@ function show(written, request) {
 // The tones of the poem's template beside its characters, or not.
 async function tone(wanted) {
   if (wanted && !find("#lines rt")) {
+    const shown = poem;
     const asked = new URLSearchParams({ name: poem.template, length: [...poem.lines[0]].length, lines: poem.lines.length });
     try {
       const { lines } = await (await fetch(`/api/templates?${asked}`)).json();
+      if (poem !== shown) return; // another came meanwhile
       find("#lines").childNodes.forEach((column, number) => {
         const characters = column.querySelectorAll("ruby");
         characters.forEach((ruby, place) => ruby.append(make("rt", lines[number].tones[place])));

@@ -175,22 +175,24 @@ class Queue:
         ``sender`` is held to ``limits``; ``room`` bounds the stream's length (0: not at all).
         """
         stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
-        names = (f"seen:{guard}", f"minute:{sender}", f"day:{sender}", f"told:{sender}")
+        names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         limits = limits or Limits()
         fields = mail.fields()
         kind, entry, wait = await self._accept(
-            keys=[stream, *(self._prefix + name for name in names)],
+            keys=[stream, self._seen(guard), *(self._prefix + name for name in names)],
             args=[fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
         )
         return Verdict(kind, entry, int(wait))
 
     async def abandon(self, guard: str) -> None:
         """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
-        seen = f"{self._prefix}seen:{guard}"
-        entry: Any = await self._redis.get(seen)
+        entry: Any = await self._redis.get(self._seen(guard))
         if entry:
             await self.jobs.finish(entry)
-            await self._redis.unlink(seen)
+            await self._redis.unlink(self._seen(guard))
+
+    def _seen(self, guard: str) -> str:
+        return f"{self._prefix}seen:{guard}"
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
@@ -238,7 +240,7 @@ class Queue:
         entries = [entry for _, entries in found or [] for entry in entries]
         replies = [reply for _, fields in entries if (reply := _readable(fields)) is not None]
         if entries:
-            guards = [f"{self._prefix}seen:{reply.to.guard}" for reply in replies if isinstance(reply.to, Waiter)]
+            guards = [self._seen(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))
                 if guards:
