@@ -16,7 +16,8 @@ from bot.rendering import as_html
 from bot.texts import Language, as_language, say
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import Queue
-from engine.contract.queue_chats import Card, Notice, digest
+from engine.contract.queue_cards import Card, digest
+from engine.contract.queue_chats import Notice
 from engine.contract.queue_mail import Chat, Inline, Reply
 
 Draw = Callable[[Poem], bytes | str]
@@ -43,8 +44,8 @@ class Courier:
         self._asides = asides
         self._draw = draw
 
-    async def pack(self, reply: Reply, entry: str) -> Parcel | None:
-        """None: it has become superfluous. ``entry`` in the stream names the card of a poem without a job."""
+    async def pack(self, reply: Reply) -> Parcel | None:
+        """None: it has become superfluous."""
         if reply.kind == "notice" and not await self._queue.unfinished(reply.job):
             return None
         language = as_language(reply.language)
@@ -59,8 +60,7 @@ class Courier:
             return Parcel(text, markup, silent=reply.kind == "notice")
         if reply.kind == "picture" and self._draw is not None:
             return await self._drawn(content, text, language)
-        card = reply.job or entry
-        await self._queue.chats.keep(card, Card(request, content))
+        card = await self._queue.cards.keep(Card(request, content))
         can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
         return Parcel(text, buttons.under_poem(card, language, can_be_drawn))
 

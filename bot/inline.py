@@ -26,7 +26,7 @@ from bot.texts import Language, say
 from bot.visit import language_for
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import Mode
-from engine.contract.queue_chats import Card, digest
+from engine.contract.queue_cards import Card, digest
 from engine.contract.queue_mail import Inline, Reply
 
 CACHED = 5
@@ -43,13 +43,13 @@ class Inlines:
 
     async def offer(self, query: InlineQuery) -> None:
         """Answer while somebody types. Raises RedisError while Redis is gone."""
-        chats = self.presses.desk.queue.chats
-        language = await language_for(query.from_user, chats)
+        queue = self.presses.desk.queue
+        language = await language_for(query.from_user, queue.chats)
         requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
         results = []
-        for request, ready in zip(requests, await chats.ready(requests) if requests else [], strict=True):
+        for request, ready in zip(requests, await queue.cards.ready(requests) if requests else [], strict=True):
             if ready is None:
-                await chats.keep(digest(request), Card(request))
+                await queue.cards.keep(Card(request))
             results.append(_result(request, ready, language))
         hint = (
             None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
@@ -62,7 +62,7 @@ class Inlines:
         if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
             return
         desk = self.presses.desk
-        card = await desk.queue.chats.card(result.result_id)
+        card = await desk.queue.cards.find(result.result_id)
         if card is None:
             return
         language, to = await language_for(result.from_user, desk.queue.chats), Inline(result.inline_message_id)

@@ -111,7 +111,7 @@ class Outbox:
         try:
             while line:
                 entry, reply = line.popleft()
-                outcome = await self._send_safely(reply, entry)
+                outcome = await self._send_safely(reply)
                 self._metrics.count("poem_messages_total", outcome=outcome)
                 log.info("%s", outcome, extra={"job": reply.job or entry})
                 self._metrics.written(reply)
@@ -122,18 +122,18 @@ class Outbox:
         finally:
             del self._lines[chat]
 
-    async def _send_safely(self, reply: Reply, entry: str) -> str:
+    async def _send_safely(self, reply: Reply) -> str:
         try:
-            return await self._send(reply, entry)
+            return await self._send(reply)
         except RedisError:
             raise
         except Exception:
             log.exception("a reply that cannot be sent", extra={"job": reply.job})
             return "failed"
 
-    async def _send(self, reply: Reply, entry: str) -> str:
+    async def _send(self, reply: Reply) -> str:
         """Deliver one message whatever it takes; says what became of it."""
-        parcel = await patiently(partial(self._courier.pack, reply, entry), self._stopping)
+        parcel = await patiently(partial(self._courier.pack, reply), self._stopping)
         if parcel is None:
             return "superfluous"
         assert isinstance(reply.to, Chat | Inline)

@@ -15,7 +15,7 @@ from bot.metrics import Metrics
 from bot.texts import LANGUAGES, Language, error_text, language_of, say
 from bot.visit import language_for, topic_of
 from engine.contract import Poem, PoemError, PoemRequest
-from engine.contract.queue_chats import Card
+from engine.contract.queue_cards import Card
 from engine.contract.queue_mail import Chat, Inline, Reply, Telegram
 
 ALERT = 200
@@ -50,7 +50,7 @@ class Presses:
             await self._language(query, press)
             return
         to = _place(query)
-        card = None if press is None else await self.desk.queue.chats.card(press.card)
+        card = None if press is None else await self.desk.queue.cards.find(press.card)
         if press is None or card is None or to is None:
             self._answer(query, say("old_button", language), alert=True)
         elif press.action in ("forms", "moods", "back"):

@@ -13,7 +13,7 @@ from bot.embedded import Embedded
 from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
 from engine.contract.queue import Queue
-from engine.contract.queue_chats import digest
+from engine.contract.queue_cards import digest
 from tests.fake_bot_api import Fault
 from tests.fake_poet import FakePoet
 from tests.fake_telegram import FakeTelegram
@@ -76,7 +76,7 @@ async def test_a_mood_steers_the_next_poem(chat: FakeTelegram, poet: FakePoet, q
     label = shown["inline_keyboard"][0][0]["text"]
     await chat.answered(await chat.press(first, label))
     _, second = await chat.messages(2)
-    card = await queue.chats.card(Press.read(second.buttons["再来一首"]).card)  # type: ignore[union-attr]
+    card = await queue.cards.find(Press.read(second.buttons["再来一首"]).card)  # type: ignore[union-attr]
     assert card is not None
     assert card.request.mood in [verse for name, _, verse in MOODS if name == label]
 

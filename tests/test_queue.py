@@ -50,8 +50,8 @@ async def test_an_http_request_is_remembered_only_while_somebody_may_wait(
 ) -> None:
     await queue.submit(job(Waiter("process", "1")), "waiter")
     await queue.submit(job(), "update")
-    assert await redis.ttl(f"{prefix}seen:waiter") <= 60 + WAITER_TTL
-    assert await redis.ttl(f"{prefix}seen:update") > DAY
+    assert await redis.ttl(f"{prefix}guards:wait") <= 60 + WAITER_TTL
+    assert await redis.ttl(f"{prefix}guards:upda") > DAY
 
 
 async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned(
@@ -60,12 +60,12 @@ async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned
     answered, gone = Waiter("process", "1"), Waiter("process", "2")
     for waiter in (answered, gone):
         await queue.submit(job(waiter), waiter.guard)
-    assert len(await redis.keys(f"{prefix}seen:*")) == 2
+    assert await redis.keys(f"{prefix}guards:*")
     await queue.abandon(gone.guard)
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.jobs.finish(delivery.id, reply(answered))
     assert [r.to for r in await queue.answers("process", 0.01)] == [answered]
-    assert await redis.keys(f"{prefix}seen:*") == []
+    assert await redis.keys(f"{prefix}guards:*") == []
 
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(queue: Queue) -> None:

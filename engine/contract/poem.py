@@ -88,9 +88,15 @@ class Poem:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         names = {f.name for f in dataclasses.fields(cls)}
         fields = _fields(value, names)
-        if missing := names - fields.keys():
+        needed = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
+        if missing := needed - fields.keys():
             raise CodecError(f"'{min(missing)}' is missing")
         return cls(**{**fields, "lines": tuple(fields["lines"])})
+
+
+def brief(value: PoemRequest | Poem) -> dict[str, object]:
+    """The fields that do not hold their default: what ``from_json`` needs, without the version."""
+    return {f.name: item for f in dataclasses.fields(value) if (item := getattr(value, f.name)) != f.default}
 
 
 def dumps(value: Mapping[str, object]) -> str:

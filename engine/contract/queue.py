@@ -7,10 +7,11 @@ Keys, all under one prefix; those in the second group carry a time to live:
     dead           stream   jobs given up, for an operator
     trainings, training…    retraining: see ``queue_training.py``
     model, versions, …      which model serves: see ``queue_models.py``
-    languages, card:… …     what the chats need to remember: see ``queue_chats.py``
+    cards, card:… …         what the buttons under poems are about: see ``queue_cards.py``
+    languages, busy:… …     what the chats need to remember: see ``queue_chats.py``
 
     http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
-    seen:GUARD     string   what was already accepted, with the entry it became
+    guards:…       hash     what was already accepted, with the entry it became; a hundred updates in one
     tries:…        string   lonely deliveries of one entry
     minute: day: told:      counters of one sender, and whether they were told to slow down
     workers        zset     who lives and until when; ``pace``: seconds a poem
@@ -29,6 +30,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from engine.contract.poem import VERSION, CodecError
+from engine.contract.queue_cards import Cards
 from engine.contract.queue_chats import Chats
 from engine.contract.queue_mail import Job, Reply, Waiter, given_up
 from engine.contract.queue_models import Models
@@ -46,9 +48,9 @@ MAX_LONELY = 3
 
 # One step: was it seen, is the sender within limits, is there room; then the entry and the guard.
 _ACCEPT = """
-local stream, seen, minute, day, told = unpack(KEYS)
-local version, body, seen_ttl, per_minute, per_day, room = unpack(ARGV)
-local before = redis.call('GET', seen)
+local stream, guards, minute, day, told = unpack(KEYS)
+local guard, version, body, ttl, per_minute, per_day, room = unpack(ARGV)
+local before = redis.call('HGET', guards, guard)
 if before then return {'duplicate', before, 0} end
 local wait = 0
 local function count(key, limit)
@@ -69,7 +71,8 @@ end
 charge(minute, per_minute, 60)
 charge(day, per_day, 86400)
 local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
-redis.call('SET', seen, id, 'EX', seen_ttl)
+redis.call('HSET', guards, guard, id)
+redis.call('EXPIRE', guards, ttl)
 return {'accepted', id, 0}
 """
 
@@ -157,6 +160,7 @@ class Queue:
         self.models = Models(redis, prefix)
         self.trainings = Trainings(redis, prefix)
         self.tally = Tally(redis, prefix)
+        self.cards = Cards(redis, prefix)
         self.chats = Chats(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
         self._roll = Roll(redis, f"{prefix}workers")
@@ -178,21 +182,24 @@ class Queue:
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         limits = limits or Limits()
         fields = mail.fields()
+        guards, field = self._guard(guard)
         kind, entry, wait = await self._accept(
-            keys=[stream, self._seen(guard), *(self._prefix + name for name in names)],
-            args=[fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
+            keys=[stream, guards, *(self._prefix + name for name in names)],
+            args=[field, fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
         )
         return Verdict(kind, entry, int(wait))
 
     async def abandon(self, guard: str) -> None:
         """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
-        entry: Any = await self._redis.get(self._seen(guard))
+        guards, field = self._guard(guard)
+        entry: Any = await self._redis.hget(guards, field)
         if entry:
             await self.jobs.finish(entry)
-            await self._redis.unlink(self._seen(guard))
+            await self._redis.hdel(guards, field)
 
-    def _seen(self, guard: str) -> str:
-        return f"{self._prefix}seen:{guard}"
+    def _guard(self, guard: str) -> tuple[str, str]:
+        """The hash that remembers ``guard``, and its field there: neighbours share one, for the sake of memory."""
+        return f"{self._prefix}guards:{guard[:-2]}", guard[-2:]
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
@@ -240,11 +247,11 @@ class Queue:
         entries = [entry for _, entries in found or [] for entry in entries]
         replies = [reply for _, fields in entries if (reply := _readable(fields)) is not None]
         if entries:
-            guards = [self._seen(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
+            guards = [self._guard(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))
-                if guards:
-                    pipe.unlink(*guards)
+                for key_of_guards, field in guards:
+                    pipe.hdel(key_of_guards, field)
                 await pipe.execute()
         return replies
 

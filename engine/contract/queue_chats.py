@@ -1,24 +1,17 @@
-"""What the chats need to remember: poems for their buttons, languages, buttons that are busy, waiting notices.
+"""What the chats need to remember: languages, buttons that are busy, waiting notices.
 
-Keys: ``languages`` (hash, user → language) is state and never expires; ``card:…`` (a poem and its request),
-``ready:…`` (the card that answers a request), ``busy:…`` and ``notice:…`` carry a time to live.
+Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…`` and ``notice:…`` carry a time to
+live.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.poem import CodecError, Poem, PoemRequest, dumps
-
-CARD_TTL = 30 * 86_400
-UNWRITTEN_TTL = 86_400
-READY_TTL = 3600
 NOTICE_TTL = 86_400
 
 _BUSY = """
@@ -37,24 +30,11 @@ return 1
 
 
 @dataclass(frozen=True)
-class Card:
-    """What the buttons of a message are about. ``poem`` None: not written yet."""
-
-    request: PoemRequest
-    poem: Poem | None = None
-
-
-@dataclass(frozen=True)
 class Notice:
     """The message that tells a waiting person's place in the queue, and the place it tells."""
 
     message: int
     place: int
-
-
-def digest(request: PoemRequest) -> str:
-    """A short name that equal requests share; no entry of a stream has one like it."""
-    return "d" + hashlib.sha256(dumps(request.to_json()).encode("utf-8", "replace")).hexdigest()[:20]
 
 
 class Chats:
@@ -68,37 +48,6 @@ class Chats:
 
     def _key(self, name: str) -> str:
         return self._prefix + name
-
-    async def keep(self, name: str, card: Card) -> None:
-        """Keep a card under ``name``; a poem is from then on ready for who asks the same."""
-        body: dict[str, object] = {"request": card.request.to_json()}
-        if card.poem is not None:
-            body["poem"] = card.poem.to_json()
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(self._key(f"card:{name}"), dumps(body), ex=UNWRITTEN_TTL if card.poem is None else CARD_TTL)
-            if card.poem is not None:
-                pipe.set(self._key(f"ready:{digest(card.request)}"), name, ex=READY_TTL)
-            await pipe.execute()
-
-    async def card(self, name: str) -> Card | None:
-        """None: there is none, or none any more."""
-        found: Any = await self._redis.get(self._key(f"card:{name}"))
-        if found is None:
-            return None
-        value = json.loads(found)
-        try:
-            poem = Poem.from_json(value["poem"]) if "poem" in value else None
-            return Card(PoemRequest.from_json(value["request"]), poem)
-        except CodecError:
-            return None
-
-    async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:
-        """For each request the card of a poem that was written for an equal one lately, with its name."""
-        names: Any = await self._redis.mget([self._key(f"ready:{digest(request)}") for request in requests])
-        cards = [None if name is None else await self.card(name) for name in names]
-        return [
-            None if card is None or card.poem is None else (name, card) for name, card in zip(names, cards, strict=True)
-        ]
 
     async def language(self, user: int) -> str | None:
         """What ``user`` chose; None: nothing."""

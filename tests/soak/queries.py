@@ -17,24 +17,26 @@ from telegram import Bot, Update
 from bot.embedded import Embedded
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import Queue, connect
-from engine.contract.queue_chats import Card
+from engine.contract.queue_cards import Card
 from tests.fake_bot_api import TOKEN
 from tests.fake_telegram import FakeTelegram
 from tests.soak.harness import Figures
 from tests.soak.messages import Message, handlers, invented
 
-CARD = "1-0"
 POEM = Poem("acrostic", "春山山山山。", ("春山山山山",), "五言", 1, 1, "fake")
 ACTIONS = ("another", "forms", "moods", "picture", "back", "write", "form", "mood", "language", "nonsense", "")
-CARDS = (CARD, "2-0", "", "*", "../..", "{0}")
+NO_CARDS = ("2-0", "", "*", "../..", "{0}", "99999999999999999999-1", "1-", "-1-1", "²-²")
 CHOICES = ("", "七绝", "七律", "六绝", "0", "5", "6", "-1", "²", "en", "zh-hant", "auto", "xx", "\x00", "<b>")
 AT_ONCE = 100
 """Fewer than what the bot says beside the queue at a time before it drops some."""
 
 
-def queries(count: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Updates without their number: presses on messages, on inline messages and on none, inline queries, choices."""
-    choose = random.Random(seed)
+def queries(count: int, seed: int, card: str) -> Iterator[dict[str, Any]]:
+    """Updates without their number: presses on messages, on inline messages and on none, inline queries, choices.
+
+    ``card``: one that there is.
+    """
+    choose, cards = random.Random(seed), (card, *NO_CARDS)
     for odd in invented(count, seed):
         message = replace(odd, text=odd.text.encode("utf-8", "replace").decode())
         kind = choose.choice(("press", "press", "inline", "chosen"))
@@ -42,22 +44,22 @@ def queries(count: int, seed: int) -> Iterator[dict[str, Any]]:
         if message.language is not None:
             sender["language_code"] = message.language
         if kind == "press":
-            yield {"callback_query": _press(choose, message, sender)}
+            yield {"callback_query": _press(choose, message, sender, cards)}
         elif kind == "inline":
             yield {"inline_query": {"from": sender, "query": message.text[:256], "offset": choose.choice(("", "9"))}}
         else:
             result = {
                 "from": sender,
                 "query": message.text[:256],
-                "result_id": choose.choice((*CARDS, message.text[:64])),
+                "result_id": choose.choice((*cards, message.text[:64])),
             }
             if choose.random() < 0.8:
                 result["inline_message_id"] = f"inline{choose.randint(1, 9)}"
             yield {"chosen_inline_result": result}
 
 
-def _press(choose: random.Random, message: Message, sender: dict[str, Any]) -> dict[str, Any]:
-    made = ":".join((choose.choice(ACTIONS), choose.choice(CARDS), choose.choice(CHOICES)))
+def _press(choose: random.Random, message: Message, sender: dict[str, Any], cards: tuple[str, ...]) -> dict[str, Any]:
+    made = ":".join((choose.choice(ACTIONS), choose.choice(cards), choose.choice(CHOICES)))
     query: dict[str, Any] = {"from": sender, "chat_instance": "1"}
     if choose.random() < 0.95:
         query["data"] = made if choose.random() < 0.8 else message.text[:64]
@@ -76,9 +78,9 @@ async def run(queue: Queue, telegram: FakeTelegram, count: int, seed: int) -> in
     answered = 0
     async with Bot(TOKEN, base_url=telegram.base_url) as bot:
         handle = handlers(queue, bot).handle
-        made, number = list(queries(count, seed)), seed * count + 1
+        card = await queue.cards.keep(Card(PoemRequest("acrostic", "春"), POEM))
+        made, number = list(queries(count, seed, card)), seed * count + 1
         for first in range(0, count, AT_ONCE):
-            await queue.chats.keep(CARD, Card(PoemRequest("acrostic", "春"), POEM))
             pressed, asked = set(), set()
             for update in made[first : first + AT_ONCE]:
                 number += 1

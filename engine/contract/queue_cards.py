@@ -1,0 +1,107 @@
+"""What the buttons under a poem are about: the poem and its request, kept as small as can be.
+
+Keys: ``cards`` (stream, an entry a poem; what is older than ``CARD_TTL`` goes as others come, and all of it when none
+came for so long), ``card:…`` (a request that waits to be chosen) and ``ready:…`` (the entry that answers a request).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, brief, dumps
+from engine.contract.text import clauses
+
+CARD_TTL = 30 * 86_400
+UNWRITTEN_TTL = 86_400
+READY_TTL = 3600
+
+_ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,9}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the buttons of a message are about. ``poem`` None: not written yet."""
+
+    request: PoemRequest
+    poem: Poem | None = None
+
+    def fields(self) -> dict[str, str]:
+        """An entry of the stream. Of the poem what neither its text nor its request says."""
+        body: dict[str, object] = {"request": brief(self.request)}
+        if self.poem is not None:
+            said = _said(self.request, self.poem.text)
+            body["poem"] = {name: item for name, item in brief(self.poem).items() if item != said.get(name)}
+        return {"v": str(VERSION), "body": dumps(body)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Card | None:
+        """None: of another version."""
+        try:
+            value = json.loads(fields["body"])
+            request, poem = PoemRequest.from_json(value["request"]), value.get("poem")
+            return cls(request, Poem.from_json({**_said(request, poem["text"]), **poem}) if poem else None)
+        except (CodecError, KeyError, TypeError, ValueError):
+            return None
+
+
+def _said(request: PoemRequest, text: str) -> dict[str, object]:
+    """The fields of a poem as its request and its text let one expect them."""
+    return {"mode": request.mode, "lines": tuple(clauses(text))}
+
+
+def digest(request: PoemRequest) -> str:
+    """A short name that equal requests share; no entry of a stream has one like it."""
+    return "d" + hashlib.sha256(dumps(request.to_json()).encode("utf-8", "replace")).hexdigest()[:20]
+
+
+class Cards:
+    """Raises redis.exceptions.RedisError while Redis is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._stream = f"{prefix}cards"
+
+    async def keep(self, card: Card) -> str:
+        """The name under which a card is kept; a poem is from then on ready for who asks the same."""
+        if card.poem is None:
+            name = digest(card.request)
+            await self._redis.set(self._unwritten(name), dumps(card.fields()), ex=UNWRITTEN_TTL)
+            return name
+        oldest = int((time.time() - CARD_TTL) * 1000)
+        async with self._redis.pipeline() as pipe:
+            pipe.xadd(self._stream, card.fields(), minid=str(oldest), approximate=True)  # type: ignore[arg-type]
+            pipe.expire(self._stream, CARD_TTL)
+            entry, _ = await pipe.execute()
+        await self._redis.set(self._ready(card.request), entry, ex=READY_TTL)
+        return str(entry)
+
+    async def find(self, name: str) -> Card | None:
+        """None: there is none, or none any more."""
+        if _ENTRY.fullmatch(name):
+            entries: Any = await self._redis.xrange(self._stream, name, name)
+            return Card.from_fields(entries[0][1]) if entries else None
+        found: Any = await self._redis.get(self._unwritten(name))
+        return None if found is None else Card.from_fields(json.loads(found))
+
+    async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:
+        """For each request the card of a poem that was written for an equal one lately, with its name."""
+        names: Any = await self._redis.mget([self._ready(request) for request in requests])
+        cards = [None if name is None else await self.find(name) for name in names]
+        return [
+            None if card is None or card.poem is None else (name, card) for name, card in zip(names, cards, strict=True)
+        ]
+
+    def _unwritten(self, name: str) -> str:
+        return f"{self._prefix}card:{name}"
+
+    def _ready(self, request: PoemRequest) -> str:
+        return f"{self._prefix}ready:{digest(request)}"
