@@ -59,6 +59,19 @@ async def test_a_name_that_was_never_given_finds_nothing(queue: Queue, name: str
     assert await queue.cards.find(name) is None
 
 
+@pytest.mark.parametrize(
+    "entry", [{"v": "2"}, {"body": "{}"}, {"body": "["}, {"body": '{"request":{"mode":"acrostic"}}'}]
+)
+async def test_a_card_of_another_version_or_none_is_not_there(
+    queue: Queue, redis: Redis, prefix: str, entry: dict[str, str]
+) -> None:
+    name = await queue.cards.keep(Card(REQUEST, POEM))
+    fields: Any = Card(REQUEST, POEM).fields() | entry
+    odd: Any = await redis.xadd(f"{prefix}cards", fields)
+    assert await queue.cards.find(name) is not None
+    assert await queue.cards.find(odd) is None
+
+
 async def test_a_poem_and_its_guard_take_little_of_the_store(queue: Queue, redis: Redis, prefix: str) -> None:
     regulated = replace(POEM, text=f"{POEM.text}\n{POEM.text}", lines=LINES * 2, form="五律")
     for number in range(1000):

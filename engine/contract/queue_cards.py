@@ -44,6 +44,8 @@ class Card:
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Card | None:
         """None: of another version."""
+        if fields.get("v") != str(VERSION):
+            return None
         try:
             value = json.loads(fields["body"])
             request, poem = PoemRequest.from_json(value["request"]), value.get("poem")
