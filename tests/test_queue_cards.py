@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.contract import Poem, PoemRequest
-from engine.contract.queue import Queue
+from engine.contract.queue import DAY, Queue
 from engine.contract.queue_cards import CARD_TTL, Card
 from engine.contract.queue_mail import Chat, Job
 
@@ -27,7 +27,6 @@ POEM = Poem(
     rhyme="七阳",
     template="五绝·仄起首句不入韵",
 )
-DAY = 86_400
 
 
 @pytest.mark.parametrize(

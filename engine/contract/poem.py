@@ -46,6 +46,10 @@ class PoemRequest:
     def to_json(self) -> dict[str, object]:
         return {"v": VERSION, **dataclasses.asdict(self)}
 
+    def brief(self) -> dict[str, object]:
+        """What of the JSON form ``from_json`` cannot do without: the fields that do not hold their default."""
+        return {f.name: item for f in dataclasses.fields(self) if (item := getattr(self, f.name)) != f.default}
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
@@ -88,15 +92,9 @@ class Poem:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         names = {f.name for f in dataclasses.fields(cls)}
         fields = _fields(value, names)
-        needed = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING}
-        if missing := needed - fields.keys():
+        if missing := names - fields.keys():
             raise CodecError(f"'{min(missing)}' is missing")
         return cls(**{**fields, "lines": tuple(fields["lines"])})
-
-
-def brief(value: PoemRequest | Poem) -> dict[str, object]:
-    """The fields that do not hold their default: what ``from_json`` needs, without the version."""
-    return {f.name: item for f in dataclasses.fields(value) if (item := getattr(value, f.name)) != f.default}
 
 
 def dumps(value: Mapping[str, object]) -> str:

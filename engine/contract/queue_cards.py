@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, brief, dumps
+from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
 from engine.contract.text import clauses
 
 CARD_TTL = 30 * 86_400
@@ -24,6 +24,16 @@ UNWRITTEN_TTL = 86_400
 READY_TTL = 3600
 
 _ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,9}")
+
+# Adds a poem, lets go of those too old, and makes it the answer for who asks the same.
+_KEEP = """
+local stream, ready = unpack(KEYS)
+local version, body, oldest, ttl, ready_ttl = unpack(ARGV)
+local entry = redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'v', version, 'body', body)
+redis.call('EXPIRE', stream, ttl)
+redis.call('SET', ready, entry, 'EX', ready_ttl)
+return entry
+"""
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,10 @@ class Card:
 
     def fields(self) -> dict[str, str]:
         """An entry of the stream. Of the poem what neither its text nor its request says."""
-        body: dict[str, object] = {"request": brief(self.request)}
+        body: dict[str, object] = {"request": self.request.brief()}
         if self.poem is not None:
-            said = _said(self.request, self.poem.text)
-            body["poem"] = {name: item for name, item in brief(self.poem).items() if item != said.get(name)}
+            said = _said(self.request, self.poem.text).items()
+            body["poem"] = {name: item for name, item in self.poem.to_json().items() if (name, item) not in said}
         return {"v": str(VERSION), "body": dumps(body)}
 
     @classmethod
@@ -56,7 +66,8 @@ class Card:
 
 def _said(request: PoemRequest, text: str) -> dict[str, object]:
     """The fields of a poem as its request and its text let one expect them."""
-    return {"mode": request.mode, "lines": tuple(clauses(text))}
+    optional = dict.fromkeys(("rhyme", "template", "mood"))
+    return {"v": VERSION, "mode": request.mode, "lines": clauses(text), **optional}
 
 
 def digest(request: PoemRequest) -> str:
@@ -71,19 +82,20 @@ class Cards:
         self._redis = redis
         self._prefix = prefix
         self._stream = f"{prefix}cards"
+        self._keep = redis.register_script(_KEEP)
 
     async def keep(self, card: Card) -> str:
         """The name under which a card is kept; a poem is from then on ready for who asks the same."""
+        fields = card.fields()
         if card.poem is None:
             name = digest(card.request)
-            await self._redis.set(self._unwritten(name), dumps(card.fields()), ex=UNWRITTEN_TTL)
+            await self._redis.set(self._unwritten(name), dumps(fields), ex=UNWRITTEN_TTL)
             return name
         oldest = int((time.time() - CARD_TTL) * 1000)
-        async with self._redis.pipeline() as pipe:
-            pipe.xadd(self._stream, card.fields(), minid=str(oldest), approximate=True)  # type: ignore[arg-type]
-            pipe.expire(self._stream, CARD_TTL)
-            entry, _ = await pipe.execute()
-        await self._redis.set(self._ready(card.request), entry, ex=READY_TTL)
+        entry = await self._keep(
+            keys=[self._stream, self._ready(card.request)],
+            args=[fields["v"], fields["body"], oldest, CARD_TTL, READY_TTL],
+        )
         return str(entry)
 
     async def find(self, name: str) -> Card | None:
