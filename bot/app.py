@@ -14,27 +14,27 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
-from bot.api import Api
-from bot.asides import Asides
 from bot.blocklist import Blocklist
-from bot.courier import Courier, drawing
-from bot.desk import Desk
-from bot.handlers import Handlers
-from bot.herald import Herald
-from bot.inbox import ALLOWED, poll
-from bot.menu import Menu
+from bot.daily_stats import keep_tally
+from bot.delivery.best_effort import Asides
+from bot.delivery.command_menu import Menu
+from bot.delivery.outbox import Outbox
+from bot.delivery.queue_notices import Notices
+from bot.delivery.rate_limit import Pace
+from bot.delivery.sender import Courier, drawing
+from bot.delivery.training_progress import Herald
+from bot.expiry import sweep_until
+from bot.http.api import Api
+from bot.http.page import Site
+from bot.http.pending import Waiters
+from bot.http.server import Probes, Webhook, application
 from bot.metrics import Metrics
-from bot.notices import Notices
-from bot.outbox import Outbox
-from bot.overdue import sweep_until
-from bot.pace import Pace
 from bot.settings import BotSettings
-from bot.site import Site
-from bot.stats import keep_tally
-from bot.waiters import Waiters
-from bot.web import Probes, Webhook, application
-from engine.contract.queue import Limits, Queue, connect
-from engine.contract.queue_patience import patiently, sleep_unless
+from bot.submission import Desk
+from bot.updates.handlers import Handlers
+from bot.updates.polling import ALLOWED, poll
+from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.store import Limits, Queue, connect
 from engine.contract.settings import SettingError
 
 log = logging.getLogger("bot")

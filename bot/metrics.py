@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.samples import Sample
 
 from engine.contract import Poem
-from engine.contract.queue import Status
-from engine.contract.queue_mail import Reply
-from engine.contract.queue_models import Serving
-from engine.contract.queue_training import OVER, Training
+from engine.contract.queue.messages import Reply
+from engine.contract.queue.models import Serving
+from engine.contract.queue.store import Status
+from engine.contract.queue.training import OVER, Training
 
 SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 SIZES = (1, 2, 4, 8, 16, 32, 64)

@@ -9,24 +9,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.checkpoint import ModelFolderError
 from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.poem import FORMS, dumps
-from engine.contract.queue import Queue
+from engine.contract.queue.store import Queue
+from engine.contract.script import Script
 from engine.contract.settings import SettingError
 from engine.contract.text import clauses
-from engine.dead import add_arguments as add_dead_arguments
-from engine.dead import run as run_dead
-from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
-from engine.poet import RELEASED, Poet, read_prosody
+from engine.generation.poet import RELEASED, Poet, read_prosody
+from engine.model.checkpoint import ModelFolderError
+from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
+from engine.model.versions import Versions
 from engine.prosody import check
-from engine.renewal import Renewal
-from engine.script import Script
+from engine.serving.batcher import PoetLike
+from engine.serving.dead_letters import add_arguments as add_dead_arguments
+from engine.serving.dead_letters import run as run_dead
+from engine.serving.model_reload import Renewal
+from engine.serving.worker import main as work
 from engine.settings import EngineSettings
-from engine.versions import Versions
-from engine.worker import main as work
-from engine.writer import PoetLike
 
 OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
 FAULTS_FOUND = 1

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bot.embedded import Embedded
-from engine.contract.queue import Queue, connect
-from tests.fake_telegram import FakeTelegram
-from tests.tiny import write_model
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import Queue, connect
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.tiny_model import write_model
 
 # As the bot's own main program does before the library is used.
 os.environ.setdefault("PTB_TIMEDELTA", "true")

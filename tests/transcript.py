@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.fake_bot_api import BOT_NAME, Sent
-from tests.fake_telegram import FakeTelegram
-from tests.programs import Program
-from tests.stage import BOT, WORKER, stage
+from tests.support.fake_bot_api import BOT_NAME, Sent
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import Program
+from tests.support.stage import BOT, WORKER, stage
 
 MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/start", {}),

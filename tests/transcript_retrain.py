@@ -13,12 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bot.embedded import Embedded
-from engine.contract.queue import Queue, connect
-from tests.fake_bot_api import TOKEN
-from tests.fake_telegram import FakeTelegram
-from tests.programs import answers, free_port, program
-from tests.waiting import until
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import Queue, connect
+from tests.support.fake_bot_api import TOKEN
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import answers, free_port, program
+from tests.support.waiting import until
 
 ADMIN = 42
 

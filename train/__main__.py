@@ -14,21 +14,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from engine import checkpoint
-from engine.backends.onnx import DECODER, OnnxBackend
-from engine.checkpoint import ModelFolderError, read_part
 from engine.contract.settings import SettingError
-from engine.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
-from engine.poet import Poet
-from train import corpus as corpora
-from train.config import PRESETS, ConfigError, TrainConfig, device_of
-from train.flags import add_flags, given
-from train.judge import Judge, TableError
-from train.parallel import rank_of, wait_for_run
-from train.run import Run, RunError, Setup
+from engine.generation.poet import Poet
+from engine.model import checkpoint
+from engine.model.checkpoint import ModelFolderError, read_part
+from engine.model.onnx_backend import DECODER, OnnxBackend
+from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
+from train.data import corpus as corpora
+from train.evaluation.report import Ground, as_markdown, columns
+from train.evaluation.rhyme_and_tone import Judge, TableError
+from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
+from train.fit.data_parallel import rank_of, wait_for_run
+from train.fit.flags import add_flags, given
+from train.fit.progress import TrainingError
+from train.fit.run_folder import Run, RunError, Setup
 from train.settings import TrainSettings
-from train.table import Ground, as_markdown, columns
-from train.watch import TrainingError
 
 EXAMPLES = {
     "prepare": "python -m train prepare --source npm",
@@ -102,8 +102,8 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:
             raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
 
-        from train.loop import Trainer
-        from train.progress import Bar
+        from train.fit.progress_bar import Bar
+        from train.fit.trainer import Trainer
 
         device = device_of(settings.get("use_gpu", setup.config.use_gpu))
         with Bar() as bar:
@@ -126,7 +126,7 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
     poet = Poet.load(folder, "cpu", options.threads)
     import_paddle(options.threads)
-    from train.export import measure
+    from train.export.model_folder import measure
 
     judge = Judge.read(Path(options.rhyme_table)) if options.rhyme_table else Judge.of(poet.prosody)
     ground = Ground.of(corpus, judge, options.poems, options.seed)
@@ -150,14 +150,14 @@ def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     run = Run(_run_folder(options.run, home))
     setup = run.setup()
     import_paddle(options.threads)
-    from train.export import export as write
+    from train.export.model_folder import export as write
 
     return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
 
 
 def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
-    from train.work import Manner
-    from train.worker import main
+    from train.retrain.order import Manner
+    from train.retrain.worker import main
 
     settings = TrainSettings.read(options.environment)
     main(settings, Manner(options.device, options.threads, options.poems, options.save_every))
@@ -184,7 +184,7 @@ def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
     corpus, parent = _corpus(config, home), None
     vocabulary = corpus.vocabulary()
     if config.model_path:
-        from train.export import parent_card
+        from train.export.model_folder import parent_card
 
         model, parent = checkpoint.load(Path(config.model_path)), parent_card(Path(config.model_path))
         vocabulary = model.vocabulary

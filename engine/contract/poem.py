@@ -26,7 +26,7 @@ class CodecError(ValueError):
 
 @dataclass(frozen=True)
 class PoemRequest:
-    """What a person asks for, as typed: the engine normalises it (see ``engine.plan``).
+    """What a person asks for, as typed: the engine normalises it (see ``engine.generation.plan``).
 
     ``text``: the first line(s), or the heads of an acrostic. ``form``: one of ``FORMS`` in either script.
     ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境) steers without appearing.

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract import PoemRequest
-from engine.contract.queue import Queue, connect
-from engine.contract.queue_mail import Chat, Job, Reply
-from engine.poet import Poet
+from engine.contract.queue.messages import Chat, Job, Reply
+from engine.contract.queue.store import Queue, connect
+from engine.generation.poet import Poet
 from tests.bench.speed import quatrains
-from tests.stage import WORKER, stage
-from tests.waiting import until
+from tests.support.stage import WORKER, stage
+from tests.support.waiting import until
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATES = (2, 5, 10, 20, 40, 80, 120, 160, 200)

@@ -15,7 +15,7 @@ import time
 from itertools import cycle
 from pathlib import Path
 
-from tests.stage import BOT, WORKER, Stage, stage
+from tests.support.stage import BOT, WORKER, Stage, stage
 
 MESSAGES = (
     "/continue 老夫聊发少年狂",

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.backends.base import Backend
-from engine.backends.onnx import DECODER, OnnxBackend
-from engine.backends.paddle import PaddleBackend
-from engine.checkpoint import Checkpoint, load, read_part
 from engine.contract import PoemRequest
-from engine.poet import RELEASED, Poet
+from engine.generation.poet import RELEASED, Poet
+from engine.model.backend import Backend
+from engine.model.checkpoint import Checkpoint, load, read_part
+from engine.model.onnx_backend import DECODER, OnnxBackend
+from engine.model.paddle_backend import PaddleBackend
 from tests.bench.tutorial import TorchMissingError, Tutorial
 
 STEPS, CROWD, ROUNDS = 24, 256, 5

@@ -12,9 +12,9 @@ import statistics
 
 import numpy as np
 
-from engine.checkpoint import Shape
-from engine.cores import available_cores
-from engine.paddle_runtime import import_paddle
+from engine.model.checkpoint import Shape
+from engine.model.cpu import available_cores
+from engine.model.paddle_runtime import import_paddle
 from tests.bench.speed import in_turn
 from tests.bench.tutorial import TorchMissingError, import_torch
 
@@ -26,7 +26,7 @@ PAD = VOCABULARY - 1
 def measure(threads: int | None) -> dict[str, float]:
     paddle = import_paddle(threads)
     torch = import_torch()
-    from engine.model import PoemLSTM
+    from engine.model.lstm import PoemLSTM
 
     shape = Shape()
     torch.set_num_threads(threads or available_cores())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.checkpoint import Shape
+from engine.model.checkpoint import Shape
 
 
 class TorchMissingError(Exception):

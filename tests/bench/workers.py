@@ -16,14 +16,14 @@ import time
 
 import numpy as np
 
-from engine.backends.onnx import DECODER, OnnxBackend
-from engine.checkpoint import load, read_part
 from engine.contract import PoemRequest
-from engine.contract.queue import Queue, connect
-from engine.contract.queue_mail import Chat, Job
-from engine.poet import RELEASED, WIDTH
-from tests.stage import WORKER, stage
-from tests.waiting import until
+from engine.contract.queue.messages import Chat, Job
+from engine.contract.queue.store import Queue, connect
+from engine.generation.poet import RELEASED, WIDTH
+from engine.model.checkpoint import load, read_part
+from engine.model.onnx_backend import DECODER, OnnxBackend
+from tests.support.stage import WORKER, stage
+from tests.support.waiting import until
 
 JOBS, WARM_UP, COUNTED = 2400, 300, 1800
 SECONDS = 6.0

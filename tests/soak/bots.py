@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from typing import Literal
 
-from tests.programs import answers
 from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, moments
-from tests.stage import WORKER, stage
+from tests.support.programs import answers
+from tests.support.stage import WORKER, stage
 
 Door = Literal["polling", "webhook"]
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers, moments
-from tests.stage import WORKER, stage
+from tests.support.stage import WORKER, stage
 
 
 async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:

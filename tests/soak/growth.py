@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from tests.conftest import immortal
 from tests.soak.harness import HEADS, PATIENT, Crowd, Figures, bot_and_workers, looking, resident
-from tests.stage import WORKER, Stage, stage
+from tests.support.stage import WORKER, Stage, stage
 
 KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
 """The streams and the registered state: all that may have no time to live."""

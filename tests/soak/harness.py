@@ -15,15 +15,15 @@ from typing import Any
 import aiohttp
 from redis.asyncio import Redis
 
-from engine.contract.queue import Queue, connect
-from tests.fake_poet import BUG, KILLS, REFUSED
-from tests.fake_telegram import FakeTelegram
-from tests.programs import Program
-from tests.stage import BOT, WORKER, Stage
-from tests.tiny import CHARACTERS
+from engine.contract.queue.store import Queue, connect
+from tests.support.fake_poet import BUG, KILLS, REFUSED
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import Program
+from tests.support.stage import BOT, WORKER, Stage
+from tests.support.tiny_model import CHARACTERS
 
 HEADS = [character for character in CHARACTERS if character not in (KILLS, BUG, REFUSED)]
-QUICK_WORKER = ("-m", "tests.fake_poet")
+QUICK_WORKER = ("-m", "tests.support.fake_poet")
 """The worker with a poet that has no model."""
 SECRET = "soak-secret"
 WEBHOOK = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}

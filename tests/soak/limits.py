@@ -6,11 +6,11 @@ import asyncio
 import statistics
 import time
 
-from engine.contract.queue import Queue
-from tests.programs import answers
+from engine.contract.queue.store import Queue
 from tests.soak.harness import Crowd, Figures, bot_and_workers, crew, looking
-from tests.stage import BOT, WORKER, Stage, stage
-from tests.waiting import until
+from tests.support.programs import answers
+from tests.support.stage import BOT, WORKER, Stage, stage
+from tests.support.waiting import until
 
 FLOODER = 13
 PER_MINUTE, PER_DAY = "6", "200"

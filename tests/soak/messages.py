@@ -14,25 +14,25 @@ from typing import Any
 
 from telegram import Bot, Update
 
-from bot.admin import COMMANDS
-from bot.asides import Asides
 from bot.blocklist import Blocklist
-from bot.commands import addressed_elsewhere, parse, without_mention
-from bot.desk import Desk
-from bot.embedded import Embedded
-from bot.handlers import Handlers
-from bot.menu import Menu
+from bot.delivery.best_effort import Asides
+from bot.delivery.command_menu import Menu
 from bot.metrics import Metrics
-from bot.rendering import as_html
-from bot.texts import as_language
+from bot.standalone.redis_server import Embedded
+from bot.submission import Desk
+from bot.updates.admin import COMMANDS
+from bot.updates.commands import addressed_elsewhere, parse, without_mention
+from bot.updates.handlers import Handlers
+from bot.views.messages import as_language
+from bot.views.poem import as_html
 from engine.contract import Poem
-from engine.contract.examination import CheckRequest
-from engine.contract.queue import Limits, Queue, connect
-from engine.contract.queue_mail import Chat, Job, Reply
-from tests.fake_bot_api import BOT_NAME, TOKEN
-from tests.fake_poet import BUG, KILLS, REFUSED, FakePoet
-from tests.fake_telegram import FakeTelegram
+from engine.contract.check import CheckRequest
+from engine.contract.queue.messages import Chat, Job, Reply
+from engine.contract.queue.store import Limits, Queue, connect
 from tests.soak.harness import Figures
+from tests.support.fake_bot_api import BOT_NAME, TOKEN
+from tests.support.fake_poet import BUG, KILLS, REFUSED, FakePoet
+from tests.support.fake_telegram import FakeTelegram
 
 TAGS = {"b", "i", "code"}
 LONGEST = 4096
@@ -241,7 +241,7 @@ class Fuzzing:
 
 async def fuzzed(count: int = 100_000, batch: int = 1000) -> Figures:
     """``lost``: messages without the answer they should have; any at all ends the soak, as an exception does."""
-    logging.getLogger("bot.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
+    logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
         store = Embedded(Path(folder))
         store.start()

@@ -14,14 +14,14 @@ from typing import Any
 
 from telegram import Bot, Update
 
-from bot.embedded import Embedded
+from bot.standalone.redis_server import Embedded
 from engine.contract import Poem, PoemRequest
-from engine.contract.queue import Queue, connect
-from engine.contract.queue_cards import Card
-from tests.fake_bot_api import TOKEN
-from tests.fake_telegram import FakeTelegram
+from engine.contract.queue.cards import Card
+from engine.contract.queue.store import Queue, connect
 from tests.soak.harness import Figures
 from tests.soak.messages import Message, handlers, invented
+from tests.support.fake_bot_api import TOKEN
+from tests.support.fake_telegram import FakeTelegram
 
 POEM = Poem("acrostic", "春山山山山。", ("春山山山山",), "五言", 1, 1, "fake")
 ACTIONS = ("another", "forms", "moods", "picture", "back", "write", "form", "mood", "language", "nonsense", "")

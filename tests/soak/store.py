@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from engine.contract.queue import Queue
-from tests.programs import answers
+from engine.contract.queue.store import Queue
 from tests.soak.harness import PATIENT, Crew, Crowd, Figures, bot_and_workers, cpu_seconds, looking, moments
-from tests.stage import WORKER, stage
-from tests.waiting import until
+from tests.support.programs import answers
+from tests.support.stage import WORKER, stage
+from tests.support.waiting import until
 
 ATTEMPT = "next attempt in"
 """What the programs log whenever they have tried in vain."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from tests.fake_bot_api import Fault
-from tests.fake_telegram import FakeTelegram
 from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers
-from tests.stage import WORKER, stage
+from tests.support.fake_bot_api import Fault
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.stage import WORKER, stage
 
 BLOCKED = 403
 

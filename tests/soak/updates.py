@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import random
 
-from tests.programs import free_port
 from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, crew
-from tests.stage import BOT, WORKER, stage
+from tests.support.programs import free_port
+from tests.support.stage import BOT, WORKER, stage
 
 
 async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:

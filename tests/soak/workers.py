@@ -8,11 +8,11 @@ import random
 
 from redis.asyncio import Redis
 
-from engine.contract.queue import Queue
-from tests.fake_poet import KILLS
-from tests.programs import Program
+from engine.contract.queue.store import Queue
 from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, Figures, bot_and_workers, crew, looking
-from tests.stage import BOT, WORKER, Stage, stage
+from tests.support.fake_poet import KILLS
+from tests.support.programs import Program
+from tests.support.stage import BOT, WORKER, Stage, stage
 
 
 async def killed(

@@ -1,0 +1,140 @@
+"""One reply as a call to Telegram: packed once, delivered as often as it takes, and tidied up after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
+from telegram.constants import ParseMode
+
+from bot.blocklist import Blocklist
+from bot.delivery.best_effort import Asides
+from bot.views import keyboards as buttons
+from bot.views.messages import Language, as_language, say
+from bot.views.poem import as_html
+from engine.contract import Poem, PoemRequest
+from engine.contract.queue.cards import Card, digest
+from engine.contract.queue.chats import Notice
+from engine.contract.queue.messages import Chat, Inline, Reply
+from engine.contract.queue.store import Queue
+
+Draw = Callable[[Poem], bytes | str]
+"""A PNG of a poem, or the characters in it that cannot be drawn."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """Telegram HTML with the buttons below it, and the picture above it. ``silent``: no sound at the other end."""
+
+    text: str
+    markup: InlineKeyboardMarkup | None = None
+    picture: bytes | None = None
+    silent: bool = False
+
+
+class Courier:
+    """``draw`` None: poems cannot be drawn here."""
+
+    def __init__(self, queue: Queue, bot: Bot, blocklist: Blocklist, asides: Asides, draw: Draw | None) -> None:
+        self._queue = queue
+        self._bot = bot
+        self._blocklist = blocklist
+        self._asides = asides
+        self._draw = draw
+
+    async def pack(self, reply: Reply) -> Parcel | None:
+        """None: it has become superfluous."""
+        if reply.kind == "notice" and not await self._queue.unfinished(reply.job):
+            return None
+        language = as_language(reply.language)
+        content = self._blocklist.judge(reply.content) if isinstance(reply.content, Poem) else reply.content
+        text = as_html(content, reply.request, language)
+        request = reply.request if isinstance(reply.request, PoemRequest) else None
+        if not isinstance(content, Poem) or request is None:
+            failed = request is not None and isinstance(reply.to, Inline)
+            markup = buttons.unwritten(digest(request), language) if failed and request is not None else None
+            if reply.kind == "languages":
+                markup = buttons.choose_language()
+            return Parcel(text, markup, silent=reply.kind == "notice")
+        if reply.kind == "picture" and self._draw is not None:
+            return await self._drawn(content, text, language)
+        card = await self._queue.cards.keep(Card(request, content))
+        can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
+        return Parcel(text, buttons.under_poem(card, language, can_be_drawn))
+
+    async def _drawn(self, poem: Poem, text: str, language: Language) -> Parcel:
+        assert self._draw is not None
+        drawn = await asyncio.to_thread(self._draw, poem)
+        if isinstance(drawn, str):
+            return Parcel(say("no_picture", language, characters=drawn))
+        return Parcel(text, picture=drawn)
+
+    async def edit(self, to: Inline, parcel: Parcel) -> None:
+        """Put the text into an inline message. TelegramError: it was not delivered."""
+        await self._bot.edit_message_text(
+            parcel.text,
+            inline_message_id=to.message,
+            parse_mode=ParseMode.HTML,
+            link_preview_options=LinkPreviewOptions(is_disabled=True),
+            reply_markup=parcel.markup,
+        )
+
+    async def send(self, to: Chat, parcel: Parcel) -> int:
+        """The number of the new message. TelegramError: it was not delivered."""
+        answered = None if to.message is None else ReplyParameters(to.message)
+        sent: Message
+        if parcel.picture is not None:
+            sent = await self._bot.send_photo(
+                to.chat,
+                parcel.picture,
+                caption=parcel.text,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=to.topic,
+                reply_parameters=answered,
+                filename="poem.png",
+            )
+        else:
+            sent = await self._bot.send_message(
+                to.chat,
+                parcel.text,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=to.topic,
+                reply_parameters=answered,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+                reply_markup=parcel.markup,
+                disable_notification=parcel.silent,
+            )
+        return sent.message_id
+
+    async def tidy(self, reply: Reply, message: int | None) -> None:
+        """After the delivery: a notice is remembered; after anything else the notice goes and buttons are free."""
+        chats = self._queue.chats
+        if reply.kind == "notice":
+            if message is None:
+                return
+            await chats.noticed(reply.job, Notice(message, reply.place))
+            if await self._queue.unfinished(reply.job):
+                return
+        if isinstance(reply.to, Chat | Inline):
+            notice = await chats.settle(reply.job, buttons.place_of(reply.to))
+            if notice is not None and isinstance(reply.to, Chat):
+                self._asides.say(self._bot.delete_message(reply.to.chat, notice.message))
+
+
+def drawing() -> Draw | None:
+    """How poems are drawn, where the extra ``picture`` is installed."""
+    try:
+        from bot.views.picture import MissingGlyphsError
+        from bot.views.picture import draw as paint
+    except ImportError:
+        return None
+
+    def draw(poem: Poem) -> bytes | str:
+        try:
+            return paint(poem)
+        except MissingGlyphsError as error:
+            return error.characters
+
+    return draw

@@ -1,0 +1,177 @@
+"""Tells the administrator of a training: one message, edited at sparse moments, and a picture at the end.
+
+What was sent is kept in Redis, so that a bot started anew goes on with the same message. Of several bots one speaks.
+A bot that dies between sending and noting it sends a message twice, as with poems.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+import secrets
+import time
+
+from redis.exceptions import RedisError
+from telegram import Bot, ReplyParameters
+from telegram.constants import ParseMode
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
+
+from bot.views import admin_messages as texts
+from bot.views.messages import Language, as_language
+from engine.contract.queue.messages import Reply
+from engine.contract.queue.models import Asker
+from engine.contract.queue.retry import sleep_unless
+from engine.contract.queue.store import Queue
+from engine.contract.queue.training import OVER, Report, Training
+
+log = logging.getLogger("bot.delivery.training_progress")
+
+EVERY = 1.0
+"""Seconds between two looks."""
+VOICE = 10.0
+"""Seconds after which another bot may speak, if this one falls silent."""
+FIRST, SHARE = 10.0, 0.1
+"""An edit comes at the earliest after so many seconds, and after this share of the time the training has taken."""
+WISH_SECONDS = 60.0
+"""The longest wait for the workers' answers to a wish; wishes ten times as old are nobody's concern any more."""
+
+
+class Moments:
+    """When an edit is worth it: at every turn of the training, and now and then between."""
+
+    def __init__(self) -> None:
+        self._turn: object = None
+        self._began = self._last = 0.0
+
+    def due(self, training: Training, alive: bool, now: float) -> bool:
+        """Whether to edit now; then the next moment counts from here."""
+        report = training.report
+        turn = (training.id, report.phase, report.resumed, report.validation, alive)
+        if self._turn is None or turn[0] != self._turn_id():
+            self._began = now
+        if turn == self._turn and now - self._last < max(FIRST, SHARE * (now - self._began)):
+            return False
+        self._turn, self._last = turn, now
+        return True
+
+    def _turn_id(self) -> object:
+        return self._turn[0] if isinstance(self._turn, tuple) else None
+
+
+class Herald:
+    """Runs beside the outbox until ``stop``."""
+
+    def __init__(self, queue: Queue, bot: Bot) -> None:
+        self._queue = queue
+        self._trainings = queue.trainings
+        self._bot = bot
+        self._name = secrets.token_hex(6)
+        self._moments = Moments()
+        self._shown = ""
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Failures of Redis or Telegram are waited out; what was not told is told later."""
+        while not self._stopping.is_set():
+            wait = EVERY
+            try:
+                if await self._trainings.speak(self._name, VOICE):
+                    await self._look()
+                    await self._answer_wish()
+            except RetryAfter as error:
+                delay = error.retry_after
+                wait = delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)
+            except RedisError as error:
+                log.debug("Redis: %s", error)
+            except TelegramError as error:
+                log.warning("Telegram: %s", error)
+                wait = 5.0
+            except Exception:
+                log.exception("the state of the training cannot be told")
+                wait = 30.0
+            await sleep_unless(self._stopping, wait)
+
+    async def _look(self) -> None:
+        training = await self._trainings.current()
+        if training is None or training.closed:
+            return
+        over = training.report.phase in OVER
+        alive = over or await self._trainings.trainers() > 0
+        try:
+            if training.message is None:
+                await self._begin(training, alive)
+            elif self._moments.due(training, alive, time.monotonic()):
+                await self._edit(training, training.message, alive)
+            if over:
+                await self._end(training)
+        except Forbidden:
+            log.warning("the administrator's chat is closed to the bot")
+            await self._trainings.close(training.id)
+
+    async def _begin(self, training: Training, alive: bool) -> None:
+        to = training.order.to
+        text = self._text(training, alive)
+        try:
+            sent = await self._bot.send_message(
+                to.chat,
+                text,
+                parse_mode=ParseMode.HTML,
+                reply_parameters=None
+                if to.message is None
+                else ReplyParameters(to.message, allow_sending_without_reply=True),
+            )
+        except BadRequest as error:
+            log.error("refused by Telegram: %s", error)
+            return
+        self._shown = text
+        await self._trainings.shown_in(training.id, sent.message_id)
+        self._moments.due(training, alive, time.monotonic())
+
+    async def _edit(self, training: Training, message: int, alive: bool) -> None:
+        text = self._text(training, alive)
+        if text == self._shown:
+            return
+        try:
+            await self._bot.edit_message_text(text, training.order.to.chat, message, parse_mode=ParseMode.HTML)
+        except BadRequest as error:
+            if "not modified" not in str(error).lower():
+                log.warning("the message cannot be edited: %s", error)
+        self._shown = text
+
+    async def _end(self, training: Training) -> None:
+        """The table with the curve; of what failed or was cancelled the edited message has said all."""
+        if training.report.phase == "done":
+            chat, text = training.order.to.chat, texts.ending(training.report, self._language(training))
+            curve = await self._trainings.curve()
+            if curve is not None:
+                await self._bot.send_photo(chat, curve, caption=text, parse_mode=ParseMode.HTML, filename="loss.png")
+            else:
+                await self._bot.send_message(chat, text, parse_mode=ParseMode.HTML)
+        await self._trainings.close(training.id)
+
+    async def _answer_wish(self) -> None:
+        """Say what became of a wish for a version, once the workers have answered it."""
+        models = self._queue.models
+        wish = await models.wish()
+        asker = None if wish is None else Asker.of(wish.by)
+        if wish is None or asker is None or (age := time.time() - wish.at) > 10 * WISH_SECONDS:
+            return
+        serving = list((await models.serving()).values())
+        answered = [each for each in serving if each.serial == wish.serial]
+        if (serving and len(answered) == len(serving)) or age > WISH_SECONDS:
+            language = as_language(asker.language)
+            text = texts.changed(wish, answered, language)
+            # The guard lets it be said once, whoever says it.
+            await self._queue.submit(Reply(asker.to, language, text), f"wish{wish.serial}")
+
+    def _text(self, training: Training, alive: bool) -> str:
+        report: Report = training.report
+        return texts.progress(training.order, report, alive, self._language(training))
+
+    @staticmethod
+    def _language(training: Training) -> Language:
+        return as_language(training.order.language)

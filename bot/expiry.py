@@ -1,0 +1,34 @@
+"""Apologies for poems that nobody began in time, even where no worker lives to say so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from engine.contract.queue.messages import Reply, nobody_home, too_late
+from engine.contract.queue.retry import sleep_unless
+from engine.contract.queue.store import Queue
+
+log = logging.getLogger("bot.expiry")
+
+EVERY = 2.0
+
+
+async def sweep(queue: Queue, grace: float) -> int:
+    """End the jobs whose deadline passed ``grace`` seconds ago; a worker that still writes one adds nothing."""
+    ended = 0
+    jobs = await queue.overdue(grace)
+    if jobs:
+        apology = too_late() if (await queue.status()).workers else nobody_home()
+        for entry, job in jobs:
+            ended += await queue.jobs.finish(entry, Reply(job.to, job.language, apology, job.request, entry))
+    if ended:
+        log.warning("%d jobs ended past their deadline", ended)
+    return ended
+
+
+async def sweep_until(stopping: asyncio.Event, queue: Queue, grace: float) -> None:
+    """Sweep every two seconds; RedisError passes through."""
+    while not stopping.is_set():
+        await sweep(queue, grace)
+        await sleep_unless(stopping, EVERY)

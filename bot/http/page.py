@@ -1,0 +1,119 @@
+"""The page and its pictures: what a browser asks for beside the API."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+
+from aiohttp import web
+
+from bot.blocklist import Blocklist
+from bot.http.api import MAX_BODY, TooLargeError, problem, read_limited, reply
+from bot.views.messages import accepted_language, error_text
+from engine.contract import CodecError, Poem, PoemError
+from engine.contract.templates import named
+from engine.contract.text import only_chinese
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src data: blob:",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+FILES = {
+    "/": ("static/index.html", "text/html"),
+    "/page/style.css": ("static/style.css", "text/css"),
+    "/page/script.js": ("static/script.js", "text/javascript"),
+    "/openapi.json": ("openapi.json", "application/json"),
+}
+"""What is served as it stands in the package."""
+MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 200, 40, 400
+AT_ONCE, WAITING = 1, 8
+"""Pictures drawn side by side, and those that may wait."""
+
+
+@dataclass
+class Site:
+    """``draw`` turns a poem into a PNG, or says which characters the font lacks; None: it is not installed."""
+
+    blocklist: Blocklist
+    draw: Callable[[Poem], bytes | str] | None
+    _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _asked: int = 0
+
+    async def file(self, request: web.Request) -> web.Response:
+        name, kind = FILES[request.path]
+        body = (resources.files("bot.http") / name).read_bytes()
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+    async def template(self, request: web.Request) -> web.Response:
+        """The tones that a poem's template asks for, line by line."""
+        name, length, lines = (request.query.get(key, "") for key in ("name", "length", "lines"))
+        numbers = [int(number) for number in (length, lines) if number.isdecimal() and len(number) < 4]
+        template = named(name, *numbers) if len(numbers) == 2 else None
+        if template is None:
+            return problem(
+                404, "not_found", "No such template; send a poem's own: name=五绝·平起首句入韵&length=5&lines=4."
+            )
+        told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
+        return reply({"name": template.name, "lines": told})
+
+    async def picture(self, request: web.Request) -> web.Response:
+        """A poem as the API gave it, in; its picture out."""
+        if self.draw is None:
+            return problem(503, "no_pictures", "Pictures need the extra: pip install -e '.[picture]'.", 3600)
+        try:
+            poem = read_poem(await read_limited(request, MAX_BODY))
+        except TooLargeError:
+            return problem(413, "too_long", f"The body may have {MAX_BODY} bytes.")
+        except CodecError as error:
+            return problem(400, "bad_request", f"Not a poem: {error}.")
+        judged = self.blocklist.judge(poem)
+        if isinstance(judged, PoemError):
+            return problem(
+                400, judged.code, error_text(judged, accepted_language(request.headers.get("Accept-Language")))
+            )
+        if self._asked >= WAITING:
+            return problem(503, "busy", "Too many pictures are being drawn; please try again.", 2)
+        self._asked += 1
+        try:
+            async with self._drawing:
+                drawn = await asyncio.to_thread(self.draw, poem)
+        finally:
+            self._asked -= 1
+        if isinstance(drawn, str):
+            return problem(422, "no_glyphs", f"The font lacks {drawn}.")
+        return web.Response(body=drawn, content_type="image/png")
+
+
+def read_poem(body: bytes) -> Poem:
+    """CodecError: it is no poem, or larger than any."""
+    try:
+        value = json.loads(body)
+        poem = Poem.from_json({**value, "lines": list(value["lines"]) if isinstance(value["lines"], list) else []})
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise CodecError("the body must be the JSON of a poem, as /api/poems answers it") from error
+    lines = poem.lines
+    if not lines or len(lines) > MOST_LINES or not all(_is_line(line) for line in lines):
+        raise CodecError("'lines' must hold lines of Chinese characters, no more than a poem has")
+    if sum(map(len, lines)) > MOST_CHARACTERS or not all(_is_note(n) for n in (poem.form, poem.template, poem.rhyme)):
+        raise CodecError("it is larger than any poem")
+    return poem
+
+
+def _is_line(line: object) -> bool:
+    return isinstance(line, str) and 0 < len(line) <= LONGEST_LINE and only_chinese(line) == line
+
+
+def _is_note(note: object) -> bool:
+    return note is None or (isinstance(note, str) and len(note) <= 20)

@@ -1,0 +1,55 @@
+"""The HTTP requests of this process that wait for their poem."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+
+from bot.metrics import Metrics
+from engine.contract import Poem, PoemError
+from engine.contract.queue.messages import Waiter
+from engine.contract.queue.retry import patiently
+from engine.contract.queue.store import Queue
+
+log = logging.getLogger("bot.http.pending")
+
+Answer = Poem | PoemError
+
+
+class Waiters:
+    """Answers come through a stream of this process alone; those nobody waits for any more are dropped."""
+
+    def __init__(self, queue: Queue, metrics: Metrics) -> None:
+        self._queue = queue
+        self._metrics = metrics
+        self._process = secrets.token_hex(8)
+        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._stopping = asyncio.Event()
+
+    def expect(self) -> tuple[Waiter, asyncio.Future[Answer]]:
+        """An address, and what will hold the answer to it."""
+        waiter = Waiter(self._process, secrets.token_hex(8))
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[waiter.id] = future
+        return waiter, future
+
+    def forget(self, waiter: Waiter) -> None:
+        self._waiting.pop(waiter.id, None)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Hand out answers until ``stop``, or until cancelled; what was not read stays where it is."""
+        while not self._stopping.is_set():
+            await patiently(self._step, self._stopping)
+
+    async def _step(self) -> None:
+        for reply in await self._queue.answers(self._process, 1.0):
+            if isinstance(reply.to, Waiter) and isinstance(reply.content, Poem | PoemError):
+                future = self._waiting.get(reply.to.id)
+                if future is not None and not future.done():
+                    self._metrics.written(reply)
+                    log.info("answered", extra={"job": reply.job})
+                    future.set_result(reply.content)

@@ -1,0 +1,101 @@
+"""Where requests are accepted, whichever door they came through: checked, limited, queued."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from bot.blocklist import Blocklist
+from bot.views.messages import Language, error_html, say
+from engine.contract import PoemError, outline
+from engine.contract.check import CheckRequest
+from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, nobody_home
+from engine.contract.queue.store import Limits, Queue, Verdict
+
+log = logging.getLogger("bot.submission")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """``seconds``: how long a poem is waited for; ``room``: jobs that may wait."""
+
+    queue: Queue
+    blocklist: Blocklist
+    limits: Limits
+    seconds: float
+    room: int
+
+    async def ask(
+        self, request: Request, to: Address, language: Language, guard: str, sender: str, *, at_once: bool = False
+    ) -> Job | None:
+        """Queue a request; durable when this returns. None: the sender was told to slow down before, say no more.
+
+        ``guard`` names the update or waiter, so that a repetition adds nothing. ``at_once``: refuse while no
+        worker lives. Raises PoemError, and RedisError while Redis is gone.
+        """
+        if isinstance(request, CheckRequest):
+            request.lines()
+        else:
+            outline(request)
+            self.blocklist.check(request)
+        if at_once and (await self.queue.status()).workers == 0:
+            raise nobody_home()
+        cancelled_by = "" if isinstance(to, Waiter) else sender
+        job = Job(request, to, language, time.time() + self.seconds, cancelled_by)
+        verdict = await self.queue.submit(job, guard, sender, self.limits, self.room)
+        if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
+            raise rate_limited(verdict.wait)
+        if verdict.kind == "busy":
+            raise busy((await self.queue.status()).wait_seconds)
+        if verdict.kind == "silent":
+            return None
+        log.info("%s", verdict.kind, extra={"job": verdict.id})
+        return job
+
+    async def say(
+        self, html: str, to: Chat, language: Language, guard: str, sender: str, kind: Kind = "message"
+    ) -> None:
+        """Answer in words, through the same durable stream and under the same limits as poems."""
+        verdict = await self.show(Reply(to, language, html, kind=kind), guard, sender)
+        if verdict.kind == "limited":
+            await self.refuse(rate_limited(verdict.wait), to, language, guard)
+
+    async def refuse(
+        self, error: PoemError, to: Telegram, language: Language, guard: str, request: Request | None = None
+    ) -> None:
+        """Answer with an error that is not counted: the sender was counted, or nothing was accepted."""
+        await self.queue.submit(Reply(to, language, error_html(error, language), request), guard)
+
+    async def show(self, reply: Reply, guard: str, sender: str) -> Verdict:
+        """Send what needs no poet, under the same limits as poems; the caller says what became of it."""
+        return await self.queue.submit(reply, guard, sender, self.limits)
+
+    async def cancel(self, chat: int, sender: str, language: Language) -> int:
+        """End what ``sender`` waits for in ``chat``, each with a word; says how many that were."""
+        ended = 0
+        for queued in await self.queue.line(self.room):
+            to = queued.job.to
+            if queued.job.sender == sender and isinstance(to, Chat) and to.chat == chat:
+                reply = Reply(to, language, say("cancelled", language), queued.job.request, queued.id)
+                ended += await self.queue.jobs.finish(queued.id, reply)
+        return ended
+
+
+def rate_limited(seconds: int) -> PoemError:
+    return PoemError(
+        "rate_limited",
+        f"您要得太快了，请过{seconds}秒再来。",
+        f"That was a little fast; please come back in {seconds} seconds.",
+        retry_after=seconds,
+    )
+
+
+def busy(seconds: int) -> PoemError:
+    seconds = max(1, seconds)
+    return PoemError(
+        "busy",
+        f"求诗的人太多了，大约要等{seconds}秒，请稍后再发。",
+        f"Too many are waiting, about {seconds} seconds; please send it again later.",
+        retry_after=seconds,
+    )

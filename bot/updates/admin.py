@@ -1,0 +1,99 @@
+"""``/retrain``, ``/model`` and ``/stats``: what an administrator asks for. Nothing is sent from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.daily_stats import stats
+from bot.updates.commands import Command
+from bot.views import admin_messages as texts
+from bot.views.messages import Language
+from engine.contract.queue.messages import Chat, Reply
+from engine.contract.queue.models import Asker
+from engine.contract.queue.store import Queue
+from engine.contract.queue.training import OVER, Order
+
+COMMANDS = ("retrain", "model", "stats")
+LEAST, MOST = 0.01, 100.0
+"""Epochs."""
+_STARTS: dict[str, Literal["continue", "scratch"]] = {
+    "continue": "continue", "继续": "continue", "繼續": "continue",
+    "scratch": "scratch", "从头": "scratch", "從頭": "scratch",
+}  # fmt: skip
+_STATUS, _CANCEL = ("status", "状态", "狀態"), ("cancel", "取消")
+
+
+@dataclass(frozen=True)
+class Admin:
+    queue: Queue
+
+    async def handle(self, command: Command, private: bool, to: Chat, language: Language, guard: str) -> None:
+        """Durable when it returns. Raises RedisError while Redis is gone."""
+        if not private:
+            answer: str | None = texts.pick(texts.PRIVATE, language)
+        elif command.name == "stats":
+            answer = await stats(self.queue, language)
+        elif command.name == "model":
+            answer = await self._model(command.rest.split(), to, language)
+        else:
+            answer = await self._retrain(command.rest.lower().split(), to, language, guard)
+        if answer is not None:
+            await self.queue.submit(Reply(to, language, answer), guard)
+
+    async def _retrain(self, words: list[str], to: Chat, language: Language, guard: str) -> str | None:
+        """The answer; None where the message that shows the progress is answer enough."""
+        if len(words) == 1 and words[0] in _STATUS:
+            return await self._status(language)
+        if len(words) == 1 and words[0] in _CANCEL:
+            return await self._cancel(language)
+        order = read_order(words, to, language)
+        if order is None:
+            return texts.pick(texts.USAGE, language)
+        trainings = self.queue.trainings
+        if not await trainings.trainers():
+            return texts.pick(texts.NO_TRAINER, language)
+        kind, _ = await trainings.order(order, guard)
+        return await self._status(language) if kind == "running" else None
+
+    async def _status(self, language: Language) -> str:
+        training = await self.queue.trainings.current()
+        if training is None:
+            return texts.pick(texts.NOTHING, language)
+        alive = await self.queue.trainings.trainers() > 0
+        return texts.progress(training.order, training.report, alive, language)
+
+    async def _cancel(self, language: Language) -> str:
+        training = await self.queue.trainings.current()
+        if training is None or training.report.phase in OVER:
+            return texts.pick(texts.NOTHING, language)
+        await self.queue.trainings.cancel(training)
+        return texts.pick(texts.CANCELLING, language)
+
+    async def _model(self, words: list[str], to: Chat, language: Language) -> str:
+        models = self.queue.models
+        known = await models.versions()
+        if not words:
+            return texts.versions(known, (await models.serving()).values(), await models.wish(), language)
+        if len(words) != 2 or words[0].lower() != "use":
+            return texts.pick(texts.MODEL_USAGE, language)
+        if words[1] not in known:
+            return texts.unknown_version(words[1], language)
+        # A repeated update repeats the wish, which changes nothing, and not the answer.
+        await models.use(words[1], Asker(to, language).text())
+        return texts.changing(words[1], language)
+
+
+def read_order(words: list[str], to: Chat, language: Language) -> Order | None:
+    """``[epochs] [continue|scratch]``; None: something else was typed."""
+    epochs, start = 1.0, _STARTS["continue"]
+    rest = list(words)
+    if rest and rest[0] not in _STARTS:
+        try:
+            epochs = float(rest.pop(0).removesuffix("轮").removesuffix("輪"))
+        except ValueError:
+            return None
+    if rest and rest[0] in _STARTS:
+        start = _STARTS[rest.pop(0)]
+    # Written so that what is no number fails as well.
+    return Order(epochs, start, to, language) if not rest and LEAST <= epochs <= MOST else None

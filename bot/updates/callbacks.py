@@ -1,0 +1,149 @@
+"""What a press of a button leads to. Each is answered at once, and again and again does no harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telegram import CallbackQuery, InlineKeyboardMarkup, Message
+
+from bot.delivery.best_effort import Asides
+from bot.delivery.command_menu import Menu
+from bot.metrics import Metrics
+from bot.submission import Desk
+from bot.updates.message_context import language_for, topic_of
+from bot.views import keyboards as buttons
+from bot.views.keyboards import AUTOMATIC, Press, place_of
+from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
+from engine.contract import Poem, PoemError, PoemRequest
+from engine.contract.queue.cards import Card
+from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
+
+ALERT = 200
+"""Characters that an answer to a press may have."""
+SPARE = 60.0
+"""Seconds beyond the deadline after which a button is free again, whatever became of the poem."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing was asked for; ``engaged``: because it was before."""
+
+    text: str
+    engaged: bool = False
+
+
+@dataclass(frozen=True)
+class Presses:
+    """``picture``: whether poems can be drawn."""
+
+    desk: Desk
+    asides: Asides
+    menu: Menu
+    metrics: Metrics
+    picture: bool
+
+    async def handle(self, query: CallbackQuery, update_id: int) -> None:
+        """Durable when it returns. Raises RedisError while Redis is gone."""
+        press = Press.read(query.data)
+        language = await language_for(query.from_user, self.desk.queue.chats)
+        if press is not None and press.action == "language":
+            await self._language(query, press)
+            return
+        to = _place(query)
+        card = None if press is None else await self.desk.queue.cards.find(press.card)
+        if press is None or card is None or to is None:
+            self._answer(query, say("old_button", language), alert=True)
+        elif press.action in ("forms", "moods", "back"):
+            self._show(query, self._markup(press, card, to, language))
+            self._answer(query)
+        elif press.action == "picture":
+            await self._picture(query, press, card, to, language)
+        else:
+            await self._poem(query, press, card, to, language, f"u{update_id}")
+
+    def _markup(self, press: Press, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
+        if press.action == "forms":
+            return buttons.choose_form(press.card, card.request, language)
+        if press.action == "moods":
+            return buttons.choose_mood(press.card, card.request, language)
+        return buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat))
+
+    async def _poem(
+        self, query: CallbackQuery, press: Press, card: Card, to: Telegram, language: Language, guard: str
+    ) -> None:
+        request = buttons.changed(card.request, press)
+        if request is None:
+            self._answer(query, say("old_button", language), alert=True)
+            return
+        refusal = await self.write(request, to, language, guard, f"tg:{query.from_user.id}")
+        if press.action in ("form", "mood"):
+            self._show(query, buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat)))
+        if refusal is None:
+            self._answer(query, say("writing", language))
+        else:
+            self._answer(query, refusal.text, alert=not refusal.engaged)
+
+    async def write(
+        self, request: PoemRequest, to: Telegram, language: Language, guard: str, sender: str
+    ) -> Refusal | None:
+        """Ask for a poem unless one is being written for the same message."""
+        chats, place = self.desk.queue.chats, place_of(to)
+        if not await chats.engage(place, guard, self.desk.seconds + SPARE):
+            return Refusal(say("already_writing", language), engaged=True)
+        outcome, refusal = "accepted", None
+        try:
+            if await self.desk.ask(request, to, language, guard, sender) is None:
+                outcome, refusal = "silent", Refusal(say("slower", language))
+        except PoemError as error:
+            outcome, refusal = error.code, Refusal(error_text(error, language))
+        if refusal is not None:
+            await chats.release(place)
+        self.metrics.count("poem_requests_total", door="telegram", outcome=outcome)
+        return refusal
+
+    async def _picture(self, query: CallbackQuery, press: Press, card: Card, to: Telegram, language: Language) -> None:
+        if not self.picture or not isinstance(card.poem, Poem) or isinstance(to, Inline):
+            self._answer(query, say("old_button", language), alert=True)
+            return
+        reply = Reply(to, language, card.poem, card.request, kind="picture")
+        verdict = await self.desk.show(reply, f"p{press.card}:{place_of(to)}", f"tg:{query.from_user.id}")
+        if verdict.kind == "accepted":
+            self._answer(query, say("picture_coming", language))
+        else:
+            self._answer(query, say("picture_sent" if verdict.kind == "duplicate" else "slower", language))
+
+    async def _language(self, query: CallbackQuery, press: Press) -> None:
+        user, chats = query.from_user, self.desk.queue.chats
+        language = next((code for code in LANGUAGES if code == press.choice), None)
+        if language is None and press.choice != AUTOMATIC:
+            self._answer(query, say("old_button", language_of(user.language_code)), alert=True)
+            return
+        await chats.choose_language(user.id, language)
+        chosen = language or language_of(user.language_code)
+        self.menu.change(user.id, language)
+        self._answer(query, say("language_set", chosen))
+        if query.message is not None and query.message.chat.id == user.id:
+            where = query.message
+            said = self.asides.bot.edit_message_text(say("language_set", chosen), where.chat.id, where.message_id)
+            self.asides.say(said)
+
+    def _answer(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
+        text = None if text is None else text[:ALERT]
+        self.asides.say(self.asides.bot.answer_callback_query(query.id, text, show_alert=alert))
+
+    def _show(self, query: CallbackQuery, markup: InlineKeyboardMarkup) -> None:
+        edit = self.asides.bot.edit_message_reply_markup
+        if query.inline_message_id is not None:
+            self.asides.say(edit(inline_message_id=query.inline_message_id, reply_markup=markup))
+        elif query.message is not None:
+            self.asides.say(edit(query.message.chat.id, query.message.message_id, reply_markup=markup))
+
+
+def _place(query: CallbackQuery) -> Telegram | None:
+    """The message whose button was pressed."""
+    if query.inline_message_id is not None:
+        return Inline(query.inline_message_id)
+    message = query.message
+    if message is None:
+        return None
+    return Chat(message.chat.id, message.message_id, topic_of(message) if isinstance(message, Message) else None)

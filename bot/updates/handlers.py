@@ -1,0 +1,146 @@
+"""What a Telegram update leads to. What must not be lost goes through Redis; nothing is sent from here."""
+
+from __future__ import annotations
+
+import logging
+
+from telegram import Message, Update
+
+from bot.delivery.best_effort import Asides
+from bot.delivery.command_menu import Menu
+from bot.metrics import Metrics
+from bot.submission import Desk
+from bot.updates.admin import COMMANDS, Admin
+from bot.updates.callbacks import Presses
+from bot.updates.commands import Command, addressed_elsewhere, bare_line, parse, poem_request, without_mention
+from bot.updates.inline import Inlines
+from bot.updates.message_context import Visit
+from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, say
+from engine.contract import PoemError
+from engine.contract.check import CheckRequest
+from engine.contract.queue.messages import Kind, Request
+
+log = logging.getLogger("bot.updates.handlers")
+
+_WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy"}
+
+
+class Handlers:
+    """``name``: the bot's, without the @; ``number``: its own as a Telegram user."""
+
+    def __init__(
+        self, desk: Desk, asides: Asides, name: str, number: int, menu: Menu, metrics: Metrics, picture: bool
+    ) -> None:
+        self._desk = desk
+        self._name = name
+        self._number = number
+        self._menu = menu
+        self._metrics = metrics
+        self._admin = Admin(desk.queue)
+        self._presses = Presses(desk, asides, menu, metrics, picture)
+        self._inline = Inlines(self._presses, asides)
+
+    async def handle(self, update: Update) -> None:
+        """Durable when it returns: the update may then be confirmed. Raises RedisError while Redis is gone."""
+        if update.callback_query is not None:
+            kind = "button"
+            await self._presses.handle(update.callback_query, update.update_id)
+        elif update.inline_query is not None:
+            kind = "inline"
+            await self._inline.offer(update.inline_query)
+        elif update.chosen_inline_result is not None:
+            kind = "inline_chosen"
+            await self._inline.chosen(update.chosen_inline_result, update.update_id)
+        elif update.message is not None and update.message.text is not None:
+            kind = await self._message(update.message, update.update_id)
+        else:
+            # Edited messages, channel posts, pictures, members that come and go.
+            kind = "ignored"
+        self._metrics.count("poem_updates_total", kind=kind)
+
+    async def _message(self, message: Message, update_id: int) -> str:
+        """What kind of message it was."""
+        visit = await Visit.of(message, update_id, self._desk.queue.chats)
+        command = parse(visit.text, self._name)
+        if command is None:
+            return await self._uncommanded(message, visit)
+        if command.name in COMMANDS and visit.user in self._menu.admins:
+            await self._admin.handle(command, visit.private, visit.to, visit.language, visit.guard)
+            return command.name
+        request: Request | None = poem_request(command)
+        if command.name == "check":
+            request = CheckRequest(command.rest or self._replied(message))
+        if request is not None:
+            await self._ask(visit, request)
+            return "check" if isinstance(request, CheckRequest) else request.mode
+        return await self._say(visit, command)
+
+    async def _uncommanded(self, message: Message, visit: Visit) -> str:
+        """A line without a command: always for the bot in private, in a group only with its name or as a reply."""
+        text, named = without_mention(visit.text, self._name)
+        answered = message.reply_to_message
+        replies = answered is not None and answered.from_user is not None and answered.from_user.id == self._number
+        if addressed_elsewhere(visit.text, self._name) or not (visit.private or named or replies):
+            return "ignored"
+        request = bare_line(text)
+        if request is not None:
+            await self._ask(visit, request)
+            return request.mode
+        await self._words(visit, examples(visit.language, message.message_id))
+        return "examples"
+
+    def _replied(self, message: Message) -> str:
+        """The poem in the message that is replied to; below the bot's own stands a line about it."""
+        answered = message.reply_to_message
+        if answered is None:
+            return ""
+        text = answered.text or answered.caption or ""
+        mine = answered.from_user is not None and answered.from_user.id == self._number
+        return text.partition("\n\n")[0] if mine else text
+
+    async def _ask(self, visit: Visit, request: Request) -> None:
+        to, language, guard, sender = visit.to, visit.language, visit.guard, visit.sender
+        outcome = "accepted"
+        try:
+            if await self._desk.ask(request, to, language, guard, sender) is None:
+                outcome = "silent"
+        except PoemError as error:
+            outcome = error.code
+            if error.code in ("rate_limited", "busy"):
+                await self._desk.refuse(error, to, language, guard)
+            else:
+                await self._words(visit, error_html(error, language))
+        self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)
+
+    async def _say(self, visit: Visit, command: Command) -> str:
+        """Answer a command that asks for nothing to be written."""
+        language = visit.language
+        if command.name in _WORDS:
+            await self._words(visit, say(_WORDS[command.name], language))
+        elif command.name == "cancel":
+            # Each poem that is cancelled has an answer of its own.
+            if not await self._desk.cancel(visit.to.chat, visit.sender, language):
+                await self._words(visit, say("nothing_to_cancel", language))
+        elif command.name == "language":
+            await self._language(visit, command.rest.strip().lower())
+        elif command.name in COMMANDS:
+            log.warning("/%s refused to user %s", command.name, visit.user)
+            await self._words(visit, say("retrain_refused", language))
+        elif visit.private or command.named:
+            await self._words(visit, examples(language, visit.to.message or 0))
+            return "examples"
+        else:
+            return "ignored"
+        return command.name
+
+    async def _language(self, visit: Visit, wanted: str) -> None:
+        if visit.user is not None and wanted in LANGUAGES:
+            chosen = as_language(wanted)
+            await self._desk.queue.chats.choose_language(visit.user, chosen)
+            self._menu.change(visit.user, chosen)
+            await self._words(visit, say("language_set", chosen))
+            return
+        await self._words(visit, say("language", visit.language), "languages")
+
+    async def _words(self, visit: Visit, html: str, kind: Kind = "message") -> None:
+        await self._desk.say(html, visit.to, visit.language, visit.guard, visit.sender, kind)

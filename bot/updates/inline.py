@@ -1,0 +1,104 @@
+"""``@bot 春风十里`` in any chat: an acrostic and a continuation, from what is ready or written once one is chosen.
+
+A message that is sent so can only be edited; the bot is told which was chosen if BotFather was told to
+(``/setinlinefeedback``), and a button below it does the same without.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from telegram import (
+    ChosenInlineResult,
+    InlineQuery,
+    InlineQueryResultArticle,
+    InlineQueryResultsButton,
+    InputTextMessageContent,
+)
+from telegram.constants import ParseMode
+
+from bot.delivery.best_effort import Asides
+from bot.updates.callbacks import Presses
+from bot.updates.message_context import language_for
+from bot.views import keyboards as buttons
+from bot.views.messages import Language, say
+from bot.views.poem import poem_html
+from engine.contract import PoemError, PoemRequest, outline
+from engine.contract.poem import Mode
+from engine.contract.queue.cards import Card, digest
+from engine.contract.queue.messages import Inline, Reply
+
+CACHED = 5
+"""Seconds that Telegram may repeat an answer to the same person."""
+_MODES: tuple[Mode, ...] = ("acrostic", "continue")
+_WRITTEN = "r"
+"""Begins the id of a result that is a finished poem."""
+
+
+@dataclass(frozen=True)
+class Inlines:
+    presses: Presses
+    asides: Asides
+
+    async def offer(self, query: InlineQuery) -> None:
+        """Answer while somebody types. Raises RedisError while Redis is gone."""
+        queue = self.presses.desk.queue
+        language = await language_for(query.from_user, queue.chats)
+        requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
+        results = []
+        for request, ready in zip(requests, await queue.cards.ready(requests) if requests else [], strict=True):
+            if ready is None:
+                await queue.cards.keep(Card(request))
+            results.append(_result(request, ready, language))
+        hint = (
+            None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
+        )
+        answer = self.asides.bot.answer_inline_query
+        self.asides.say(answer(query.id, results, cache_time=CACHED, is_personal=True, button=hint))
+
+    async def chosen(self, result: ChosenInlineResult, update_id: int) -> None:
+        """Write what was chosen. Raises RedisError while Redis is gone."""
+        if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
+            return
+        desk = self.presses.desk
+        card = await desk.queue.cards.find(result.result_id)
+        if card is None:
+            return
+        language, to = await language_for(result.from_user, desk.queue.chats), Inline(result.inline_message_id)
+        guard = f"u{update_id}"
+        sender = f"tg:{result.from_user.id}"
+        refusal = await self.presses.write(card.request, to, language, guard, sender)
+        if refusal is not None and not refusal.engaged:
+            # The button below the message tries again.
+            words = Reply(to, language, html.escape(refusal.text, quote=False), card.request)
+            await desk.queue.submit(words, f"{guard}!")
+
+    def _possible(self, request: PoemRequest) -> bool:
+        try:
+            outline(request)
+            self.presses.desk.blocklist.check(request)
+        except PoemError:
+            return False
+        return True
+
+
+def _result(request: PoemRequest, ready: tuple[str, Card] | None, language: Language) -> InlineQueryResultArticle:
+    title = say("inline_acrostic" if request.mode == "acrostic" else "inline_continue", language, text=request.text)
+    if ready is not None and ready[1].poem is not None:
+        name, poem = ready[0], ready[1].poem
+        return InlineQueryResultArticle(
+            f"{_WRITTEN}{name}",
+            title,
+            InputTextMessageContent(poem_html(poem, request, language), ParseMode.HTML),
+            reply_markup=buttons.under_poem(name, language, picture=False),
+            description=say("inline_written", language, line="，".join(poem.lines[:2])),
+        )
+    name = digest(request)
+    return InlineQueryResultArticle(
+        name,
+        title,
+        InputTextMessageContent(say("inline_writing", language, text=request.text), ParseMode.HTML),
+        reply_markup=buttons.unwritten(name, language),
+        description=say("inline_unwritten", language),
+    )

@@ -1,0 +1,51 @@
+"""Who wrote or pressed, from where, in which language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from telegram import Message, User
+from telegram.constants import ChatType
+
+from bot.views.messages import Language, as_language, language_of
+from engine.contract.queue.chats import Chats
+from engine.contract.queue.messages import Chat
+
+
+@dataclass(frozen=True)
+class Visit:
+    """``sender`` is held to the limits; ``guard`` names the update, so that a repetition adds nothing."""
+
+    text: str
+    private: bool
+    to: Chat
+    user: int | None
+    sender: str
+    language: Language
+    guard: str
+
+    @classmethod
+    async def of(cls, message: Message, update_id: int, chats: Chats) -> Visit:
+        user = message.from_user
+        # Anonymous administrators and channels share one user; the chat they speak as tells them apart.
+        sender = message.sender_chat.id if message.sender_chat else None if user is None else user.id
+        return cls(
+            message.text or "",
+            message.chat.type == ChatType.PRIVATE,
+            Chat(message.chat.id, message.message_id, topic_of(message)),
+            None if user is None else user.id,
+            f"tg:{sender}",
+            await language_for(user, chats),
+            f"u{update_id}",
+        )
+
+
+def topic_of(message: Message) -> int | None:
+    """Only a forum's topics can be written to by their number; other threads have one too."""
+    return message.message_thread_id if message.is_topic_message else None
+
+
+async def language_for(user: User | None, chats: Chats) -> Language:
+    """What the person chose, else what their Telegram speaks."""
+    chosen = None if user is None else await chats.language(user.id)
+    return language_of(user.language_code if user else None) if chosen is None else as_language(chosen)

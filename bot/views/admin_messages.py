@@ -1,0 +1,251 @@
+"""Every string an administrator sees of training and versions. Telegram HTML; what is filled in is escaped here."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping
+
+from bot.views.messages import Language, in_script
+from engine.contract.queue.models import Figures, Serving, Wish
+from engine.contract.queue.training import Failure, Order, Phase, Report
+
+INSTALL = "pip install -c constraints.txt -e '.[train]'"
+USAGE = (
+    "用法：<code>/retrain [轮数] [continue|scratch]</code>，例如 <code>/retrain 1</code>；轮数 0.01 到 100。\n"
+    "<code>/retrain status</code> 看进度，<code>/retrain cancel</code> 取消，<code>/model</code> 看各版本。",
+    "Usage: <code>/retrain [epochs] [continue|scratch]</code>, for example <code>/retrain 1</code>; epochs from 0.01 "
+    "to 100.\n<code>/retrain status</code> shows progress, <code>/retrain cancel</code> ends it, <code>/model</code> "
+    "lists versions.",
+)
+NO_TRAINER = (
+    f"没有训练进程。请安装训练所需：<code>{INSTALL}</code>，然后重新 <code>make run</code>，或另起一个 "
+    "<code>python -m train worker</code>。",
+    f"No trainer is running. Install what training needs: <code>{INSTALL}</code>, then start <code>make run</code> "
+    "again, or a <code>python -m train worker</code> beside it.",
+)
+PRIVATE = ("请在与我的私聊里用这个命令。", "Please use this command in a private chat with me.")
+NOTHING = ("没有训练在进行。", "No training is under way.")
+CANCELLING = ("正在取消……", "Cancelling …")
+MODEL_USAGE = (
+    "用法：<code>/model</code>，或 <code>/model use 版本</code>。",
+    "Usage: <code>/model</code>, or <code>/model use VERSION</code>.",
+)
+NO_VERSIONS = ("还没有版本可列：没有写诗进程报到过。", "No version is known yet: no worker has reported.")
+
+_PHASES: dict[Phase, tuple[str, str]] = {
+    "queued": ("排队，等训练进程来取", "queued, waiting for a trainer"),
+    "preparing": ("准备语料", "preparing the corpus"),
+    "training": ("训练中", "training"),
+    "measuring": ("测量中", "measuring"),
+    "resting": ("训练进程停了；下一个会从存档接着练", "the trainer stopped; the next one goes on from the checkpoint"),
+    "done": ("完成", "finished"),
+    "failed": ("失败", "failed"),
+    "cancelled": ("已取消", "cancelled"),
+}
+_UNREAD: dict[str, tuple[str, str]] = {
+    "no_folder": ("OWN_POEMS_DIR 所指不是文件夹", "OWN_POEMS_DIR names no folder"),
+    "kind": ("只收 .txt、.json、.npz", "its name must end in .txt, .json or .npz"),
+    "empty": ("其中没有够长的中文诗", "it holds no Chinese poem that is long enough"),
+    "json": ("不是 chinese-poetry 格式：应为一列诗，各有 paragraphs", "not a list of poems with paragraphs"),
+    "large": ("文件太大，请分成几份", "it is too large; cut it into several"),
+    "utf8": ("不是 UTF-8 文本，请另存为 UTF-8", "it is not UTF-8 text; save it as UTF-8"),
+    "npz": ("不是教程的 .npz，或已损坏", "it is not the tutorial's .npz, or damaged"),
+    "unreadable": ("打不开，请看文件权限", "it cannot be opened; look at its permissions"),
+}
+_FAILURES: dict[Failure, tuple[str, str]] = {
+    "": ("", ""),
+    "corpus": (
+        "语料不可用，请重做 python -m train prepare。",
+        "The corpus cannot be used; run python -m train prepare.",
+    ),
+    "npm": (
+        "还没有语料，而且取不到：请安装 npm，或先用 python -m train prepare --source 目录 准备好。",
+        "There is no corpus and it cannot be fetched: install npm, or prepare one with python -m train prepare "
+        "--source DIR.",
+    ),
+    "small": (
+        "语料太少，留不出验证用的诗：至少要有几百首。",
+        "The corpus is too small to hold poems out: a few hundred are needed.",
+    ),
+    "disk": ("磁盘写不下了；腾出空间后再来一次。", "The disk is full; make room and try again."),
+    "model": ("起步用的模型读不了。", "The model to start from cannot be read."),
+    "paddle": (f"缺少 Paddle：{INSTALL}", f"Paddle is missing: {INSTALL}"),
+    "died": (
+        "训练进程一再中断（也许内存不够）；已放弃。",
+        "The training was killed again and again (memory, perhaps); it was given up.",
+    ),
+    "other": ("训练没有成功，日志里有详情。", "The training failed; the log has the details."),
+}
+_MEASURES = {
+    "perplexity, validation": "验证困惑度",
+    "perplexity, test": "测试困惑度",
+    "rhyme": "押韵",
+    "tone": "平仄",
+    "attested_words": "有据之词",
+    "coherence": "连贯",
+}
+
+
+def pick(texts: tuple[str, str], language: Language) -> str:
+    """One of a pair of texts, simplified Chinese and English."""
+    return texts[1] if language == "en" else in_script(texts[0], language)
+
+
+def progress(order: Order, report: Report, alive: bool, language: Language) -> str:
+    """What the one message shows. ``alive``: whether a trainer lives."""
+    phase: Phase = report.phase
+    if phase in ("preparing", "training", "measuring") and not alive:
+        phase = "resting"
+    english = language == "en"
+    title = "Retraining" if english else "再训练"
+    lines = [f"<b>{title}</b> {_escape(report.version)}".rstrip(), _PHASES[phase][english]]
+    if report.step:
+        lines.append(f"{_bar(report.part)} {report.part:.0%}")
+        epoch = f"{report.epoch:.2f} / {order.epochs:g}"
+        lines.append(f"epoch {epoch}" if english else f"第 {epoch} 轮")
+    if report.loss is not None:
+        held_out = "–" if report.validation is None else f"{report.validation:.1f}"
+        loss = f"{report.loss:.3f}"
+        lines.append(
+            f"loss {loss}, held-out perplexity {held_out}" if english else f"损失 {loss}　验证困惑度 {held_out}"
+        )
+    if phase == "training" and report.speed:
+        left = "?" if report.seconds_left is None else _minutes(report.seconds_left, english)
+        lines.append(
+            f"{report.speed:,.0f} tokens/s, {left} left" if english else f"每秒 {report.speed:,.0f} 字　约剩 {left}"
+        )
+    if report.resumed is not None:
+        lines.append(
+            f"(an earlier trainer died; resumed at step {report.resumed})"
+            if english
+            else f"（先前的训练进程中断，已从第 {report.resumed} 步接着练）"
+        )
+    if report.own_poems:
+        lines.append(f"own poems: {report.own_poems}" if english else f"自备的诗：{report.own_poems} 首")
+    for name, why in list(report.skipped.items())[:5]:
+        reason = _UNREAD.get(why, (why, why))[english]
+        lines.append(
+            f"not read: {_escape(name)} ({_escape(reason)})"
+            if english
+            else f"未读：{_escape(name)}（{_escape(reason)}）"
+        )
+    if phase == "failed":
+        lines.append(_FAILURES[report.failure][english])
+        if report.detail:
+            lines.append(f"<code>{_escape(report.detail[:300])}</code>")
+    return _scripted("\n".join(lines), language)
+
+
+def ending(report: Report, language: Language) -> str:
+    """The last message: the table, and what became of the version. Under 1,024 characters, as a picture's caption."""
+    english = language == "en"
+    head = f"{report.before or '?'} → {report.version}"
+    lines = [f"<b>{_escape(head)}</b>"]
+    for name, before, after in report.table:
+        label = name if english else _MEASURES.get(name, name)
+        lines.append(
+            f"{label}: {_number(before)} → {_number(after)}"
+            if english
+            else f"{label}　{_number(before)} → {_number(after)}"
+        )
+    use = f"<code>/model use {_escape(report.version)}</code>"
+    if report.promoted:
+        lines.append("Better on the held-out poems: it is taken into use." if english else "验证更好，已启用。")
+    else:
+        lines.append(
+            f"Not better on the held-out poems: the old one stays. All the same: {use}"
+            if english
+            else f"验证没有更好，旧版继续用。若仍要用它：{use}"
+        )
+    return _scripted("\n".join(lines), language)
+
+
+def versions(known: Mapping[str, Figures], serving: Iterable[Serving], wish: Wish | None, language: Language) -> str:
+    """What ``/model`` answers."""
+    english = language == "en"
+    if not known:
+        return pick(NO_VERSIONS, language)
+    seen = list(serving)
+    lines = []
+    for version, each in known.items():
+        count = sum(one.version == version for one in seen)
+        notes = []
+        if each.home:
+            notes.append("released" if english else "原版")
+        if each.validation is not None:
+            numbers = f"{_number(each.validation)} / {_number(each.test)}"
+            notes.append(f"perplexity {numbers}" if english else f"困惑度 {numbers}")
+        if each.date:
+            notes.append(each.date)
+        if wish is not None and wish.version == version:
+            notes.append("wanted" if english else "选定")
+        if count:
+            notes.append(f"serving: {count}" if english else f"{count} 个进程在用")
+        between = ", " if english else "，"
+        lines.append(f"<code>{_escape(version)}</code>{': ' if english else '：'}{between.join(notes)}")
+    label = "not loaded: " if english else "没能载入："
+    lines += [f"{label}{_escape(error)}" for error in sorted({one.error for one in seen if one.error})]
+    lines.append(pick(MODEL_USAGE, language))
+    return _scripted("\n".join(lines), language)
+
+
+def unknown_version(version: str, language: Language) -> str:
+    name = _escape(version[:64])
+    return pick(
+        (f"没有 {name} 这个版本；/model 列出有的。", f"There is no version {name}; /model lists those there are."),
+        language,
+    )
+
+
+def changing(version: str, language: Language) -> str:
+    name = _escape(version)
+    return pick((f"正在换用 {name}……", f"Changing to {name} …"), language)
+
+
+def changed(wish: Wish, serving: Iterable[Serving], language: Language) -> str:
+    """What became of a wish, once the workers have answered."""
+    seen = list(serving)
+    using = sum(one.version == wish.version for one in seen)
+    failed = [one for one in seen if one.version != wish.version]
+    name = _escape(wish.version)
+    lines = []
+    if using:
+        lines.append(pick((f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} workers)."), language))
+    for one in {(one.version, one.error) for one in failed if one.error}:
+        old, why = _escape(one[0]), _escape(one[1])
+        lines.append(
+            pick((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, {old} goes on: {why}"), language)
+        )
+    if not lines:
+        lines.append(pick((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."), language))
+    return "\n".join(lines)
+
+
+def _bar(part: float) -> str:
+    done = round(10 * part)
+    return "▓" * done + "░" * (10 - done)
+
+
+def _minutes(seconds: float, english: bool) -> str:
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s" if english else f"{math.ceil(seconds)} 秒"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min" if english else f"{minutes} 分钟"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if english else f"{hours} 小时 {minutes} 分"
+
+
+def _number(value: object) -> str:
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _scripted(text: str, language: Language) -> str:
+    return text if language == "en" else in_script(text, language)
+
+
+def _escape(text: str) -> str:
+    return html.escape(text, quote=False)

@@ -1,0 +1,121 @@
+"""The buttons under a poem: what stands on them, and what a press means. Pure.
+
+A button carries the name of a card (the poem and its request, kept in Redis): its own data has 64 bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+
+from bot.views.messages import LANGUAGES, Language, in_script, say
+from engine.contract import PoemError, PoemRequest, outline
+from engine.contract.poem import FORMS
+from engine.contract.queue.messages import Inline, Telegram
+
+Named = Literal["another", "forms", "moods", "picture", "back", "write"]
+Action = Named | Literal["form", "mood", "language"]
+_ACTIONS = (*get_args(Named), "form", "mood", "language")
+
+MOODS = (
+    ("边塞", "Frontier", "大漠孤烟直，长河落日圆"),
+    ("山水", "Mountains", "明月松间照，清泉石上流"),
+    ("送别", "Farewell", "劝君更尽一杯酒，西出阳关无故人"),
+    ("怀古", "The past", "旧时王谢堂前燕，飞入寻常百姓家"),
+    ("思乡", "Homesick", "露从今夜白，月是故乡明"),
+    ("春日", "Spring", "迟日江山丽，春风花草香"),
+)
+"""In Chinese, in English, and the verse that makes the mood."""
+OFFERED = 3
+AUTOMATIC = "auto"
+
+
+@dataclass(frozen=True)
+class Press:
+    """``card`` names what the button is about; ``choice`` is a form, the number of a mood or a language."""
+
+    action: Action
+    card: str
+    choice: str = ""
+
+    def data(self) -> str:
+        return f"{self.action}:{self.card}:{self.choice}".rstrip(":")
+
+    @classmethod
+    def read(cls, data: str | None) -> Press | None:
+        """None: no button of this version."""
+        action, _, rest = (data or "").partition(":")
+        card, _, choice = rest.partition(":")
+        return cls(action, card, choice) if action in _ACTIONS else None  # type: ignore[arg-type]
+
+
+def place_of(to: Telegram) -> str:
+    """A message whose buttons are engaged while one of them is served."""
+    return f"i{to.message}" if isinstance(to, Inline) else f"{to.chat}:{to.message}"
+
+
+def under_poem(card: str, language: Language, picture: bool) -> InlineKeyboardMarkup:
+    """``picture``: whether one can be drawn and sent."""
+    rows: list[list[Named]] = [["another", "forms"], ["moods", "picture"] if picture else ["moods"]]
+    return InlineKeyboardMarkup([[_named(action, card, language) for action in row] for row in rows])
+
+
+def forms_for(request: PoemRequest) -> list[str]:
+    """The forms that the same words can be written in."""
+    found: dict[str, str] = {}
+    for form in FORMS[1:]:
+        try:
+            found.setdefault(outline(replace(request, form=form, lines=None)).form, form)
+        except PoemError:
+            continue
+    return list(found.values())
+
+
+def choose_form(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
+    buttons = [_button(in_script(form, language), Press("form", card, form)) for form in forms_for(request)]
+    rows = [buttons[i : i + 3] for i in range(0, len(buttons), 3)]
+    return InlineKeyboardMarkup([*rows, [_named("back", card, language)]])
+
+
+def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
+    """Three moods, others under another poem, none that it has already."""
+    first = zlib.crc32(card.encode())
+    order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
+    offered = [number for number in order if MOODS[number][2] != request.mood][:OFFERED]
+    buttons = [
+        _button(MOODS[n][1] if language == "en" else in_script(MOODS[n][0], language), Press("mood", card, str(n)))
+        for n in offered
+    ]
+    return InlineKeyboardMarkup([buttons, [_named("back", card, language)]])
+
+
+def unwritten(card: str, language: Language) -> InlineKeyboardMarkup:
+    """Under an inline message whose poem is not there yet."""
+    return InlineKeyboardMarkup([[_named("write", card, language)]])
+
+
+def choose_language() -> InlineKeyboardMarkup:
+    buttons = [[_button(name, Press("language", "", code))] for code, name in LANGUAGES.items()]
+    return InlineKeyboardMarkup([*buttons, [_button("自动 · automatic", Press("language", "", AUTOMATIC))]])
+
+
+def changed(request: PoemRequest, press: Press) -> PoemRequest | None:
+    """The request that a press asks for, to be written afresh; None: there is no such form or mood."""
+    fresh = replace(request, seed=None)
+    if press.action == "form":
+        return replace(fresh, form=press.choice, lines=None) if press.choice in FORMS else None
+    if press.action == "mood":
+        known = press.choice.isdecimal() and int(press.choice) < len(MOODS)
+        return replace(fresh, mood=MOODS[int(press.choice)][2]) if known else None
+    return fresh
+
+
+def _named(action: Named, card: str, language: Language) -> InlineKeyboardButton:
+    return _button(say(action, language), Press(action, card))
+
+
+def _button(label: str, press: Press) -> InlineKeyboardButton:
+    return InlineKeyboardButton(label, callback_data=press.data())

@@ -1,1 +1,0 @@
-"""Ways to run the model: one small protocol, and the engines behind it."""

@@ -1,0 +1,218 @@
+"""What travels through the queue: a job to a worker, a reply to the bot, and where the reply goes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self, get_args
+
+from engine.contract.check import CheckRequest, Examination
+from engine.contract.errors import PoemError
+from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A place in Telegram: the chat, the message that is answered, the topic of a forum."""
+
+    chat: int
+    message: int | None = None
+    topic: int | None = None
+
+
+@dataclass(frozen=True)
+class Inline:
+    """A message that somebody sent through the bot to a chat that the bot may not be in; it can only be edited."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """An HTTP request that waits in one bot process. ``guard``: what its job is accepted under."""
+
+    process: str
+    id: str
+
+    @property
+    def guard(self) -> str:
+        return f"h{self.id}"
+
+
+Telegram = Chat | Inline
+Address = Telegram | Waiter
+Request = PoemRequest | CheckRequest
+Kind = Literal["message", "picture", "notice", "languages"]
+"""How a reply is shown: in words, as a picture, in words that go away once the poem of ``job`` is there, or with
+buttons to choose a language."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request on its way to a worker. ``deadline``: Unix seconds after which nobody waits for the answer;
+    ``sender``: who may cancel it."""
+
+    request: Request
+    to: Address
+    language: str
+    deadline: float
+    sender: str = ""
+
+    def overdue(self, grace: float = 0.0) -> bool:
+        return time.time() > self.deadline + grace
+
+    def postponed(self, seconds: float) -> Job:
+        """The same job with its deadline ``seconds`` from now."""
+        return replace(self, deadline=time.time() + seconds)
+
+    def fields(self) -> dict[str, str]:
+        body: dict[str, object] = {
+            "request": self.request.to_json(),
+            "to": _address_json(self.to),
+            "language": self.language,
+            "deadline": self.deadline,
+            "sender": self.sender,
+        }
+        return {"v": str(VERSION), "body": dumps(body)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """Read a stream entry; CodecError where it is no job."""
+        value = _body(fields)
+        try:
+            request = _request(value["request"])
+            to, sender = _address(value["to"]), str(value.get("sender", ""))
+            return cls(request, to, str(value["language"]), float(value["deadline"]), sender)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"not a job: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a poem took: seconds in the queue and in writing, poems in hand beside it (itself included), characters
+    fed to the model for it, all candidates together."""
+
+    waited: float
+    wrote: float
+    together: int
+    characters: int
+
+
+Content = Poem | Examination | PoemError | str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is sent back: a poem, an examination, an error, or words (Telegram HTML). ``job`` is its id in the logs;
+    ``work`` what the worker measured; ``place`` what a notice tells."""
+
+    to: Address
+    language: str
+    content: Content
+    request: Request | None = None
+    job: str = ""
+    work: Work | None = None
+    kind: Kind = "message"
+    place: int = 0
+
+    def fields(self) -> dict[str, str]:
+        content = self.content
+        body: dict[str, object] = {"to": _address_json(self.to), "language": self.language, "job": self.job}
+        if self.request is not None:
+            body["request"] = self.request.to_json()
+        if self.work is not None:
+            body["work"] = asdict(self.work)
+        if self.kind != "message":
+            body |= {"kind": self.kind, "place": self.place}
+        if isinstance(content, str):
+            body["text"] = content
+        elif isinstance(content, Poem):
+            body["poem"] = content.to_json()
+        else:
+            body["examination" if isinstance(content, Examination) else "error"] = content.to_json()
+        return {"v": str(VERSION), "body": dumps(body)}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> Self:
+        """Read a stream entry; CodecError where it is no reply."""
+        value = _body(fields)
+        try:
+            content: Content
+            if "poem" in value:
+                content = Poem.from_json(value["poem"])
+            elif "examination" in value:
+                content = Examination.from_json(value["examination"])
+            elif "error" in value:
+                content = PoemError.from_json(value["error"])
+            else:
+                content = str(value["text"])
+            request = _request(value["request"]) if "request" in value else None
+            work = Work(**value["work"]) if "work" in value else None
+            kind: Kind = value.get("kind", "message")
+            if kind not in get_args(Kind):
+                raise ValueError("kind")
+            to, language, job = _address(value["to"]), str(value["language"]), str(value["job"])
+            return cls(to, language, content, request, job, work, kind, int(value.get("place", 0)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"not a reply: {error!r}") from error
+
+
+def too_late() -> PoemError:
+    """The apology for a poem that was not begun before its deadline."""
+    return PoemError(
+        "deadline",
+        "抱歉，这首诗没能及时写出来，请再发一次。",
+        "Sorry, the poem was not ready in time; please send it again.",
+        retry_after=5,
+    )
+
+
+def nobody_home(retry_after: int = 15) -> PoemError:
+    """The apology while no worker lives."""
+    return PoemError(
+        "no_worker",
+        "抱歉，诗人暂时不在，请过一会儿再发一次。",
+        "Sorry, the poet is away just now; please send it again in a little while.",
+        retry_after=retry_after,
+    )
+
+
+def given_up() -> PoemError:
+    """The apology for a job that no worker could finish."""
+    return PoemError(
+        "deadline",
+        "抱歉，这首诗试了几次都没有写成；请换一句再试。",
+        "Sorry, several attempts at this poem failed; please try another line.",
+    )
+
+
+def _body(fields: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        value = json.loads(fields["body"])
+    except (KeyError, ValueError) as error:
+        raise CodecError(f"a stream entry without a readable body: {error!r}") from error
+    if not isinstance(value, dict):
+        raise CodecError("a stream entry whose body is no object")
+    return value
+
+
+def _request(value: Mapping[str, Any]) -> Request:
+    return CheckRequest.from_json(value) if "check" in value else PoemRequest.from_json(value)
+
+
+def _address_json(to: Address) -> dict[str, object]:
+    if isinstance(to, Inline):
+        return {"inline": to.message}
+    if isinstance(to, Chat):
+        return {"chat": to.chat, "message": to.message, "topic": to.topic}
+    return {"process": to.process, "id": to.id}
+
+
+def _address(value: Mapping[str, Any]) -> Address:
+    if "chat" in value:
+        return Chat(int(value["chat"]), value.get("message"), value.get("topic"))
+    if "inline" in value:
+        return Inline(str(value["inline"]))
+    return Waiter(str(value["process"]), str(value["id"]))

@@ -1,0 +1,129 @@
+"""Which model version the workers are to serve, which there are, and who serves what.
+
+Keys: ``model`` (string, the wish) and ``versions`` (hash, what there is) are state and never expire;
+``serving:WORKER`` carries a time to live.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from engine.contract.poem import dumps
+from engine.contract.queue.messages import Chat
+
+# The wish before is kept beside the new one: a worker that cannot load this one can load that.
+_USE = """
+local before, old = '', redis.call('GET', KEYS[1])
+if old then before = cjson.decode(old).version end
+local serial = 1
+if old then serial = cjson.decode(old).serial + 1 end
+local wish = cjson.encode({version = ARGV[1], before = before, serial = serial, at = tonumber(ARGV[2]), by = ARGV[3]})
+redis.call('SET', KEYS[1], wish)
+return serial
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a person compares versions by. ``validation``, ``test``: perplexities; ``home``: came with the program."""
+
+    version: str
+    date: str = ""
+    validation: float | None = None
+    test: float | None = None
+    parent: str = ""
+    home: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The version that is to be served. ``serial`` grows with every wish, also with one for the same version."""
+
+    version: str
+    before: str
+    serial: int
+    at: float
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who hears what became of a wish."""
+
+    to: Chat
+    language: str
+
+    def text(self) -> str:
+        return dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Asker | None:
+        """None: nobody asked."""
+        value = json.loads(text) if text else None
+        return None if value is None else cls(Chat(**value["to"]), value["language"])
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What one worker serves, and why not what the wish ``serial`` asks for (empty: it does)."""
+
+    version: str
+    serial: int
+    error: str = ""
+
+
+class Models:
+    """Raises redis.exceptions.RedisError while Redis is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._use = redis.register_script(_USE)
+
+    async def use(self, version: str, by: str = "") -> int:
+        """Wish for a version; the wish's serial. ``by``: an ``Asker`` as text."""
+        return int(await self._use(keys=[f"{self._prefix}model"], args=[version, time.time(), by]))
+
+    async def wish(self) -> Wish | None:
+        """None: nobody wished for another than the workers' own."""
+        found: Any = await self._redis.get(f"{self._prefix}model")
+        return None if found is None else Wish(**json.loads(found))
+
+    async def publish(self, figures: Iterable[Figures]) -> None:
+        """Say which versions there are; those published before stay."""
+        entries: dict[Any, Any] = {each.version: dumps(asdict(each)) for each in figures}
+        if entries:
+            await self._redis.hset(f"{self._prefix}versions", mapping=entries)
+
+    async def forget(self, versions: Iterable[str]) -> None:
+        if names := list(versions):
+            await self._redis.hdel(f"{self._prefix}versions", *names)
+
+    async def versions(self) -> dict[str, Figures]:
+        """By name, the oldest first."""
+        found: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
+        figures = [Figures(**json.loads(value)) for value in found.values()]
+        return {
+            each.version: each for each in sorted(figures, key=lambda each: (not each.home, each.date, each.version))
+        }
+
+    async def tell(self, worker: str, serving: Serving, ttl: int) -> None:
+        """Say what ``worker`` serves, for ``ttl`` seconds."""
+        await self._redis.set(f"{self._prefix}serving:{worker}", dumps(asdict(serving)), ex=ttl)
+
+    async def leave(self, worker: str) -> None:
+        await self._redis.delete(f"{self._prefix}serving:{worker}")
+
+    async def serving(self) -> dict[str, Serving]:
+        """By worker."""
+        start = f"{self._prefix}serving:"
+        keys = [key async for key in self._redis.scan_iter(f"{start}*", count=1000)]
+        values: Any = await self._redis.mget(keys) if keys else []
+        pairs = zip(keys, values, strict=True)
+        return {key.removeprefix(start): Serving(**json.loads(value)) for key, value in pairs if value}

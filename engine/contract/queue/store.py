@@ -1,0 +1,307 @@
+"""The queue between bot and workers: every stream, key, script and command that Redis sees.
+
+Keys, all under one prefix; those in the second group carry a time to live:
+
+    jobs:v1        stream   one a version of the request, so that no worker meets what it cannot read
+    replies        stream   what goes to Telegram
+    dead           stream   jobs given up, for an operator
+    trainings, training…    retraining: see ``queue_training.py``
+    model, versions, …      which model serves: see ``queue_models.py``
+    cards, card:… …         what the buttons under poems are about: see ``queue_cards.py``
+    languages, busy:… …     what the chats need to remember: see ``queue_chats.py``
+
+    http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
+    guards:…       hash     what was already accepted, with the entry it became; a hundred updates in one
+    tries:…        string   lonely deliveries of one entry
+    minute: day: told:      counters of one sender, and whether they were told to slow down
+    workers        zset     who lives and until when; ``pace``: seconds a poem
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from engine.contract.poem import VERSION, CodecError
+from engine.contract.queue.cards import Cards
+from engine.contract.queue.chats import Chats
+from engine.contract.queue.daily_counts import Tally
+from engine.contract.queue.heartbeats import Roll
+from engine.contract.queue.messages import Job, Reply, Waiter, given_up
+from engine.contract.queue.models import Models
+from engine.contract.queue.stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, reply_stream
+from engine.contract.queue.training import Trainings
+
+DAY = 86_400
+SEEN_TTL = 2 * DAY
+"""Telegram repeats an update that was not confirmed for a day at most."""
+PACE_TTL = 3600
+MAX_LONELY = 3
+"""Lonely deliveries of a job before it is given up."""
+
+# One step: was it seen, is the sender within limits, is there room; then the entry and the guard.
+_ACCEPT = """
+local stream, guards, minute, day, told = unpack(KEYS)
+local guard, version, body, ttl, per_minute, per_day, room = unpack(ARGV)
+local before = redis.call('HGET', guards, guard)
+if before then return {'duplicate', before, 0} end
+local wait = 0
+local function count(key, limit)
+  if tonumber(limit) > 0 and tonumber(redis.call('GET', key) or '0') >= tonumber(limit) then
+    wait = math.max(wait, 1, redis.call('TTL', key))
+  end
+end
+count(minute, per_minute)
+count(day, per_day)
+if wait > 0 then
+  if redis.call('SET', told, '1', 'NX', 'EX', wait) then return {'limited', '', wait} end
+  return {'silent', '', wait}
+end
+if tonumber(room) > 0 and redis.call('XLEN', stream) >= tonumber(room) then return {'busy', '', 0} end
+local function charge(key, limit, ttl)
+  if tonumber(limit) > 0 and redis.call('INCR', key) == 1 then redis.call('EXPIRE', key, ttl) end
+end
+charge(minute, per_minute, 60)
+charge(day, per_day, 86400)
+local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
+redis.call('HSET', guards, guard, id)
+redis.call('EXPIRE', guards, ttl)
+return {'accepted', id, 0}
+"""
+
+_RETRY = """
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], '*', 'v', ARGV[2], 'body', ARGV[3])
+return 1
+"""
+
+_STATUS = """
+local now = tonumber(redis.call('TIME')[1])
+local alive = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
+return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0'}
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Commands a sender may give a minute and a day; 0 is no limit."""
+
+    per_minute: int = 0
+    per_day: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a submission. ``wait``: seconds until a limited sender may try again.
+
+    ``limited`` is said once a window, ``silent`` afterwards. ``id``: the entry, also of a duplicate.
+    """
+
+    kind: Literal["accepted", "duplicate", "limited", "silent", "busy"]
+    id: str
+    wait: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job."""
+
+    waiting: int
+    workers: int
+    wait_seconds: int
+
+
+def connect(url: str) -> Redis:
+    """A client for ``redis://``, ``rediss://`` or ``unix://``.
+
+    One silent retry mends the connections that a restarted server left behind (every command here may be
+    repeated); longer outages are the caller's.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        decode_responses=True,
+        max_connections=64,
+        socket_timeout=10.0,
+        socket_connect_timeout=5.0,
+        retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
+    )
+    return Redis.from_pool(pool)
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A job not yet finished. ``place`` in the queue, from 1; 0: it is being written."""
+
+    id: str
+    job: Job
+    place: int
+
+    @property
+    def since(self) -> float:
+        """Unix seconds at which it was accepted, by the server's clock."""
+        return int(self.id.partition("-")[0]) / 1000
+
+
+class Queue:
+    """Everything that bot and workers ask of Redis. Raises redis.exceptions.RedisError while it is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self.jobs = Stream(redis, prefix, f"jobs:v{VERSION}", "workers")
+        self.replies = Stream(redis, prefix, "replies", "bots")
+        self.models = Models(redis, prefix)
+        self.trainings = Trainings(redis, prefix)
+        self.tally = Tally(redis, prefix)
+        self.cards = Cards(redis, prefix)
+        self.chats = Chats(redis, prefix)
+        self._accept = redis.register_script(_ACCEPT)
+        self._roll = Roll(redis, f"{prefix}workers")
+        self._status = redis.register_script(_STATUS)
+        self._retry = redis.register_script(_RETRY)
+
+    async def prepare(self) -> None:
+        await self.jobs.prepare()
+        await self.replies.prepare()
+
+    async def submit(
+        self, mail: Job | Reply, guard: str, sender: str = "", limits: Limits | None = None, room: int = 0
+    ) -> Verdict:
+        """Accept a job, or words that need no poet, once per ``guard``; durable when this returns.
+
+        ``sender`` is held to ``limits``; ``room`` bounds the stream's length (0: not at all).
+        """
+        stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
+        names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
+        limits = limits or Limits()
+        fields = mail.fields()
+        guards, field = self._guard(guard)
+        kind, entry, wait = await self._accept(
+            keys=[stream, guards, *(self._prefix + name for name in names)],
+            args=[field, fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
+        )
+        return Verdict(kind, entry, int(wait))
+
+    async def abandon(self, guard: str) -> None:
+        """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
+        guards, field = self._guard(guard)
+        entry: Any = await self._redis.hget(guards, field)
+        if entry:
+            await self.jobs.finish(entry)
+            await self._redis.hdel(guards, field)
+
+    def _guard(self, guard: str) -> tuple[str, str]:
+        """The hash that remembers ``guard``, and its field there: neighbours share one, for the sake of memory."""
+        return f"{self._prefix}guards:{guard[:-2]}", guard[-2:]
+
+    async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
+        """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
+        await self._roll.beat(worker, ttl)
+        if pace is not None:
+            await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL)
+
+    async def leave(self, worker: str) -> None:
+        await self._roll.leave(worker)
+
+    async def workers(self) -> list[str]:
+        """The names of the workers that were alive when one of them last said so."""
+        return await self._roll.names()
+
+    async def status(self) -> Status:
+        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace"]
+        waiting, workers, pace = await self._status(keys=keys, args=[])
+        seconds = math.ceil((int(waiting) + 1) * float(pace) / max(1, int(workers)))
+        return Status(int(waiting), int(workers), seconds)
+
+    async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
+        """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
+        found = await _jobs(self._redis, self.jobs.key, count)
+        return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(grace)]
+
+    async def line(self, count: int) -> list[Queued]:
+        """The oldest ``count`` jobs not yet finished, those that are being written among them."""
+        delivered = _number(await self.jobs.delivered())
+        found: list[Queued] = []
+        place = 0
+        for entry, job, _ in await _jobs(self._redis, self.jobs.key, count):
+            place += _number(entry) > delivered
+            if job is not None:
+                found.append(Queued(entry, job, place))
+        return found
+
+    async def unfinished(self, entry: str) -> bool:
+        """Whether a job still waits or is being written."""
+        return bool(await self._redis.xrange(self.jobs.key, entry, entry))
+
+    async def answers(self, process: str, block: float) -> list[Reply]:
+        """Wait for answers to the HTTP requests of ``process``, and take them away, with the requests' guards."""
+        key = self._prefix + reply_stream(Waiter(process, ""))
+        found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
+        entries = [entry for _, entries in found or [] for entry in entries]
+        replies = [reply for _, fields in entries if (reply := _readable(fields)) is not None]
+        if entries:
+            guards = [self._guard(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
+            async with self._redis.pipeline() as pipe:
+                pipe.xdel(key, *(entry for entry, _ in entries))
+                for key_of_guards, field in guards:
+                    pipe.hdel(key_of_guards, field)
+                await pipe.execute()
+        return replies
+
+    async def dead(self) -> list[tuple[str, Job | None, str]]:
+        """The jobs given up, oldest first: id, job (None if unreadable), reason."""
+        return await _jobs(self._redis, f"{self._prefix}dead", MAX_DEAD)
+
+    async def bury(self, delivery: Delivery, job: Job | None, why: str) -> bool:
+        """Move a hopeless job to the dead stream and apologise to who asked for it."""
+        reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
+        return await self.jobs.finish(delivery.id, reply, why)
+
+    async def retry(self, entry: str, job: Job) -> bool:
+        """Put a dead job back into the queue; False if it is not there any more."""
+        fields = job.fields()
+        keys = [f"{self._prefix}dead", self.jobs.key]
+        return bool(await self._retry(keys=keys, args=[entry, fields["v"], fields["body"]]))
+
+    async def drop(self, entry: str) -> bool:
+        """Forget a dead job; False if there was none."""
+        return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
+
+
+def _number(entry: str) -> tuple[int, int]:
+    """An entry's id, to be compared."""
+    milliseconds, _, serial = entry.partition("-")
+    return int(milliseconds), int(serial or 0)
+
+
+def _remembered(mail: Job | Reply) -> int:
+    """Seconds that a submission is known again: an HTTP request's as long as somebody may wait for its end."""
+    if isinstance(mail, Job) and isinstance(mail.to, Waiter):
+        return WAITER_TTL + max(0, math.ceil(mail.deadline - time.time()))
+    return SEEN_TTL
+
+
+async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
+    found: Any = await redis.xrange(key, count=count)
+    jobs: list[tuple[str, Job | None, str]] = []
+    for entry, fields in found:
+        try:
+            job = Job.from_fields(fields)
+        except CodecError:
+            job = None
+        jobs.append((entry, job, fields.get("why", "")))
+    return jobs
+
+
+def _readable(fields: Mapping[str, str]) -> Reply | None:
+    try:
+        return Reply.from_fields(fields)
+    except CodecError:
+        return None

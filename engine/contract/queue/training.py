@@ -1,0 +1,223 @@
+"""Retraining through Redis: one order at a time, its progress, its end.
+
+Keys: ``trainings`` is a stream and never expires; ``training`` (hash: the order, the trainer's last report, the
+message that shows it), ``training:cancel``, ``training:curve``, ``training:herald`` and ``trainers`` carry a time to
+live.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+from redis.asyncio import Redis
+
+from engine.contract.poem import VERSION, CodecError, dumps
+from engine.contract.queue.heartbeats import Roll
+from engine.contract.queue.messages import Chat
+from engine.contract.queue.stream import Stream
+
+Phase = Literal["queued", "preparing", "training", "measuring", "resting", "done", "failed", "cancelled"]
+OVER: tuple[Phase, ...] = ("done", "failed", "cancelled")
+Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "other"]
+KEPT = 30 * 86_400
+"""Seconds that the order, its last report and the curve are kept."""
+SEEN_TTL = 2 * 86_400
+
+_ORDER = """
+local stream, state, seen, cancel, curve = unpack(KEYS)
+local version, body, kept, seen_ttl, report = unpack(ARGV)
+local before = redis.call('GET', seen)
+if before then return {'duplicate', before} end
+if redis.call('XLEN', stream) > 0 then return {'running', redis.call('HGET', state, 'id') or ''} end
+local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
+redis.call('DEL', state, cancel, curve)
+redis.call('HSET', state, 'id', id, 'order', body, 'report', report)
+redis.call('EXPIRE', state, kept)
+redis.call('SET', seen, id, 'EX', seen_ttl)
+return {'accepted', id}
+"""
+
+# Only the order that the state is about may speak: a trainer that was replaced must not.
+_WRITE = """
+if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return 1
+"""
+
+_LOCK = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What an admin asked for. ``start``: go on from the model in use, or from random weights."""
+
+    epochs: float
+    start: Literal["continue", "scratch"]
+    to: Chat
+    language: str
+
+    def body(self) -> str:
+        return dumps(asdict(self))
+
+    @classmethod
+    def from_body(cls, body: str) -> Self:
+        try:
+            value = json.loads(body)
+            start = value["start"]
+            if start not in ("continue", "scratch"):
+                raise ValueError("start")
+            return cls(float(value["epochs"]), start, Chat(**value["to"]), str(value["language"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"not an order: {error!r}") from error
+
+
+Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "unreadable"]
+"""Why a file of an operator's own poems was not read."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the trainer says of an order.
+
+    ``part``: of the training, 0 to 1. ``resumed``: the step at which a trainer took over from a dead one; ``lives``:
+    how often that was without a step gained. ``table``: rows of a measure's name, before and after. ``skipped``: why
+    own files were not read (``Unread``), by their names. ``failure`` with its ``detail``: why it failed.
+    """
+
+    phase: Phase
+    epoch: float = 0.0
+    part: float = 0.0
+    step: int = 0
+    loss: float | None = None
+    validation: float | None = None
+    speed: float = 0.0
+    seconds_left: float | None = None
+    resumed: int | None = None
+    lives: int = 0
+    own_poems: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    before: str = ""
+    promoted: bool = False
+    table: list[list[Any]] = field(default_factory=list)
+    failure: Failure = ""
+    detail: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Training:
+    """An order with what became of it. ``message``: the one that shows it; ``closed``: its end has been told."""
+
+    id: str
+    order: Order
+    report: Report
+    message: int | None
+    closed: bool
+
+
+class Trainings:
+    """Raises redis.exceptions.RedisError while Redis is gone."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self.orders = Stream(redis, prefix, "trainings", "trainers")
+        self._order = redis.register_script(_ORDER)
+        self._write = redis.register_script(_WRITE)
+        self._roll = Roll(redis, f"{prefix}trainers")
+        self._lock = redis.register_script(_LOCK)
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
+
+    async def order(self, order: Order, guard: str) -> tuple[Literal["accepted", "duplicate", "running"], str]:
+        """Accept an order once per ``guard`` and only if none is under way; durable when this returns."""
+        names = ("training", f"seen:{guard}", "training:cancel", "training:curve")
+        report = dumps(asdict(Report("queued")))
+        kind, entry = await self._order(
+            keys=[self.orders.key, *map(self._key, names)], args=[VERSION, order.body(), KEPT, SEEN_TTL, report]
+        )
+        return kind, entry
+
+    async def current(self) -> Training | None:
+        """The order under way, or the last one."""
+        found: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
+        if not found:
+            return None
+        message = found.get("message")
+        return Training(
+            found["id"],
+            Order.from_body(found["order"]),
+            Report.from_json(found["report"]),
+            int(message) if message else None,
+            "closed" in found,
+        )
+
+    async def report(self, entry: str, report: Report) -> bool:
+        """False: another order has taken its place."""
+        return await self._note(entry, "report", dumps(asdict(report)))
+
+    async def shown_in(self, entry: str, message: int) -> None:
+        """Remember the message that shows the order."""
+        await self._note(entry, "message", str(message))
+
+    async def close(self, entry: str) -> None:
+        """Its end has been told; nothing more will be said of it."""
+        await self._note(entry, "closed", "1")
+
+    async def _note(self, entry: str, name: str, value: str) -> bool:
+        return bool(await self._write(keys=[self._key("training")], args=[entry, name, value, KEPT]))
+
+    async def cancel(self, training: Training) -> None:
+        """Ask the trainer to stop; an order that no trainer has taken ends here."""
+        await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT)
+        if await self.free() and await self.orders.finish(training.id):
+            await self.report(training.id, Report("cancelled"))
+
+    async def free(self) -> bool:
+        """Whether no trainer has the order in hand."""
+        return not await self._redis.exists(self.orders.key) or not await self._groups() or not await self.orders.held()
+
+    async def _groups(self) -> bool:
+        return bool(await self._redis.xinfo_groups(self.orders.key))
+
+    async def cancelled(self, entry: str) -> bool:
+        found: Any = await self._redis.get(self._key("training:cancel"))
+        return bool(found == entry)
+
+    async def keep_curve(self, png: bytes) -> None:
+        await self._redis.set(self._key("training:curve"), base64.b64encode(png).decode(), ex=KEPT)
+
+    async def curve(self) -> bytes | None:
+        """The loss curve, a PNG."""
+        found: Any = await self._redis.get(self._key("training:curve"))
+        return None if found is None else base64.b64decode(found)
+
+    async def beat(self, trainer: str, ttl: int) -> None:
+        """Say that ``trainer`` lives for ``ttl`` seconds more."""
+        await self._roll.beat(trainer, ttl)
+
+    async def leave(self, trainer: str) -> None:
+        await self._roll.leave(trainer)
+
+    async def trainers(self) -> int:
+        """How many trainers live."""
+        return await self._roll.alive()
+
+    async def speak(self, bot: str, seconds: float) -> bool:
+        """Whether ``bot`` may be the one that tells the admin, for so long; of several bots one does."""
+        return bool(await self._lock(keys=[self._key("training:herald")], args=[bot, int(seconds * 1000)]))

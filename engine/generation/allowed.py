@@ -1,0 +1,108 @@
+"""Which characters a cell admits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.contract.templates import Tone
+from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
+from engine.model.vocab import Vocabulary
+from engine.prosody import Prosody
+
+Booleans = npt.NDArray[np.bool_]
+Ids = npt.NDArray[np.intp]
+
+RICH = 8
+"""A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
+
+
+class Masks:
+    """Ids by what they are, rising. Each is made once, when it is first wanted, and is not to be written to.
+
+    (To gather the scores of some ids is several times faster than to mask all of them, and every character of
+    every poem is chosen so.)
+    """
+
+    def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
+        self._vocabulary = vocabulary
+        self._prosody = prosody
+        common = [c for c in vocabulary.characters if _is_common(c)]
+        self._common = self._of(common or vocabulary.characters)
+        end = np.zeros(len(vocabulary), bool)
+        end[vocabulary.eop] = True
+        marks, closing = self._of(CLAUSE_MARKS), self._of(CLOSING_MARKS)
+        self.characters = _ids_of(self._common)
+        self.closing = _ids_of(closing)
+        self.marks = _ids_of(marks)
+        self.end = _ids_of(end)
+        self.characters_or_marks = _ids_of(self._common | marks)
+        self.characters_or_closing = _ids_of(self._common | closing)
+        self.characters_or_end = _ids_of(self._common | end)
+        self._level = self._with_tone("平")
+        self._tones: dict[Tone | None, Ids] = {
+            None: self.characters,
+            "平": _ids_of(self._level),
+            "仄": _ids_of(self._with_tone("仄")),
+        }
+        self._groups: dict[str, Booleans] = {}
+        self._rhymes: dict[str | int, Ids] = {}
+
+    def tone(self, tone: Tone | None) -> Ids:
+        return self._tones[tone]
+
+    def rhyme(self, group: str | None, wanted: int) -> Ids:
+        """The characters that the poets rhyme in ``group``; where none is fixed yet, those of every group that
+        has enough for ``wanted`` rhyme words."""
+        key = group or wanted
+        if key not in self._rhymes:
+            self._rhymes[key] = _ids_of(self._group(group) if group else self._first(wanted))
+        return self._rhymes[key]
+
+    def group_of(self, character: str) -> str | None:
+        """The group that a first rhyme begins: of several the one with most characters."""
+        groups = self._prosody.attested_rhymes.get(character) or self._prosody.groups(character)
+        return max(groups, key=lambda group: (self._group(group).sum(), group), default=None)
+
+    def _group(self, name: str) -> Booleans:
+        """A poor group takes in what the table has and the poets do not use."""
+        if name not in self._groups:
+            attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
+            everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
+            found = attested & self._common
+            self._groups[name] = found if found.sum() >= RICH else everything & self._common
+        return self._groups[name]
+
+    def _first(self, wanted: int) -> Booleans:
+        groups = {group for groups in self._prosody.attested_rhymes.values() for group in groups}
+        rich = [mask for mask in map(self._group, sorted(groups)) if mask.sum() >= RICH * wanted]
+        return np.logical_or.reduce(rich) if rich else self._level
+
+    def _with_tone(self, tone: Tone) -> Booleans:
+        known = self._prosody.attested_tones
+        return self._common & self._of(
+            c for c in self._vocabulary.characters if tone in known.get(c, ()) or c not in known
+        )
+
+    def _of(self, characters: Iterable[str]) -> Booleans:
+        mask = np.zeros(len(self._vocabulary), bool)
+        mask[[self._vocabulary.id(c) for c in characters if c in self._vocabulary]] = True
+        return mask
+
+
+def _ids_of(mask: Booleans) -> Ids:
+    return mask.nonzero()[0]
+
+
+def _is_common(character: str) -> bool:
+    """Whether a reader of simplified Chinese knows this glyph: the 6,763 characters of GB 2312.
+
+    The corpus spells many words with old variants too (疎 beside 疏, 猨 beside 猿); what a person typed keeps
+    them, the model does not choose them.
+    """
+    try:
+        return len(character.encode("gb2312")) == 2 and character not in CLAUSE_MARKS
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,103 @@
+"""Runs plans over a backend, many at once: knows cells, no forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from engine.generation.allowed import Masks
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.sampler import DEFAULT_SAMPLING, Choice, Sampling
+from engine.generation.sequence import Row
+from engine.model.backend import Backend
+from engine.model.checkpoint import FloatArray
+from engine.model.vocab import Vocabulary
+
+
+class Decoder:
+    """Rows in flight and the model's state for each; a finished row leaves at once and its place is free."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        vocabulary: Vocabulary,
+        masks: Masks,
+        lines: LineIndex,
+        sampling: Sampling = DEFAULT_SAMPLING,
+    ) -> None:
+        self._backend = backend
+        self._vocabulary = vocabulary
+        self._masks = masks
+        self._choice = Choice(vocabulary, masks, lines, sampling)
+        self._rows: list[Row] = []
+        self._state = backend.start(0)  # [rows, 2 * layers, hidden]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def run(self, rows: Iterable[Row], width: int = 64) -> Iterator[Row]:
+        """Write every row, ``width`` at a time; they come as they are finished."""
+        waiting = iter(rows)
+        while True:
+            self.add(list(islice(waiting, width - len(self))))
+            if not self._rows:
+                return
+            yield from self.step()
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Rows that begin with the next step."""
+        if not rows:
+            return
+        self._rows += rows
+        self._state = np.concatenate([self._state, self._backend.start(len(rows))])
+
+    def clear(self) -> None:
+        """Forget every row."""
+        self._rows, self._state = [], self._backend.start(0)
+
+    def step(self) -> list[Row]:
+        """Feed one character to every row and fill its next cell; returns the rows that are finished."""
+        wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]
+        ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
+        scores, self._state = self._backend.step(ids, self._state, np.array(wanting, np.int64))
+        for row in self._rows:
+            if row.cell.forced and not row.cell.scored:
+                row.take(row.cell.forced)
+        if wanting:
+            self._fill([self._rows[i] for i in wanting], scores)
+        finished = [row for row in self._rows if row.done]
+        if finished:
+            kept = [i for i, row in enumerate(self._rows) if not row.done]
+            self._rows = [self._rows[i] for i in kept]
+            self._state = self._state[kept]
+        return finished
+
+    def _fill(self, rows: list[Row], scores: FloatArray) -> None:
+        """``scores`` [rows, V]: score the forced characters, choose the others."""
+        log_sums = _log_sums(rows, scores)
+        ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
+        choosing = [i for i, row in enumerate(rows) if not row.cell.forced]
+        if choosing:
+            own = scores if len(choosing) == len(rows) else scores[choosing]
+            ids[choosing] = self._choice.draw([rows[i] for i in choosing], own)
+        likelihoods = scores[np.arange(len(rows)), ids] - log_sums
+        for row, drawn, likelihood in zip(rows, ids.tolist(), likelihoods.tolist(), strict=True):
+            cell = row.cell
+            character = cell.forced or self._vocabulary.decode([drawn])
+            row.take(character, likelihood)
+            if cell.rhymes and row.rhyme is None:
+                row.rhyme = self._masks.group_of(character)
+
+
+def _log_sums(rows: list[Row], scores: FloatArray) -> FloatArray:
+    """ln of the sum of exp over the vocabulary, nan for rows that nobody judges: [rows, V] -> [rows]."""
+    sums = np.full(len(rows), np.nan, np.float32)
+    judged = [i for i, row in enumerate(rows) if row.judged]
+    if judged:
+        own = scores[judged]
+        top = own.max(axis=1)
+        own -= top[:, None]
+        sums[judged] = top + np.log(np.exp(own, out=own).sum(axis=1))
+    return sums

@@ -1,0 +1,151 @@
+"""A request becomes a plan: a row of cells, one a character.
+
+Every form, the mood prefix and the tutorial's two modes are cells; ``engine.generation.decoder`` knows nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.contract.outline import MAX_GENERATED, Outline
+from engine.contract.templates import Template, Tone, templates
+from engine.prosody import Prosody
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One character to come.
+
+    ``forced``: this character, in simplified form, as the model reads it; ``shown`` whether it is part of the
+    poem. Otherwise a choice among the characters of ``tone`` (None: either) and, if it ``rhymes``, of the
+    poem's rhyme group, which its first rhyme fixes. ``free``: the model writes on by itself, marks and end
+    included; always the last cell. ``scored``: a forced character whose likelihood counts.
+    """
+
+    forced: str = ""
+    shown: bool = True
+    tone: Tone | None = None
+    rhymes: bool = False
+    free: bool = False
+    scored: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``rhyme``: the group where request or opening fix it. ``limit``: characters that a free cell may write."""
+
+    cells: tuple[Cell, ...]
+    form: str
+    template: str | None = None
+    rhyme: str | None = None
+    limit: int = MAX_GENERATED
+
+    @property
+    def rhymes(self) -> int:
+        """How many rhyme words are still to be found."""
+        return sum(cell.rhymes for cell in self.cells)
+
+
+def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) -> list[Plan]:
+    """The plans that suit the request equally well: one, or several where no forced character decides.
+
+    ``simplify`` converts a clause character for character.
+    """
+    mood = _hidden([simplify(clause) for clause in outline.mood])
+    given = [simplify(clause) for clause in outline.given]
+    if outline.lines is None or outline.line_length is None:
+        opening = _forced("".join(clause + mark for clause, mark in zip(given, _marks(len(given), False), strict=True)))
+        return [Plan((*mood, *opening, Cell(free=True)), outline.form)]
+    grid = _grid(given, outline.line_length, outline.lines)
+    if not outline.regulated:
+        ends = [grid[i][-1] for i in range(1, outline.lines, 2)]
+        rhyme = outline.rhyme and _common_rhyme(ends, outline.rhyme, prosody)
+        return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
+    options = templates(outline.form, outline.line_length, outline.lines)
+    costs = [_cost(grid, template, prosody) for template in options]
+    return [
+        _regulated(mood, grid, template, outline, prosody)
+        for template, cost in zip(options, costs, strict=True)
+        if cost == min(costs)
+    ]
+
+
+def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outline: Outline, prosody: Prosody) -> Plan:
+    cells = list(mood)
+    marks = _marks(len(grid), True)
+    for given, line, mark in zip(grid, template.lines, marks, strict=True):
+        strict = list(line.strict)
+        lonely = line.lonely
+        if lonely is not None and given[lonely] and not prosody.fits(given[lonely], "平"):
+            strict[lonely + 2] = True  # 孤平 is rescued two places on
+        for place, character in enumerate(given):
+            if character:
+                cells.append(Cell(character))
+            else:
+                tone = line.tones[place] if strict[place] else None
+                cells.append(Cell(tone=tone, rhymes=line.rhymes and place == len(given) - 1))
+        cells.append(Cell(mark))
+    ends = [given[-1] for given, line in zip(grid, template.lines, strict=True) if line.rhymes]
+    return Plan(tuple(cells), outline.form, template.name, _common_rhyme(ends, outline.rhyme, prosody))
+
+
+def _old_style(grid: list[list[str]], rhymed: bool) -> list[Cell]:
+    cells: list[Cell] = []
+    for number, (given, mark) in enumerate(zip(grid, _marks(len(grid), True), strict=True)):
+        last = len(given) - 1
+        cells += [
+            Cell(character) if character else Cell(rhymes=rhymed and bool(number % 2) and place == last)
+            for place, character in enumerate(given)
+        ]
+        cells.append(Cell(mark))
+    return cells
+
+
+def _grid(given: Sequence[str], length: int, lines: int) -> list[list[str]]:
+    """[lines][length] of forced characters, an empty string where the model chooses.
+
+    What is given to a line, a whole clause or one head, stands at its beginning.
+    """
+    texts = [*given, *[""] * (lines - len(given))]
+    return [[*text, *[""] * (length - len(text))] for text in texts]
+
+
+def _cost(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
+    """How ill the forced characters fit: the end of a line weighs most, it decides whether line 1 rhymes."""
+    cost = 0
+    for given, line in zip(grid, template.lines, strict=True):
+        for place, character in enumerate(given):
+            if character and not prosody.fits(character, line.tones[place]):
+                cost += 4 if place == len(given) - 1 else 2 if place % 2 else 1 if line.strict[place] else 0
+    return cost
+
+
+def _common_rhyme(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> str | None:
+    """The group asked for, else the one that most of the forced rhyme words belong to."""
+    if wanted:
+        return wanted
+    groups: Counter[str] = Counter()
+    for end in ends:
+        used = prosody.attested_rhymes.get(end, frozenset())
+        for group in prosody.groups(end):
+            groups[group] += 2 if group in used else 1
+    return max(groups, key=lambda group: (groups[group], group)) if groups else None
+
+
+def _marks(lines: int, ends: bool) -> list[str]:
+    """，and 。in turn; the last line of a whole poem closes with 。whatever its place."""
+    marks = ["。" if i % 2 else "，" for i in range(lines)]
+    if ends and marks:
+        marks[-1] = "。"
+    return marks
+
+
+def _forced(text: str) -> list[Cell]:
+    return [Cell(character) for character in text]
+
+
+def _hidden(clauses: Sequence[str]) -> list[Cell]:
+    marked = "".join(clause + mark for clause, mark in zip(clauses, _marks(len(clauses), True), strict=True))
+    return [Cell(character, shown=False) for character in marked]

@@ -1,0 +1,184 @@
+"""The façade: requests in, poems out. Knows no Redis."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract.check import CheckRequest, Examination
+from engine.contract.script import Script
+from engine.generation.allowed import Masks
+from engine.generation.candidates import SEEDS, Draft
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.decoder import Decoder
+from engine.generation.plan import plans
+from engine.generation.ranker import Ranker
+from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
+from engine.generation.sequence import Row
+from engine.model.backend import Backend
+from engine.model.checkpoint import Checkpoint, ModelFolderError, read_part
+from engine.model.checkpoint import load as load_checkpoint
+from engine.model.paddle_runtime import DeviceChoice, gpu_ready
+from engine.model.vocab import Vocabulary
+from engine.prosody import Prosody
+from engine.prosody.examiner import examine
+
+RELEASED = Path(__file__).parents[1] / "models" / "tang"
+PROSODY, LINES = "prosody.json", "lines.bin"
+CANDIDATES, WIDTH = 8, 64
+"""Poems written to choose each one from, where there is time; rows written side by side."""
+
+
+class Poet:
+    """Writes poems with one model. ``model`` is the version that each poem names.
+
+    ``write`` takes what there is to write and returns when it is done. ``add`` and ``step`` let requests join
+    and poems leave while others are being written; no two threads at once.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        vocabulary: Vocabulary,
+        prosody: Prosody,
+        lines: LineIndex,
+        ranker: Ranker,
+        model: str,
+        candidates: int = CANDIDATES,
+        sampling: Sampling = DEFAULT_SAMPLING,
+    ) -> None:
+        self.model = model
+        self.prosody = prosody
+        self.script = Script()
+        self._ranker = ranker
+        self._candidates = candidates
+        self._decoder = Decoder(backend, vocabulary, Masks(vocabulary, prosody), lines, sampling)
+        self._waiting: deque[Row] = deque()
+        self._first: list[Row] = []
+        self._drafts: dict[Row, Draft] = {}
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str = RELEASED,
+        device: DeviceChoice = "auto",
+        threads: int | None = None,
+        candidates: int = CANDIDATES,
+        backend: Backend | None = None,
+    ) -> Poet:
+        """Load a model folder; ``backend`` takes the place of the one that ``device`` would choose.
+
+        ModelFolderError names the part that is missing or does not fit.
+        """
+        checkpoint = load_checkpoint(Path(folder))
+        return cls(
+            backend or _backend(Path(folder), checkpoint, device, threads),
+            checkpoint.vocabulary,
+            read_prosody(Path(folder)),
+            _read_lines(Path(folder)),
+            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"]),
+            checkpoint.version,
+            candidates,
+        )
+
+    def write(self, requests: Sequence[PoemRequest]) -> list[Poem]:
+        """A poem for each request, in order. PoemError: the first request that cannot be served."""
+        poems = []
+        for answer in self.write_each(requests):
+            if isinstance(answer, PoemError):
+                raise answer
+            poems.append(answer)
+        return poems
+
+    def write_each(self, requests: Sequence[PoemRequest]) -> list[Poem | PoemError]:
+        """A poem or the reason why not for each request, in order: a bad one does not harm the others."""
+        answers: list[Poem | PoemError | None] = [None] * len(requests)
+        places: dict[Draft, int] = {}
+        for place, request in enumerate(requests):
+            try:
+                places[self.add(request)] = place
+            except PoemError as error:
+                answers[place] = error
+        while places:
+            for draft, poem in self.step():
+                answers[places.pop(draft)] = poem
+        return [answer for answer in answers if answer is not None]
+
+    def add(self, request: PoemRequest) -> Draft:
+        """Begin a poem with the next step. PoemError: the request cannot be served.
+
+        Where neither seed nor number of candidates is asked for, there are fewer the more is being written.
+        """
+        shape = outline(request)
+        options = plans(shape, self.prosody, self.script.simplify)
+        count = request.candidates or self._candidates
+        if request.seed is None and request.candidates is None:
+            count = max(1, min(count, WIDTH // (1 + len(set(self._drafts.values())))))
+        seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
+        draft = Draft(request, shape, options, seed, count)
+        self._drafts.update((row, draft) for row in draft.rows)
+        self._first.append(draft.rows[0])
+        self._waiting.extend(draft.rows[1:])
+        return draft
+
+    def examine(self, request: CheckRequest) -> Examination:
+        """Judge a finished poem by the model's table. PoemError: there is none."""
+        return examine(request, self.prosody, self.script)
+
+    def step(self) -> list[tuple[Draft, Poem]]:
+        """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""
+        finished = []
+        try:
+            self._fill_up()
+            for draft in dict.fromkeys([self._drafts.pop(row) for row in self._decoder.step()]):
+                if draft.written:
+                    if draft.read_again():
+                        # Before all that is not begun: this poem is nearly done.
+                        self._drafts.update((row, draft) for row in draft.rows)
+                        self._waiting.extendleft(reversed(draft.rows))
+                    else:
+                        finished.append((draft, draft.poem(self._ranker, self.script, self.model)))
+        except Exception:
+            self._decoder.clear()
+            self._first.clear()
+            self._waiting.clear()
+            self._drafts.clear()
+            raise
+        return finished
+
+    def _fill_up(self) -> None:
+        """What begins with this step: each new poem's first row, for no poem waits for the candidates of others; of
+        the rest as many as there is room for, and one in any case, so that none waits for ever."""
+        room = max(1, WIDTH - len(self._decoder) - len(self._first))
+        rest = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        self._decoder.add([*self._first, *rest])
+        self._first.clear()
+
+
+def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
+    """Paddle where there is a GPU for it, else the CPU decoder; neither is imported where it is not wanted."""
+    if device == "gpu" or (device == "auto" and gpu_ready()):
+        from engine.model.paddle_backend import PaddleBackend
+
+        return PaddleBackend(checkpoint, "gpu", threads)
+    from engine.model.onnx_backend import DECODER, OnnxBackend
+
+    return OnnxBackend(read_part(folder, DECODER), checkpoint, threads)
+
+
+def read_prosody(folder: Path) -> Prosody:
+    """The prosody table of a model folder."""
+    try:
+        return Prosody.from_bytes(read_part(folder, PROSODY))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(f"{folder / PROSODY} is not a prosody table: {error}") from error
+
+
+def _read_lines(folder: Path) -> LineIndex:
+    try:
+        return LineIndex.from_bytes(read_part(folder, LINES))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder / LINES} is not an index of lines: {error}") from error

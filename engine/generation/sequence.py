@@ -1,0 +1,94 @@
+"""One poem in the making: where its plan stands, what is written, what may not come again."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from engine.contract.text import CLAUSE_MARKS
+from engine.generation.plan import Cell, Plan
+from engine.model.vocab import EOP, START
+
+
+class Row:
+    """Follows a plan character by character.
+
+    ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
+    sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
+    ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which costs time; it is nan
+    without. ``fed``: characters that the model has read for it.
+    """
+
+    def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
+        self.plan = plan
+        self.seed = seed
+        self.judged = judged
+        self.text = ""
+        self.last = START
+        self.line = ""
+        self.earlier: list[str] = []
+        self.rhyme = plan.rhyme
+        self.log_likelihood = 0.0
+        self.chosen = 0
+        self.fed = 0
+        self.done = not plan.cells
+        self._at = 0
+        self._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+
+    @cached_property
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+    @property
+    def cell(self) -> Cell:
+        return self.plan.cells[self._at]
+
+    @property
+    def ends_line(self) -> bool:
+        """Whether the cell to fill is the last of its line."""
+        after = self.plan.cells[self._at + 1 : self._at + 2]
+        return bool(after) and after[0].forced != "" and after[0].forced in CLAUSE_MARKS
+
+    def draw(self) -> float:
+        """The next number of this row's own random sequence, in [0, 1)."""
+        return float(self._random.random())
+
+    def banned(self) -> set[str]:
+        """Characters that must not come next: in a planned poem none comes twice, in a free one no line does."""
+        if self.cell.free:
+            return {line[-1] for line in self.earlier if line[:-1] == self.line}
+        return self._taken
+
+    def doubling(self) -> str:
+        """The character that may come again at once, doubled within a word (青青), which begins at an odd place."""
+        within = len(self.line) % 2 == 1 and self.text[-2:-1] != self.text[-1:]
+        return self.line[-1] if within and not self.cell.free else ""
+
+    def take(self, character: str, log_probability: float | None = None) -> None:
+        """Fill the cell with ``character``; a probability where the model's word for it counts."""
+        cell = self.cell
+        self.fed += 1
+        if log_probability is not None:
+            self.log_likelihood += log_probability
+            self.chosen += 1
+        self.last = character
+        if character == EOP:
+            self.done = True
+            return
+        if cell.shown:
+            self._show(character)
+        if not cell.free:
+            self._at += 1
+            self.done = self._at == len(self.plan.cells)
+        elif self.chosen >= self.plan.limit:
+            self.done = True
+
+    def _show(self, character: str) -> None:
+        self.text += character
+        if character in CLAUSE_MARKS:
+            self.earlier.append(self.line)
+            self.line = ""
+        else:
+            self.line += character
+            self._taken.add(character)

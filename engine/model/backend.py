@@ -1,0 +1,34 @@
+"""What decoding needs of a model."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.model.checkpoint import FloatArray
+
+Ids = npt.NDArray[np.int64]
+
+
+class Backend(Protocol):
+    """Feed these ids from this state; get scores and the next state.
+
+    Rows may change between steps: the caller cuts and joins states along axis 0. A row's scores depend on
+    its own ids and state alone, never on the rows beside it or on how many there are, to the bit.
+    """
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V: how many ids there are, specials included."""
+
+    def start(self, rows: int) -> FloatArray:
+        """The state before the first id: zeros [rows, 2 * layers, hidden], for each layer h and then c."""
+
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        """Feed ``ids`` [rows] from ``state``; return scores (unnormalised, natural log) and the next state.
+
+        Scores [wanted, V] are computed for the rows that ``wanted`` names, for all where it is None: where the
+        next id is fixed anyway, the output layer is saved.
+        """

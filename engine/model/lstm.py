@@ -1,0 +1,105 @@
+"""The model: characters in, scores of the next character out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from engine.model.checkpoint import FloatArray, Shape, check_weights
+from engine.model.paddle_runtime import import_paddle
+
+paddle = import_paddle()
+from paddle import nn  # noqa: E402  (Paddle is imported in one place, which sets what it reads while it loads)
+
+Initialisation = Literal["careful", "default"]
+
+
+class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
+    """Embedding, stacked LSTM, one linear layer.
+
+    With B rows of T characters, V the vocabulary's size, E and H the dimensions of ``shape``. ``dropout``
+    acts in training alone: on the embedding, between the layers and before the output.
+    ``initialisation``: ``careful`` leaves the plateau of unigram frequencies early, ``default`` is Paddle's own.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        shape: Shape,
+        dropout: float = 0.0,
+        initialisation: Initialisation = "careful",
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.vocabulary_size = vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, shape.embedding_dim)
+        self.lstm = nn.LSTM(shape.embedding_dim, shape.hidden_dim, shape.num_layers, dropout=dropout)
+        self.output = nn.Linear(shape.hidden_dim, vocabulary_size)
+        self.dropout = nn.Dropout(dropout)
+        for layer in range(shape.num_layers):
+            # Paddle's LSTM adds two biases where one says the same. The second stays zero: it is not among
+            # ``named_weights``, so no optimiser moves it. (Its gradient cannot be switched off.)
+            second = getattr(self.lstm, f"bias_hh_l{layer}")
+            second.set_value(np.zeros(second.shape, np.float32))
+        if initialisation == "careful":
+            self._initialise()
+
+    def forward(self, ids: Any) -> Any:
+        """Scores of each next character. ids int64 [B, T] -> float32 [B, T, V]."""
+        return self.output(self.hidden(ids))  # [B, T, V]
+
+    def hidden(self, ids: Any) -> Any:
+        """What the output layer sees, for callers that need the scores of some places alone."""
+        embedded = self.dropout(self.embedding(ids))  # [B, T, E]
+        hidden, _ = self.lstm(embedded)  # [B, T, H]
+        return self.dropout(hidden)  # [B, T, H]
+
+    def loss(self, ids: Any, targets: Any, pad: int, reduction: Literal["mean", "sum"] = "mean") -> Any:
+        """Nats a target, or of all of them; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
+        places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
+        hidden = self.hidden(ids).reshape([-1, self.shape.hidden_dim])  # [B * T, H]
+        scores = self.output(paddle.gather(hidden, places))  # [N, V]
+        wanted = paddle.gather(targets.flatten(), places)  # [N]
+        return nn.functional.cross_entropy(scores, wanted, reduction=reduction)  # []
+
+    def load_weights(self, weights: dict[str, FloatArray]) -> None:
+        """Take weights by the names of ``engine.model.checkpoint.weight_shapes``."""
+        check_weights(self.shape, self.vocabulary_size, weights)
+        for name, parameter in self.named_weights().items():
+            parameter.set_value(weights[name])
+
+    def weights(self) -> dict[str, FloatArray]:
+        """The weights by the names of ``engine.model.checkpoint.weight_shapes``."""
+        return {name: np.array(parameter.numpy()) for name, parameter in self.named_weights().items()}
+
+    def named_weights(self) -> dict[str, Any]:
+        """Every trained parameter, once, by its name in a model folder."""
+        named = {"embedding.weight": self.embedding.weight}
+        for layer in range(self.shape.num_layers):
+            named[f"lstm.{layer}.weight_ih"] = getattr(self.lstm, f"weight_ih_l{layer}")
+            named[f"lstm.{layer}.weight_hh"] = getattr(self.lstm, f"weight_hh_l{layer}")
+            named[f"lstm.{layer}.bias"] = getattr(self.lstm, f"bias_ih_l{layer}")
+        return {**named, "output.weight": self.output.weight, "output.bias": self.output.bias}
+
+    def _initialise(self) -> None:
+        """Embedding N(0, 1); recurrent weights orthogonal and input weights Xavier a gate; forget bias 1."""
+        draw, hidden = nn.initializer, self.shape.hidden_dim
+        for name, parameter in self.named_weights().items():
+            if name == "embedding.weight":
+                draw.Normal(0.0, 1.0)(parameter)
+            elif name == "output.weight":
+                draw.XavierUniform()(parameter)
+            elif name.endswith("bias"):
+                value = np.zeros(parameter.shape, np.float32)
+                if name.startswith("lstm"):
+                    value[hidden : 2 * hidden] = 1.0  # the forget gate
+                parameter.set_value(value)
+            else:
+                kind = draw.Orthogonal() if name.endswith("weight_hh") else draw.XavierUniform()
+                gate = paddle.create_parameter([hidden, parameter.shape[1]], "float32")  # [H, E or H]
+                gates = []
+                for _ in range(4):
+                    kind(gate)
+                    gates.append(gate.numpy().copy())
+                parameter.set_value(np.concatenate(gates))  # [4H, E or H]

@@ -1,0 +1,62 @@
+"""Decoding on a CPU with ONNX Runtime, in int8. Needs no Paddle."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from engine.model.backend import Ids
+from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
+from engine.model.cpu import available_cores
+
+DECODER = "decoder.onnx"
+FEW = 2
+"""Rows that one thread has done before others are woken."""
+
+
+class OnnxBackend:
+    """``engine.model.backend.Backend`` over the CPU decoder of a model folder (see ``train.export.onnx_decoder``)."""
+
+    def __init__(self, decoder: bytes, checkpoint: Checkpoint, threads: int | None = None) -> None:
+        """``threads``: None takes every core this process may run on.
+
+        ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
+        """
+        threads = threads or available_cores()
+        try:
+            self._alone = _session(decoder, 1)
+            self._together = self._alone if threads == 1 else _session(decoder, threads)
+        except Exception as error:  # the runtime's own exceptions have no common base
+            raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
+        self.shape = checkpoint.shape
+        self.vocabulary_size = len(checkpoint.vocabulary)
+        self._state = (2 * self.shape.num_layers, self.shape.hidden_dim)
+        found = {part.name: part.shape[1:] for part in [*self._alone.get_inputs(), *self._alone.get_outputs()]}
+        state = list(self._state)
+        if found != {"ids": [], "state": state, "wanted": [], "scores": [self.vocabulary_size], "next_state": state}:
+            raise ModelFolderError(f"{DECODER} is not a decoder of this model: it takes and gives {found}")
+        self._only_needed = onnxruntime.RunOptions()
+        self._only_needed.only_execute_path_to_fetches = True
+
+    def start(self, rows: int) -> FloatArray:
+        """Zeros [rows, 2 * layers, H]."""
+        return np.zeros((rows, *self._state), np.float32)
+
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
+        wanted = np.arange(len(ids)) if wanted is None else wanted
+        session = self._alone if len(ids) <= FEW else self._together
+        feed = {"ids": ids, "state": state, "wanted": wanted}
+        if not len(wanted):
+            (after,) = session.run(["next_state"], feed, self._only_needed)
+            return np.zeros((0, self.vocabulary_size), np.float32), after
+        after, scores = session.run(["next_state", "scores"], feed, self._only_needed)
+        return scores, after
+
+
+def _session(decoder: bytes, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait take the cores from other workers on the host.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(decoder, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,100 @@
+"""The one place that imports Paddle: what its CPU build needs is set first, and only where it applies."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import io
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from engine.model.cpu import available_cores
+
+DeviceChoice = Literal["auto", "cpu", "gpu"]
+DEVICE_CHOICES: tuple[DeviceChoice, ...] = get_args(DeviceChoice)
+
+
+class PaddleMissingError(Exception):
+    """Paddle cannot be used as asked; the message says what to install or to choose."""
+
+
+def import_paddle(threads: int | None = None) -> Any:
+    """Import Paddle, ready for this processor, and return the module.
+
+    ``threads``: how many it computes with; None takes every core given to this process. It counts only for
+    the first import in a process. Variables that the user has set are left as they are.
+    """
+    if "paddle" not in sys.modules:
+        prepare_environment(os.environ, _cpu_info(), threads or available_cores())
+    try:
+        # While it loads, Paddle warns of more than one OpenMP thread (meant for builds with OpenBLAS) and of a
+        # compiler cache; neither concerns anyone here.
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with _own_signals():
+                return importlib.import_module("paddle")
+    except ImportError as error:
+        raise PaddleMissingError(
+            f"Paddle cannot be imported ({error}); install paddlepaddle 3 (or its GPU build)"
+        ) from error
+
+
+def prepare_environment(environment: MutableMapping[str, str], cpu_info: str, threads: int) -> None:
+    """Set what Paddle's CPU wheels read while they are loaded, where the user has not.
+
+    They bundle an old MKL, which runs on one thread unless OMP_NUM_THREADS says otherwise and takes a slow
+    path on AMD processors unless told to use AVX2 (PaddlePaddle/Paddle#75760): 5 to 6 times slower together.
+    ``cpu_info``: the text of ``/proc/cpuinfo``, empty where there is none.
+    """
+    environment.setdefault("OMP_NUM_THREADS", str(threads))
+    if "AuthenticAMD" in cpu_info and "avx2" in cpu_info:
+        environment.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+def choose_device(choice: DeviceChoice, paddle: Any) -> str:
+    """Make ``auto``, ``cpu`` or ``gpu`` Paddle's device and return its name there (``cpu``, ``gpu:0``).
+
+    PaddleMissingError: a GPU is asked for and this build of Paddle has none or sees none.
+    """
+    has_gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if choice == "gpu" and not has_gpu:
+        raise PaddleMissingError("no GPU that Paddle can use; choose --device cpu, or install Paddle's GPU build")
+    name = "gpu:0" if has_gpu and choice != "cpu" else "cpu"
+    paddle.set_device(name)
+    return name
+
+
+def gpu_ready() -> bool:
+    """Whether Paddle's GPU build is installed and sees a GPU; the CPU build is not even imported to tell."""
+    try:
+        importlib.metadata.distribution("paddlepaddle-gpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    paddle = import_paddle()
+    return bool(paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0)
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the program's handler of SIGTERM: Paddle puts one in its place that prints a stack and dies."""
+    handler = signal.getsignal(signal.SIGTERM)
+    fresh = "paddle" not in sys.modules
+    yield
+    if fresh:
+        sys.modules["paddle"].disable_signal_handler()
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _cpu_info() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return ""

@@ -1,0 +1,74 @@
+"""Model folders side by side: the one that came with the program, and those that were trained since."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.contract.queue.models import Figures
+from engine.model.checkpoint import ModelFolderError, read_card
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Versions:
+    """``home``: the model folder that came with the program; ``folder``: where later versions lie, by their names."""
+
+    home: Path
+    folder: Path
+
+    @classmethod
+    def of(cls, home: Path, train_dir: Path) -> Versions:
+        return cls(home, train_dir / "models")
+
+    def find(self, version: str) -> Path:
+        """The folder of a version; ModelFolderError where this machine has none."""
+        if _NAME.fullmatch(version) and (self.folder / version / "card.json").is_file():
+            return self.folder / version
+        if version == self.home_version():
+            return self.home
+        raise ModelFolderError(f"there is no version {version} on this machine")
+
+    def home_version(self) -> str:
+        return self._figures(self.home).version
+
+    def figures(self) -> list[Figures]:
+        """What can be read of every version here, the home one first; a folder without a card is passed over."""
+        found = []
+        for place in (self.home, *self._trained()):
+            try:
+                found.append(self._figures(place))
+            except ModelFolderError:
+                continue
+        return found
+
+    def prune(self, keep: int, in_use: Iterable[str]) -> list[str]:
+        """Delete all but ``keep`` trained versions: those in use stay whatever happens, then the newest; who went."""
+        used = set(in_use)
+        newest = sorted(self._trained(), key=lambda place: place.stat().st_mtime_ns, reverse=True)
+        wanted = sorted(newest, key=lambda place: place.name not in used)  # stable: the used ones first
+        staying = {place for i, place in enumerate(wanted) if i < keep or place.name in used}
+        gone = [place for place in newest if place not in staying]
+        for place in gone:
+            shutil.rmtree(place, ignore_errors=True)
+        return [place.name for place in gone]
+
+    def _trained(self) -> list[Path]:
+        if not self.folder.is_dir():
+            return []
+        return [place for place in sorted(self.folder.iterdir()) if _NAME.fullmatch(place.name) and place.is_dir()]
+
+    def _figures(self, place: Path) -> Figures:
+        card = read_card(place)
+        perplexity: dict[str, Any] = card.get("perplexity") or {}
+        home = place == self.home
+        # A trained version is known by its folder, so that a copied card cannot shadow another.
+        name = str(card.get("version") or card["parts"]["weights.safetensors"][:12]) if home else place.name
+        parent = str((card.get("parent") or {}).get("version") or "")
+        date = str(card.get("date") or "")
+        return Figures(name, date, perplexity.get("validation"), perplexity.get("test"), parent, home)

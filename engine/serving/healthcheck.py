@@ -1,0 +1,48 @@
+"""``python -m engine.serving.healthcheck``: whether a worker of this host lives, for a container's health check."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import sys
+
+from redis.exceptions import RedisError
+
+from engine.contract.queue.store import Queue, connect
+from engine.contract.settings import SettingError, Settings
+
+
+async def alive(settings: Settings) -> bool:
+    """Whether a worker that runs under this host's name has said so lately. Raises RedisError."""
+    redis = connect(settings.redis_url)
+    try:
+        workers = await Queue(redis, settings.key_prefix).workers()
+    finally:
+        await redis.aclose()
+    return any(name.startswith(f"{socket.gethostname()}-") for name in workers)
+
+
+def main() -> int:
+    """Exit 0 if one lives, 1 if not, 2 for a wrong setting."""
+    argparse.ArgumentParser(
+        prog="python -m engine.serving.healthcheck",
+        description="Whether a worker of this host lives, for a container's health check.",
+        epilog="example: REDIS_URL=redis://127.0.0.1:6379 python -m engine.serving.healthcheck",
+    ).parse_args()
+    try:
+        if asyncio.run(alive(Settings.read(os.environ))):
+            return 0
+        print("No worker of this host lives.", file=sys.stderr)
+        return 1
+    except RedisError as error:
+        print(f"Redis does not answer ({error}); check REDIS_URL.", file=sys.stderr)
+        return 1
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,226 @@
+"""The worker: takes jobs, has them written, finishes them. The poet is handed in; else it knows Redis alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from engine.contract import CodecError, Poem, PoemError, PoemRequest
+from engine.contract.check import CheckRequest, Examination
+from engine.contract.logs import set_up
+from engine.contract.queue.messages import Job, Reply, Work, too_late
+from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.store import MAX_LONELY, Queue, connect
+from engine.contract.queue.stream import Delivery
+from engine.contract.settings import Settings
+from engine.serving.batcher import PoetLike, Writer
+from engine.serving.model_reload import EVERY, Renewal
+from engine.serving.shutdown import asked_to_stop, run_until
+from engine.serving.throughput import Pace
+
+log = logging.getLogger("engine.serving.worker")
+T = TypeVar("T")
+
+BATCH = 64
+"""Jobs in hand at most."""
+IDLE = 0.5
+"""Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
+DRAIN = 8.0
+"""Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
+
+
+class Worker:
+    """One consumer of the queue. ``lease``: seconds after which others may take its jobs, if it falls silent.
+
+    ``renewal`` brings another poet when another model is wished for; without it the poet stays.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        poet: PoetLike,
+        lease: float,
+        batch: int = BATCH,
+        renewal: Renewal[PoetLike] | None = None,
+    ) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._queue = queue
+        self._writer = Writer(poet)
+        self._lease = lease
+        self._batch = batch
+        self._renewal = renewal
+        self._pace = Pace()
+        self._in_hand: dict[asyncio.Task[None], str] = {}
+        self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish what is in hand, take no more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until ``stop``; an absent Redis is waited for."""
+        await self._persist(self._queue.prepare)
+        if self._renewal is not None:
+            await self._persist(self._renewal.publish)
+            await self._persist(self._renew_poet)
+        beside = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
+        try:
+            while not self._stopping.is_set():
+                await self._persist(self._take)
+            await self._hands_empty(DRAIN)
+        finally:
+            self._writer.close()
+            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            self._gone.set()
+            for task in (*beside, *self._in_hand):
+                task.cancel()
+            await asyncio.gather(*beside, *self._in_hand, return_exceptions=True)
+            with contextlib.suppress(RedisError):
+                await self._queue.leave(self.name)
+                if self._renewal is not None:
+                    await self._renewal.leave(self.name)
+                await self._queue.jobs.retire(self.name)
+
+    async def _take(self) -> None:
+        """One job of a dead worker, if there is one, written alone; then new ones, as many as there is room for."""
+        orphan = await self._queue.jobs.take_over(self.name, self._lease)
+        if orphan is not None:
+            # It may be what killed the other: nobody else's poem is in hand beside it.
+            await self._hands_empty()
+            self._begin(orphan)
+            await self._hands_empty()
+            if self._stopping.is_set():
+                return
+        if len(self._in_hand) >= self._batch:
+            await asyncio.wait(self._in_hand, timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+            return
+        wait = 0 if orphan else min(IDLE, self._lease)
+        for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_hand), wait):
+            self._begin(delivery)
+
+    def _begin(self, delivery: Delivery) -> None:
+        self._pace.begin(idle=not self._in_hand)
+        task = asyncio.create_task(self._serve(delivery))
+        self._in_hand[task] = delivery.id
+        task.add_done_callback(self._in_hand.pop)
+
+    async def _hands_empty(self, seconds: float | None = None) -> None:
+        if self._in_hand:
+            await asyncio.wait(self._in_hand, timeout=seconds)
+
+    async def _serve(self, delivery: Delivery) -> None:
+        job = await self._readable(delivery)
+        if job is None:
+            return
+        work = None
+        answer: Poem | Examination | PoemError
+        try:
+            if isinstance(job.request, CheckRequest):
+                answer = await asyncio.to_thread(self._writer.poet.examine, job.request)
+            else:
+                answer, work = await self._write(job.request, delivery)
+        except PoemError as refusal:
+            answer = refusal
+        except Exception:
+            # Left unfinished: its lease runs out, and it comes back alone.
+            log.exception("not written", extra={"job": delivery.id})
+            return
+        reply = Reply(job.to, job.language, answer, job.request, delivery.id, work)
+        done = await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
+        outcome = answer.code if isinstance(answer, PoemError) else answer.form
+        log.info("%s%s", outcome, "" if done else ", but someone else was first", extra={"job": delivery.id})
+
+    async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, Work]:
+        began = time.monotonic()
+        written = await self._writer.write(request)
+        wrote = time.monotonic() - began
+        waited = max(0.0, time.time() - wrote - delivery.queued)
+        self._pace.end()
+        return written.poem, Work(waited, wrote, written.together, written.characters)
+
+    async def _readable(self, delivery: Delivery) -> Job | None:
+        """The job, unless it ends here: unreadable, given up or too late."""
+        try:
+            job = Job.from_fields(delivery.fields)
+        except CodecError as error:
+            log.error("unreadable: %s", error, extra={"job": delivery.id})
+            await self._persist(partial(self._queue.bury, delivery, None, "unreadable"))
+            return None
+        if delivery.lonely > MAX_LONELY:
+            log.error("given up after %d attempts alone", MAX_LONELY, extra={"job": delivery.id})
+            await self._persist(partial(self._queue.bury, delivery, job, f"failed {MAX_LONELY} times alone"))
+            return None
+        if job.overdue():
+            log.warning("past its deadline", extra={"job": delivery.id})
+            reply = Reply(job.to, job.language, too_late(), job.request, delivery.id)
+            await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
+            return None
+        return job
+
+    async def _renew_leases(self) -> None:
+        while not self._gone.is_set():
+            await sleep_unless(self._gone, self._lease / 3)
+            with contextlib.suppress(RedisError):
+                await self._queue.jobs.renew(self.name, list(self._in_hand.values()))
+
+    async def _renew_poet(self) -> None:
+        """A poem in hand is finished by the poet that began it; the next one has the new."""
+        if self._renewal is not None and (poet := await self._renewal.look()) is not None:
+            self._writer.poet = poet
+
+    async def _watch_models(self) -> None:
+        while self._renewal is not None and not self._gone.is_set():
+            before = self._renewal.serving
+            with contextlib.suppress(RedisError):
+                await self._renew_poet()
+                if self._renewal.serving != before:
+                    await self._renewal.tell(self.name, self._beat_ttl)
+            await sleep_unless(self._gone, EVERY)
+
+    @property
+    def _beat_ttl(self) -> int:
+        return max(10, round(3 * self._lease))
+
+    async def _beat(self) -> None:
+        while not self._gone.is_set():
+            with contextlib.suppress(RedisError):
+                await self._queue.beat(self.name, self._beat_ttl, self._pace.seconds)
+                if self._renewal is not None:
+                    await self._renewal.tell(self.name, self._beat_ttl)
+            await sleep_unless(self._gone, min(2.0, self._lease))
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(attempt, self._stopping)
+
+
+Renewing = Callable[[Queue], Renewal[PoetLike]]
+
+
+async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
+    """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; errors of ``load`` pass through."""
+    stop = asked_to_stop()
+    poet = await asyncio.to_thread(load)
+    redis = connect(settings.redis_url)
+    queue = Queue(redis, settings.key_prefix)
+    worker = Worker(queue, poet, settings.lease, renewal=None if renewing is None else renewing(queue))
+    log.info("worker %s is ready", worker.name)
+    await run_until(stop, worker, redis, log)
+    log.info("worker stopped")
+    return 0
+
+
+def main(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
+    """``python -m engine``: exit 0 after SIGTERM or Ctrl-C; what ``load`` raises is the caller's to explain."""
+    set_up(settings.log_level, settings.log_format)
+    return asyncio.run(serve(load, settings, renewing))

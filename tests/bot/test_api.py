@@ -1,0 +1,299 @@
+"""Laws of the HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import aiohttp
+import pytest
+from redis.asyncio import Redis
+
+from bot.app import App, PortTakenError
+from bot.http.api import client_address
+from bot.settings import BotSettings
+from bot.standalone.redis_server import Embedded
+from engine.contract import Poem
+from engine.contract.queue.store import Queue
+from tests.conftest import immortal
+from tests.support.fake_poet import REFUSED, FakePoet
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import answers, free_port
+from tests.support.running import running_bot, running_worker
+from tests.support.waiting import until
+
+GOOD = {"mode": "acrostic", "text": "春风十里"}
+SECRET = "s3cret_token"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def where(server: Embedded, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+    """A bot without Telegram, and a worker."""
+    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
+        yield where
+
+
+async def post(
+    http: aiohttp.ClientSession, where: str, body: object, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, Any], Any]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with http.post(f"{where}/api/poems", data=data, headers=headers) as answer:
+        return answer.status, await answer.json(), answer.headers
+
+
+async def test_a_poem_is_answered_in_its_one_form(http: aiohttp.ClientSession, where: str) -> None:
+    status, body, _ = await post(http, where, GOOD)
+    assert status == 200
+    poem = Poem.from_json(body)
+    assert [line[0] for line in poem.lines] == list("春风十里")
+
+
+BAD: list[tuple[object, int, str]] = [
+    (b"", 400, "bad_request"),
+    (b"{", 400, "bad_request"),
+    (b"\xff\xfe", 400, "bad_request"),
+    (b"[" * 5000, 400, "bad_request"),
+    ([], 400, "bad_request"),
+    ({**GOOD, "colour": "red"}, 400, "bad_request"),
+    ({**GOOD, "mode": "haiku"}, 400, "bad_request"),
+    ({**GOOD, "seed": "one"}, 400, "bad_request"),
+    ({**GOOD, "v": 2}, 400, "bad_request"),
+    ({"mode": "acrostic"}, 400, "bad_request"),
+    ({**GOOD, "text": ""}, 400, "empty"),
+    ({**GOOD, "text": "hello"}, 400, "not_chinese"),
+    ({**GOOD, "text": "\ud800春"}, 400, "control_characters"),
+    ({**GOOD, "text": "春" * 21}, 400, "too_long"),
+    ({**GOOD, "form": "sonnet"}, 400, "unknown_form"),
+    ({**GOOD, "rhyme": "moon"}, 400, "unknown_rhyme"),
+    ({**GOOD, "form": "七律"}, 400, "length_mismatch"),
+    ({**GOOD, "text": "支那猪"}, 400, "refused"),
+    ({**GOOD, "text": REFUSED}, 400, "refused"),
+    ({**GOOD, "text": "春" * 9000}, 413, "too_long"),
+]
+
+
+async def test_a_bad_request_is_refused_with_its_code(http: aiohttp.ClientSession, where: str) -> None:
+    for body, status, code in BAD:
+        found, answer, _ = await post(http, where, body)
+        assert (found, answer["error"]["code"]) == (status, code), body
+        assert answer["error"]["message"]
+
+
+async def test_a_body_without_a_length_is_cut_off_at_the_limit(http: aiohttp.ClientSession, where: str) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(1000):
+            yield b" " * 1024
+
+    async with http.post(f"{where}/api/poems", data=endless()) as answer:
+        assert answer.status == 413
+
+
+async def test_errors_speak_the_callers_language(http: aiohttp.ClientSession, where: str) -> None:
+    messages = set()
+    for language in ("en", "zh-CN", "zh-TW"):
+        _, body, _ = await post(http, where, {**GOOD, "text": ""}, {"Accept-Language": language})
+        messages.add(body["error"]["message"])
+    assert len(messages) == 3
+
+
+async def test_many_callers_each_get_their_own_poem(http: aiohttp.ClientSession, where: str) -> None:
+    heads = [chr(0x4E00 + number) for number in range(40)]
+    found = await asyncio.gather(*(post(http, where, {"mode": "acrostic", "text": head}) for head in heads))
+    assert [body["lines"][0][0] for _, body, _ in found] == heads
+
+
+async def test_too_many_requests_are_told_when_to_come_back(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, USER_PER_MINUTE="1") as where,
+    ):
+        assert (await post(http, where, GOOD))[0] == 200
+        for _ in range(2):
+            status, body, headers = await post(http, where, GOOD)
+            assert (status, body["error"]["code"]) == (429, "rate_limited")
+            assert 0 < int(headers["Retry-After"]) <= 60
+        # Somebody else behind the same proxy.
+        assert (await post(http, where, GOOD, {"X-Forwarded-For": "203.0.113.9"}))[0] == 200
+
+
+async def test_without_a_worker_the_answer_is_503_at_once_and_nothing_is_queued(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, prefix: str
+) -> None:
+    async with running_bot(server.url, prefix) as where:
+        status, body, headers = await post(http, where, GOOD)
+        assert (status, body["error"]["code"]) == (503, "no_worker")
+        assert int(headers["Retry-After"]) > 0
+        async with http.get(f"{where}/readyz") as answer:
+            assert answer.status == 503
+            assert "worker" in (await answer.json())["reason"]
+    assert (await queue.status()).waiting == 0
+
+
+async def test_a_full_queue_is_503_with_a_time_to_come_back(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    poet = FakePoet()
+    poet.may_go_on.clear()
+    async with running_worker(redis, prefix, poet), running_bot(server.url, prefix, QUEUE_MAX="1") as where:
+        first = asyncio.create_task(post(http, where, GOOD))
+        await until(partial(_waiting, queue, 1))
+        status, body, headers = await post(http, where, GOOD)
+        assert (status, body["error"]["code"]) == (503, "busy")
+        assert int(headers["Retry-After"]) > 0
+        poet.may_go_on.set()
+        assert (await first)[0] == 200
+
+
+async def test_past_the_deadline_the_answer_is_504_and_the_job_is_gone(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    poet = FakePoet()
+    poet.may_go_on.clear()
+    async with running_worker(redis, prefix, poet), running_bot(server.url, prefix, JOB_DEADLINE="0.3") as where:
+        status, body, _ = await post(http, where, GOOD)
+        assert (status, body["error"]["code"]) == (504, "deadline")
+        assert (await queue.status()).waiting == 0
+
+
+async def test_who_goes_away_leaves_nothing_behind(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    poet = FakePoet()
+    poet.may_go_on.clear()
+    async with running_worker(redis, prefix, poet), running_bot(server.url, prefix) as where:
+        asking = asyncio.create_task(post(http, where, GOOD))
+        await until(partial(_waiting, queue, 1))
+        asking.cancel()
+        await until(partial(_waiting, queue, 0))
+        poet.may_go_on.set()
+        assert (await post(http, where, GOOD))[0] == 200
+    assert not {key for key in await immortal(redis, prefix) if "http" in key}
+
+
+async def test_the_queue_can_be_looked_at(http: aiohttp.ClientSession, where: str) -> None:
+    async with http.get(f"{where}/api/queue") as answer:
+        assert (await answer.json()).keys() == {"waiting", "wait_seconds"}
+
+
+async def test_every_answer_carries_the_security_headers_and_invites_no_other_site(
+    http: aiohttp.ClientSession, where: str
+) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/api/queue", "/nowhere", "/api/poems"):
+        async with http.get(f"{where}{path}", headers={"Origin": "https://example.org"}) as answer:
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert "Access-Control-Allow-Origin" not in answer.headers
+            assert "python" not in answer.headers["Server"].lower()
+
+
+async def test_metrics_count_without_naming_anybody(http: aiohttp.ClientSession, where: str) -> None:
+    await post(http, where, GOOD)
+    async with http.get(f"{where}/metrics") as answer:
+        page = await answer.text()
+    assert 'poem_requests_total{door="http",outcome="poem"} 1' in page
+    assert "poem_workers 1" in page
+    assert "春" not in page
+
+
+async def test_without_redis_the_bot_lives_and_says_that_it_is_not_ready(http: aiohttp.ClientSession) -> None:
+    async with running_bot("unix:///nonexistent/redis.sock", "none:") as where:
+        await answers(f"{where}/readyz", 503)
+        assert (await post(http, where, GOOD))[0] == 503
+        async with http.get(f"{where}/healthz") as answer:
+            assert answer.status == 200
+        async with http.get(f"{where}/metrics") as answer:
+            assert "poem_redis_up 0" in await answer.text()
+
+
+async def test_the_webhook_answers_200_only_to_who_knows_the_secret(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    settings = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, telegram, **settings) as where,
+    ):
+
+        async def hook(body: bytes, secret: str | None) -> int:
+            headers = {} if secret is None else {"X-Telegram-Bot-Api-Secret-Token": secret}
+            async with http.post(f"{where}/telegram", data=body, headers=headers) as answer:
+                return answer.status
+
+        async def ready() -> bool:
+            return await hook(b"[]", SECRET) != 503
+
+        await telegram.called("setWebhook")
+        assert telegram.webhook["url"] == "https://example.org/telegram"
+        assert telegram.webhook["secret_token"] == SECRET
+        update = json.dumps(telegram.update("/acrostic 春")).encode()
+        await until(ready)
+        for secret in (None, "", "wrong", SECRET + "x", "é"):
+            assert await hook(update, secret) == 403
+        for nonsense in (b"", b"{", b"[]", b"{}", b'{"update_id":1,"message":7}'):
+            assert await hook(nonsense, SECRET) == 400
+        assert await hook(b" " * 300_000, SECRET) == 413
+        assert telegram.sent == []
+        assert [await hook(update, SECRET) for _ in range(3)] == [200, 200, 200]
+        [sent] = await telegram.messages(1)
+        assert sent.plain.startswith("春")
+        await telegram.put(telegram.update("never polled"))
+        assert "getUpdates" not in telegram.calls
+    assert len(telegram.sent) == 1
+
+
+async def test_an_update_that_redis_cannot_take_is_not_confirmed(
+    http: aiohttp.ClientSession, telegram: FakeTelegram
+) -> None:
+    settings = {"WEBHOOK_URL": "https://example.org/telegram", "WEBHOOK_SECRET": SECRET}
+    async with running_bot("unix:///nonexistent/redis.sock", "none:", telegram, **settings) as where:
+        await telegram.called("setWebhook")
+        headers = {"X-Telegram-Bot-Api-Secret-Token": SECRET}
+        for _ in range(3):
+            body = json.dumps(telegram.update("/acrostic 春")).encode()
+            async with http.post(f"{where}/telegram", data=body, headers=headers) as answer:
+                assert answer.status == 503
+
+
+async def test_without_a_webhook_there_is_no_door_for_updates(http: aiohttp.ClientSession, where: str) -> None:
+    async with http.post(f"{where}/telegram", data=b"{}") as answer:
+        assert answer.status == 404
+
+
+async def test_a_taken_port_is_one_clear_sentence(server: Embedded, prefix: str) -> None:
+    port = free_port()
+    async with running_bot(server.url, prefix, HTTP_PORT=str(port)):
+        settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_PORT": str(port)}, None)
+        with pytest.raises(PortTakenError, match="HTTP_PORT"):
+            await App(settings).run()
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "wanted"),
+    [
+        ("203.0.113.1", None, "203.0.113.1"),
+        ("203.0.113.1", "198.51.100.7", "203.0.113.1"),
+        ("127.0.0.1", "10.0.0.1, 198.51.100.7", "198.51.100.7"),
+        ("127.0.0.1", "nonsense", "127.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", None, "2001:db8:1:2::"),
+        (None, None, "unknown"),
+    ],
+)
+def test_a_caller_is_known_by_the_address_that_a_near_proxy_names(
+    peer: str | None, forwarded: str | None, wanted: str
+) -> None:
+    assert client_address(peer, forwarded) == wanted
+
+
+async def _waiting(queue: Queue, jobs: int) -> bool:
+    return (await queue.status()).waiting == jobs

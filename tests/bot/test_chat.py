@@ -1,0 +1,207 @@
+"""Laws of the chat: every kind of message through a running bot, a fake Bot API and a poet without a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import Queue
+from tests.support.fake_bot_api import BOT_NAME
+from tests.support.fake_poet import REFUSED, FakePoet
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.running import running_bot, running_worker
+
+ADMIN = 42
+
+
+@pytest.fixture
+async def chat(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> AsyncIterator[FakeTelegram]:
+    """A bot that polls and a worker."""
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)),
+    ):
+        yield telegram
+
+
+async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:
+    """What a message is answered with, in a chat of its own so that nothing waits for the pace."""
+    options = {"chat": len(telegram.handed_out) + 500} | options
+    await telegram.write(text, **options)
+    [sent] = await telegram.messages(1, options["chat"])
+    return sent.plain
+
+
+async def silent(chat: FakeTelegram, number: int) -> bool:
+    """Whether an update was taken and led to nothing; a later one that is answered shows that it was not late."""
+    await chat.confirmed(number)
+    before = len(chat.sent)
+    await said(chat, "/help", chat=999_000 + number)
+    return len(chat.sent) == before + 1
+
+
+async def test_a_line_is_continued_and_the_reply_answers_its_message(chat: FakeTelegram) -> None:
+    number = await chat.write("/continue 老夫聊发少年狂")
+    [sent] = await chat.messages(1)
+    assert sent.plain.startswith("老夫聊发少年狂，")
+    assert sent.plain.endswith("七律")
+    assert (sent.chat, sent.reply_to, sent.topic) == (7, number, None)
+
+
+async def test_an_acrostic_has_its_heads_in_bold(chat: FakeTelegram) -> None:
+    await chat.write("/acrostic 七言 春风十里 | 大漠孤烟直")
+    [sent] = await chat.messages(1)
+    assert re.findall("<b>(.)</b>", sent.text) == list("春风十里")
+    assert "大漠" not in sent.text
+
+
+async def test_traditional_heads_come_back_as_they_were_written(chat: FakeTelegram) -> None:
+    await chat.write("/acrostic 長安月", language="zh-hant")
+    [sent] = await chat.messages(1)
+    assert re.findall("<b>(.)</b>", sent.text) == list("長安月")
+
+
+BAD = [
+    ("/continue", "请写上首句"),
+    ("/acrostic ", "请写上藏头"),
+    ("/continue hello world", "汉字"),
+    ("/continue ，。？", "汉字"),
+    ("/continue <b>春</b>", "汉字"),
+    (f"/continue {'春' * 33}", "最多32字"),
+    (f"/acrostic {'春' * 21}", "最多20字"),
+    ("/continue 春\x07风", "控制字符"),
+    ("/continue 五绝 七个字的句子啊", "五字"),
+    ("/continue 六绝 床前明月光", "没有这种体裁"),
+    ("/continue 五言 床前明月光", "只用于藏头诗"),
+    (f"/continue 床前明月光 | {'春' * 65}", "最多64字"),
+    ("/acrostic 支那猪", "不便写出"),
+    (f"/acrostic {REFUSED}", "不写"),
+]
+
+
+async def test_bad_input_is_answered_in_words(chat: FakeTelegram) -> None:
+    for number, (text, _) in enumerate(BAD):
+        await chat.write(text, chat=100 + number)
+    for number, (text, words) in enumerate(BAD):
+        [sent] = await chat.messages(1, 100 + number)
+        assert words in sent.plain, text
+
+
+async def test_people_are_answered_in_their_language(chat: FakeTelegram) -> None:
+    assert "These two work" in await said(chat, "hi", language="en")
+    assert "體裁" in await said(chat, "/help", language="zh-TW")
+    assert "体裁" in await said(chat, "/start", language=None)
+    assert "Chinese characters" in await said(chat, "/continue hello", language="fr")
+
+
+async def test_every_command_of_words_is_answered(chat: FakeTelegram) -> None:
+    assert "/continue" in await said(chat, "/start")
+    assert "/acrostic" in await said(chat, "/help")
+    assert "队列" in await said(chat, "/privacy")
+    assert "/help" in await said(chat, "/nonsense")
+
+
+async def test_retraining_is_refused_to_all_but_admins_who_hear_what_to_install(chat: FakeTelegram) -> None:
+    assert "管理员" in await said(chat, "/retrain 1")
+    assert "管理员" in await said(chat, "/model")
+    assert "没有训练进程" in await said(chat, "/retrain 1", user=ADMIN)
+    assert "用法" in await said(chat, "/retrain nan", user=ADMIN)
+    assert "没有训练" in await said(chat, "/retrain status", user=ADMIN)
+    assert "私聊" in await said(chat, "/retrain 1", user=ADMIN, chat=-7, kind="supergroup")
+
+
+async def test_a_group_is_answered_only_when_it_asks_this_bot(chat: FakeTelegram) -> None:
+    group: dict[str, Any] = {"chat": -100, "kind": "supergroup"}
+    for text in ("春风十里", "/nonsense", "/acrostic@other_bot 春", "hello"):
+        assert await silent(chat, await chat.write(text, **group))
+    assert (await said(chat, f"/acrostic@{BOT_NAME} 春风十里", **group)).startswith("春")
+
+
+async def test_a_private_message_for_another_bot_is_not_answered(chat: FakeTelegram) -> None:
+    assert await silent(chat, await chat.write("/acrostic@other_bot 春"))
+
+
+async def test_a_topic_is_kept(chat: FakeTelegram) -> None:
+    await chat.write("/acrostic 春", chat=-100, kind="supergroup", topic=33)
+    [sent] = await chat.messages(1, -100)
+    assert sent.topic == 33
+
+
+async def test_a_thread_that_is_no_topic_is_not_written_to(chat: FakeTelegram) -> None:
+    await chat.write("/acrostic 春", chat=-101, kind="supergroup", extra={"message_thread_id": 12})
+    [sent] = await chat.messages(1, -101)
+    assert sent.topic is None
+
+
+STICKER = {
+    "file_id": "f", "file_unique_id": "u", "type": "regular", "width": 1, "height": 1,
+    "is_animated": False, "is_video": False,
+}  # fmt: skip
+NOT_NEW_TEXT: list[tuple[str | None, dict[str, Any]]] = [
+    ("/acrostic 春", {"field": "edited_message"}),
+    ("/acrostic 春", {"field": "channel_post", "chat": -300, "kind": "channel"}),
+    (None, {"extra": {"photo": [], "caption": "/acrostic 春"}}),
+    (None, {"extra": {"sticker": STICKER}}),
+    (None, {"extra": {"migrate_to_chat_id": -1005}, "chat": -5, "kind": "group"}),
+]
+
+
+async def test_what_is_no_new_text_message_is_ignored(chat: FakeTelegram, caplog: pytest.LogCaptureFixture) -> None:
+    for text, options in NOT_NEW_TEXT:
+        assert await silent(chat, await chat.write(text, **options))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:
+    again = chat.update("/acrostic 春")
+    await chat.put(again)
+    await chat.messages(1)
+    await chat.confirmed(again["update_id"])
+    # As from a bot that died before it could confirm.
+    await chat.put(again)
+    assert await silent(chat, again["update_id"])
+
+
+async def test_a_flood_is_answered_politely_once_and_others_are_served(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, telegram, USER_PER_MINUTE="2"),
+    ):
+        flood = [await telegram.write("/acrostic 春", chat=100 + n, user=1) for n in range(20)]
+        await telegram.confirmed(flood[-1])
+        assert (await said(telegram, "/acrostic 夏", user=2)).startswith("夏")
+        of_flood = [sent.plain for sent in telegram.sent if sent.chat < 200]
+    assert sum(text.startswith("春") for text in of_flood) == 2
+    assert sum("太快" in text for text in of_flood) == 1
+    assert len(of_flood) == 3
+
+
+async def test_a_full_queue_is_said_at_once_and_what_was_accepted_is_written(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram, QUEUE_MAX="2"):
+        for number in range(3):
+            await telegram.write("/acrostic 春", chat=100 + number)
+        [refusal] = await telegram.messages(1)
+        assert refusal.chat == 102
+        assert "秒" in refusal.plain
+        async with running_worker(redis, prefix, FakePoet()):
+            await telegram.messages(1, 100)
+            await telegram.messages(1, 101)
+
+
+async def test_without_any_worker_the_user_hears_of_it_after_the_deadline(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram, JOB_DEADLINE="0.2", LEASE="0.2"):
+        assert "诗人暂时不在" in await said(telegram, "/acrostic 春")
+    assert (await queue.status()).waiting == 0

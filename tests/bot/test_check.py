@@ -1,0 +1,146 @@
+"""Laws of ``/check``, of lines without a command, of languages and menus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.standalone.redis_server import Embedded
+from bot.updates.commands import bare_line, parse, poem_request, without_mention
+from bot.views.check import examined
+from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
+from engine.contract import outline
+from engine.contract.check import Blemish, Examination
+from engine.contract.queue.store import Queue
+from tests.bot.test_chat import said, silent
+from tests.support.fake_bot_api import BOT_NAME
+from tests.support.fake_poet import FakePoet
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.running import running_bot, running_worker
+
+STORK = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
+ADMIN = 42
+ME = {"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME}
+SOMEBODY = {"id": 5, "is_bot": False, "first_name": "某"}
+
+
+def reply_to(text: str, author: dict[str, Any], chat: int) -> dict[str, Any]:
+    kind = "private" if chat > 0 else "supergroup"
+    answered = {"message_id": 1, "date": 1, "chat": {"id": chat, "type": kind}, "from": author, "text": text}
+    return {"extra": {"reply_to_message": answered}}
+
+
+@pytest.fixture
+async def chat(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> AsyncIterator[FakeTelegram]:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)),
+    ):
+        yield telegram
+
+
+async def test_a_poem_is_examined_typed_or_replied_to(chat: FakeTelegram) -> None:
+    for text in (
+        await said(chat, f"/check {STORK}"),
+        await said(chat, "/check", **reply_to(f"{STORK}\n\n五绝 · 十一尤", ME, 501)),
+        await said(chat, "/check", **reply_to(STORK, SOMEBODY, 502)),
+    ):
+        assert text.startswith("五绝·仄起首句不入韵 · 十一尤\n韵脚：流、楼\n无误")
+
+
+async def test_faults_are_named_with_their_place_as_they_were_written(chat: FakeTelegram) -> None:
+    assert "第2句第5字「风」：落韵" in await said(chat, f"/check {STORK.replace('流', '风')}")
+    assert "line 2, character 5 風: 落韵" in await said(chat, f"/check {STORK.replace('流', '風')}", language="en")
+
+
+async def test_nothing_to_examine_is_said_with_an_example(chat: FakeTelegram) -> None:
+    assert "/check 白日" in await said(chat, "/check")
+    assert "400" in await said(chat, f"/check {'春' * 401}")
+
+
+async def test_a_line_alone_is_continued_in_private(chat: FakeTelegram) -> None:
+    assert (await said(chat, "老夫聊发少年狂")).startswith("老夫聊发少年狂，山")
+    assert "最多32字" in await said(chat, "春" * 33)
+
+
+async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
+    for text in ("hello", "好", "春风 ok", "?"):
+        examples = [line for line in (await said(chat, text)).splitlines() if line.startswith("/")]
+        assert len(examples) == 2
+
+
+def test_every_example_can_be_written() -> None:
+    for pair in _EXAMPLES:
+        for language in LANGUAGES:
+            for text in pair:
+                command = parse(in_script(text, language), BOT_NAME)
+                assert command is not None
+                request = poem_request(command)
+                assert request is not None
+                outline(request)
+
+
+async def test_a_group_is_answered_where_the_bot_is_named_or_replied_to(chat: FakeTelegram) -> None:
+    group: dict[str, Any] = {"kind": "supergroup"}
+    assert (await said(chat, f"@{BOT_NAME} 老夫聊发少年狂", chat=-1, **group)).startswith("老夫聊发少年狂")
+    assert (await said(chat, "老夫聊发少年狂", chat=-2, **group, **reply_to("春", ME, -2))).startswith("老夫聊发少年狂")
+    assert "/help" in await said(chat, f"/nonsense@{BOT_NAME}", chat=-5, **group)
+    for more in (reply_to("春", SOMEBODY, -3), {}):
+        assert await silent(chat, await chat.write("老夫聊发少年狂", chat=-3, **group, **more))
+    assert await silent(chat, await chat.write("@other_bot 老夫聊发少年狂", chat=-4, **group))
+
+
+async def test_a_language_is_chosen_kept_and_forgotten(
+    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram):
+        await telegram.write("/language", user=9, chat=9)
+        [asked] = await telegram.messages(1)
+        assert list(asked.buttons)[:3] == ["简体中文", "繁體中文", "English"]
+        await telegram.answered(await telegram.press(asked, "繁體中文", user=9))
+        await telegram.until(lambda: any("續寫" in c for c in telegram.menus.get(("chat", 9, ""), [])))
+    async with running_bot(server.url, prefix, telegram):
+        assert "體裁" in await said(telegram, "/help", user=9, language="en")
+        assert "English" in await said(telegram, "/language en", user=9)
+        assert "Forms" in await said(telegram, "/help", user=9)
+        await telegram.answered(await telegram.press_data(asked, "language::auto", user=9))
+        assert "体裁" in await said(telegram, "/help", user=9)
+
+
+async def test_lists_of_commands_are_told_by_language_for_groups_and_for_admins(chat: FakeTelegram) -> None:
+    await chat.until(lambda: len(chat.menus) == 6)
+    english, chinese = chat.menus["default", None, ""], chat.menus["default", None, "zh"]
+    assert len(english) == len(chinese)
+    assert "/continue go on from a line" in english
+    assert "/continue 续写：一句成诗" in chinese
+    assert len(chat.menus["all_group_chats", None, "zh"]) < len(chinese)
+    assert any(command.startswith("/retrain") for command in chat.menus["chat", ADMIN, ""])
+    assert not any(command.startswith("/retrain") for command in english)
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "named"),
+    [
+        (f"@{BOT_NAME} 春风", "春风", True),
+        (f"春风@{BOT_NAME.upper()}", "春风@" + BOT_NAME.upper(), False),
+        (f"春 @{BOT_NAME}x", f"春 @{BOT_NAME}x", False),
+        ("春风", "春风", False),
+    ],
+)
+def test_a_mention_is_the_whole_name(text: str, left: str, named: bool) -> None:
+    assert without_mention(text, BOT_NAME) == (left, named)
+
+
+def test_small_talk_is_not_verse() -> None:
+    assert [text for text in ("你好", "hi 春风十里", "好，春风十里", "123", "") if bare_line(text)] == []
+
+
+def test_an_examination_with_many_faults_still_fits_a_message() -> None:
+    faults = tuple(Blemish("三仄尾", line, 5, "<&>") for line in range(1, 80))
+    for language in LANGUAGES:
+        assert len(examined(Examination("排律", "排律·x", "七阳", ("光",) * 40, faults), language)) < 4096

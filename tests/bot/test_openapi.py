@@ -1,0 +1,103 @@
+"""The HTTP API keeps what ``openapi.json`` says of it, answer by answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from jsonschema import Draft202012Validator
+from redis.asyncio import Redis
+
+import bot.http.page
+from bot.http.page import FILES
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import Queue
+from tests.support.fake_poet import FakePoet
+from tests.support.running import running_bot, running_worker
+
+SPEC: dict[str, Any] = json.loads((Path(bot.http.page.__file__).parent / "openapi.json").read_text("utf-8"))
+GOOD = json.dumps({"mode": "acrostic", "text": "春风"}).encode()
+NOWHERE = "unix:///nonexistent/redis.sock"
+LISTED = {
+    (path, int(status)) for path, item in SPEC["paths"].items() for way in item.values() for status in way["responses"]
+}
+KEPT: set[tuple[str, int]] = set()
+"""What the tests below have seen."""
+
+
+async def keeps(where: str, path: str, status: int, body: bytes | None = None, query: str = "") -> bytes:
+    """Ask, and hold the answer to what is written of it."""
+    [(method, told)] = SPEC["paths"][path].items()
+    async with aiohttp.ClientSession() as http, http.request(method, f"{where}{path}{query}", data=body) as answer:
+        content = await answer.read()
+        assert answer.status == status, content
+        [(kind, form)] = told["responses"][str(status)]["content"].items()
+        assert answer.content_type == kind
+        if "schema" in form:
+            schema = {**form["schema"], "components": SPEC["components"]}
+            Draft202012Validator(schema).validate(json.loads(content))
+        if status in (429, 503) and path.startswith("/api"):
+            assert int(answer.headers["Retry-After"]) > 0
+    KEPT.add((path, status))
+    return content
+
+
+@pytest.fixture
+async def where(server: Embedded, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
+        yield where
+
+
+async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    poem = await keeps(where, "/api/poems", 200, GOOD)
+    await keeps(where, "/api/pictures", 200, poem)
+    for path in ("/api/queue", "/healthz", "/readyz", "/metrics"):
+        await keeps(where, path, 200)
+    await keeps(where, "/api/templates", 200, query="?name=五律·平起首句入韵&length=5&lines=8")
+    await keeps(where, "/api/templates", 404, query="?name=五律&length=5&lines=8")
+    for path in ("/api/poems", "/api/pictures"):
+        await keeps(where, path, 400, b"{")
+        await keeps(where, path, 413, b"x" * 9000)
+    await keeps(where, "/api/pictures", 422, json.dumps({**json.loads(poem), "lines": ["𠮷"]}).encode())
+    monkeypatch.setattr(bot.http.page, "WAITING", 0)
+    await keeps(where, "/api/pictures", 503, poem)
+
+
+async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix, USER_PER_MINUTE="1") as where:
+        await keeps(where, "/api/poems", 200, GOOD)
+        await keeps(where, "/api/poems", 429, GOOD)
+    poet = FakePoet()
+    poet.may_go_on.clear()
+    async with running_worker(redis, prefix, poet), running_bot(server.url, prefix, JOB_DEADLINE="0.3") as where:
+        await keeps(where, "/api/poems", 504, GOOD)
+    async with running_bot(NOWHERE, prefix) as where:
+        for path, body in (("/api/poems", GOOD), ("/api/queue", None), ("/readyz", None)):
+            await keeps(where, path, 503, body)
+
+
+def test_every_answer_that_is_written_was_seen() -> None:
+    if not KEPT:
+        pytest.skip("the tests above were not run")
+    assert KEPT == LISTED
+
+
+async def test_the_description_is_served_and_names_every_route(where: str) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{where}/openapi.json") as answer:
+        assert await answer.json() == SPEC
+    text = Path(bot.http.page.__file__).with_name("server.py").read_text("utf-8")
+    routes = set(re.findall(r'web\.(?:get|post)\("([^"]+)"', text))
+    assert routes == set(SPEC["paths"])
+    assert not routes & set(FILES)
+
+
+def test_the_description_is_itself_well_formed() -> None:
+    for schema in SPEC["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)

@@ -1,0 +1,221 @@
+"""Laws of sending: what each of Telegram's faults means, and that no message is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from telegram import Bot
+from telegram.request import HTTPXRequest
+
+from bot.blocklist import Blocklist
+from bot.delivery.best_effort import Asides
+from bot.delivery.outbox import Outbox
+from bot.delivery.rate_limit import Pace
+from bot.delivery.sender import Courier
+from bot.metrics import Metrics
+from engine.contract import Poem, PoemRequest
+from engine.contract.queue.messages import Chat, Reply
+from engine.contract.queue.store import Queue
+from tests.support.fake_bot_api import TOKEN, Fault
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.waiting import until
+
+LEASE = 0.3
+POEM = Poem("continue", "恶龙山山山。", ("恶龙山山山",), "古风", 1, 1, "m")
+
+
+@contextlib.asynccontextmanager
+async def sending(queue: Queue, telegram: FakeTelegram, metrics: Metrics | None = None) -> AsyncIterator[Outbox]:
+    """An outbox without gaps and with little patience for an answer."""
+    request = HTTPXRequest(connection_pool_size=64, read_timeout=0.5, connect_timeout=2.0)
+    async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
+        courier = Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None)
+        outbox = Outbox(queue, courier, Pace(0, 0, 0), metrics or Metrics(), LEASE)
+        running = asyncio.create_task(outbox.run())
+        try:
+            yield outbox
+        finally:
+            outbox.stop()
+            await running
+
+
+async def say(queue: Queue, chat: int, text: str = "好", message: int | None = 5, topic: int | None = None) -> None:
+    await queue.submit(Reply(Chat(chat, message, topic), "zh-hans", text), f"{chat} {text}")
+
+
+async def all_done(queue: Queue) -> None:
+    """Wait until every reply is acknowledged."""
+
+    async def empty() -> bool:
+        return await queue.replies.length() == 0
+
+    await until(empty)
+
+
+async def test_what_is_sent_is_acknowledged(queue: Queue, telegram: FakeTelegram) -> None:
+    async with sending(queue, telegram):
+        await say(queue, 1, "<b>好</b>", topic=9)
+        [sent] = await telegram.messages(1)
+        await all_done(queue)
+    assert (sent.text, sent.reply_to, sent.topic) == ("<b>好</b>", 5, 9)
+
+
+async def test_a_chat_that_must_wait_holds_up_no_other(queue: Queue, telegram: FakeTelegram) -> None:
+    telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 1}, chat=1))
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        await say(queue, 2)
+        found = await telegram.messages(2)
+    assert [sent.chat for sent in found] == [2, 1]
+
+
+async def test_who_blocked_the_bot_is_given_up_and_nobody_else(queue: Queue, telegram: FakeTelegram) -> None:
+    telegram.faults.append(Fault("sendMessage", 403, "Forbidden: bot was blocked by the user", chat=1, times=9))
+    metrics = Metrics()
+    async with sending(queue, telegram, metrics):
+        await say(queue, 1)
+        await say(queue, 2)
+        await all_done(queue)
+    assert [sent.chat for sent in telegram.sent] == [2]
+    assert telegram.calls["sendMessage"] == 2
+    counted = metrics.news()
+    assert counted['poem_telegram_errors_total{kind="Forbidden"}'] == 1
+    assert counted['poem_messages_total{outcome="forbidden"}'] == 1
+
+
+async def test_a_reply_to_a_deleted_message_comes_without_it(queue: Queue, telegram: FakeTelegram) -> None:
+    telegram.lost_messages.add(5)
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        [sent] = await telegram.messages(1)
+    assert sent.reply_to is None
+
+
+@pytest.mark.parametrize("description", ["Bad Request: message thread not found", "Bad Request: TOPIC_CLOSED"])
+async def test_a_lost_topic_is_left_for_the_group(queue: Queue, telegram: FakeTelegram, description: str) -> None:
+    telegram.faults.append(Fault("sendMessage", 400, description))
+    async with sending(queue, telegram):
+        await say(queue, -1, topic=9)
+        [sent] = await telegram.messages(1)
+    assert sent.topic is None
+
+
+@pytest.mark.parametrize("description", ["Bad Request: chat not found", "Bad Request: message is not modified"])
+async def test_a_message_that_can_never_be_sent_is_not_tried_again(
+    queue: Queue, telegram: FakeTelegram, description: str
+) -> None:
+    telegram.faults.append(Fault("sendMessage", 400, description, times=9))
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        await all_done(queue)
+    assert telegram.calls["sendMessage"] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("sendMessage", 500),
+        Fault("sendMessage", 502, "Bad Gateway"),
+        Fault("sendMessage", 0),
+        Fault("sendMessage", 500, seconds=1.0),
+        Fault("sendMessage", 401, "Unauthorized"),
+    ],
+    ids=["500", "502", "broken", "timeout", "401"],
+)
+async def test_a_passing_fault_is_waited_out(queue: Queue, telegram: FakeTelegram, fault: Fault) -> None:
+    async with sending(queue, telegram):
+        telegram.faults.append(fault)
+        await say(queue, 1)
+        await telegram.messages(1)
+        await all_done(queue)
+    assert fault.times == 0
+
+
+async def test_a_group_that_became_a_supergroup_is_followed(queue: Queue, telegram: FakeTelegram) -> None:
+    telegram.migrated[-5] = -1005
+    async with sending(queue, telegram):
+        await say(queue, -5)
+        [sent] = await telegram.messages(1)
+    assert (sent.chat, sent.reply_to) == (-1005, None)
+
+
+async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    # The answer to the first message is slow; the program that waits for it is gone before it comes.
+    telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
+    request = HTTPXRequest(read_timeout=5.0)
+    async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
+        outbox = Outbox(queue, Courier(queue, bot, Blocklist([]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE)
+        running = asyncio.create_task(outbox.run())
+        await say(queue, 1)
+        await telegram.messages(1)
+        while not running.done():  # a single cancellation may be swallowed by a read that ends at the same moment
+            running.cancel()
+            await asyncio.wait({running}, timeout=0.2)
+    async with sending(queue, telegram):
+        found = await telegram.messages(2)
+        await all_done(queue)
+    assert [sent.chat for sent in found] == [1, 1]
+
+
+async def test_a_message_that_waits_long_is_not_sent_by_another_bot_as_well(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 2}))
+    async with sending(queue, telegram), sending(queue, telegram):
+        await say(queue, 1)
+        await all_done(queue)
+    assert len(telegram.sent) == 1
+
+
+async def test_messages_of_a_chat_keep_their_order(queue: Queue, telegram: FakeTelegram) -> None:
+    for number in range(5):
+        await say(queue, 1, str(number))
+    telegram.faults.append(Fault("sendMessage", 500))
+    async with sending(queue, telegram):
+        found = await telegram.messages(5)
+    assert [sent.text for sent in found] == list("01234")
+
+
+async def test_a_finished_poem_with_a_blocked_word_is_refused_instead(queue: Queue, telegram: FakeTelegram) -> None:
+    async with sending(queue, telegram):
+        request = PoemRequest("continue", "山")
+        await queue.submit(Reply(Chat(1), "zh-hans", POEM, request), "1")
+        [sent] = await telegram.messages(1)
+    assert "龙" not in sent.text
+    assert "不便写出" in sent.text
+
+
+async def test_a_reply_that_telegram_cannot_take_is_put_away(queue: Queue, telegram: FakeTelegram) -> None:
+    await queue.submit(Reply(Chat(1), "zh-hans", ""), "empty")
+    await say(queue, 2)
+    async with sending(queue, telegram):
+        await all_done(queue)
+    assert [sent.chat for sent in telegram.sent] == [2]
+
+
+class Clock:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+async def test_messages_keep_telegrams_gaps() -> None:
+    clock = Clock()
+    pace = Pace(overall=0.1, private=1.0, group=3.0, clock=clock, sleep=clock.sleep)
+    moments = []
+    for chat in (1, 2, 1, -1, -1):
+        await pace.turn(chat)
+        moments.append(round(clock.now - 100, 6))
+    assert moments == [0.0, 0.1, 1.0, 1.1, 4.1]

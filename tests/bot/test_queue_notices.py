@@ -1,0 +1,129 @@
+"""Laws of waiting: typing, the notice of one's place, its end, and ``/cancel``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.delivery.queue_notices import crossed, waiting_words
+from bot.standalone.redis_server import Embedded
+from engine.contract import PoemRequest
+from engine.contract.queue.messages import Chat, Job
+from engine.contract.queue.store import Queue, Status
+from tests.support.fake_poet import FakePoet
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.running import running_bot, running_worker
+
+
+@pytest.fixture
+async def chat(server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+    """A bot without a worker: everybody waits."""
+    async with running_bot(server.url, prefix, telegram):
+        yield telegram
+
+
+async def test_who_waits_sees_typing_and_then_their_place_and_neither_when_the_poem_is_there(
+    chat: FakeTelegram, redis: Redis, prefix: str
+) -> None:
+    await chat.write("/acrostic 春", chat=-7, kind="supergroup", topic=3)
+    await chat.until(lambda: (-7, "typing", 3) in chat.actions)
+    await chat.until(lambda: len(chat.hushed) == 1)
+    [notice] = chat.hushed
+    assert "排在第1位" in notice.plain
+    assert notice.topic == 3
+    async with running_worker(redis, prefix, FakePoet()):
+        [poem] = await chat.messages(1)
+        await chat.until(lambda: notice.number in chat.deleted)
+    assert poem.plain.startswith("春")
+    assert len(chat.hushed) == 1
+
+
+async def test_the_notice_follows_the_way_to_the_front(
+    chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    for number in range(3):
+        job = Job(PoemRequest("acrostic", "前"), Chat(900 + number), "en", time.time() + 60)
+        await queue.submit(job, f"before{number}")
+    await chat.write("/acrostic 春", language="en")
+    await chat.until(lambda: any(sent.chat == 7 for sent in chat.hushed))
+    [notice] = [sent for sent in chat.hushed if sent.chat == 7]
+    assert "Number 4" in notice.plain
+    for delivery in await queue.jobs.take("somebody", 2, 0):
+        await queue.jobs.finish(delivery.id)
+    await chat.until(lambda: any(edit.number == notice.number for edit in chat.edits))
+    assert "Number 2" in chat.shown[notice.number][0]
+
+
+async def test_a_notice_outlives_the_bot_that_sent_it(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram):
+        await telegram.write("/acrostic 春")
+        await telegram.until(lambda: len(telegram.hushed) == 1)
+        await telegram.called("sendMessage")
+    async with running_bot(server.url, prefix, telegram), running_worker(redis, prefix, FakePoet()):
+        await telegram.messages(1)
+        await telegram.until(lambda: telegram.hushed[0].number in telegram.deleted)
+    assert len(telegram.hushed) == 1
+
+
+async def test_a_poem_that_comes_at_once_has_no_notice(chat: FakeTelegram, redis: Redis, prefix: str) -> None:
+    async with running_worker(redis, prefix, FakePoet()):
+        await chat.write("/acrostic 春")
+        await chat.messages(1)
+    assert chat.hushed == []
+
+
+async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(chat: FakeTelegram, queue: Queue) -> None:
+    group = {"chat": -7, "kind": "supergroup"}
+    mine = await chat.write("/acrostic 春", user=1, **group)
+    await chat.write("/acrostic 夏", user=2, **group)
+    await chat.write("/acrostic 秋", user=1, chat=1)
+    await chat.until(lambda: len(chat.hushed) == 3)
+    await chat.write("/cancel", user=1, **group)
+    [sent] = await chat.messages(1)
+    assert (sent.plain, sent.reply_to) == ("好，这首不写了。", mine)
+    await chat.until(lambda: len(chat.deleted) == 1)
+    left = [queued.job.request for queued in await queue.line(10)]
+    assert [r.text for r in left if isinstance(r, PoemRequest)] == ["夏", "秋"]
+
+
+async def test_cancelling_nothing_is_said(chat: FakeTelegram) -> None:
+    await chat.write("/cancel")
+    [sent] = await chat.messages(1)
+    assert "没有正在等的诗" in sent.plain
+
+
+async def test_a_cancelled_poem_does_not_come_all_the_same(
+    chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    poet = FakePoet()
+    poet.may_go_on.clear()
+    async with running_worker(redis, prefix, poet):
+        await chat.write("/acrostic 春")
+        while not poet.batches:
+            await chat.called("getUpdates")
+            await queue.status()
+        await chat.write("/cancel")
+        await chat.messages(1)
+        poet.may_go_on.set()
+        await chat.write("/acrostic 夏")
+        found = await chat.messages(2)
+    assert found[1].plain.startswith("夏")
+
+
+@pytest.mark.parametrize(
+    ("told", "place", "worth"),
+    [(4, 4, False), (4, 3, True), (13, 9, False), (13, 8, True), (88, 56, False), (88, 55, True), (1, 0, True)],
+)
+def test_a_notice_is_edited_at_sparse_places(told: int, place: int, worth: bool) -> None:
+    assert crossed(told, place) is worth
+
+
+def test_a_place_has_its_share_of_the_whole_wait() -> None:
+    status = Status(waiting=9, workers=1, wait_seconds=20)
+    assert "4 s" in waiting_words(2, status, "en")
+    assert "away" in waiting_words(2, Status(9, 0, 20), "en")

@@ -1,0 +1,78 @@
+"""Laws of the settings: from a mapping, over a file, wrong ones named in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.settings import BotSettings
+from engine.contract.settings import SettingError
+from engine.settings import EngineSettings
+
+TOKEN = "123456:ABC-def_1"
+
+
+def test_nothing_set_is_enough() -> None:
+    settings = BotSettings.read({}, None)
+    assert (settings.http_host, settings.http_port, settings.queue_max) == ("127.0.0.1", 8080, 2000)
+    assert (settings.user_per_minute, settings.user_per_day, settings.job_deadline) == (6, 200, 60)
+    assert settings.telegram_bot_token is None
+    assert EngineSettings.read({}, None).candidates == 8
+
+
+def test_the_environment_wins_over_the_file_and_an_empty_value_is_none(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("HTTP_PORT=1234\nKEY_PREFIX=file:\nADMIN_IDS=1,2\n", "utf-8")
+    settings = BotSettings.read({"HTTP_PORT": "4321", "QUEUE_MAX": "", "WEBHOOK_URL": ""}, file)
+    assert (settings.http_port, settings.key_prefix, settings.queue_max) == (4321, "file:", 2000)
+    assert settings.admin_ids == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_PORT", "eighty"),
+        ("HTTP_PORT", "70000"),
+        ("REDIS_URL", "http://127.0.0.1"),
+        ("ADMIN_IDS", "me"),
+        ("TELEGRAM_BOT_TOKEN", "secret"),
+        ("WEBHOOK_SECRET", "not allowed!"),
+        ("WEBHOOK_URL", "ftp://x"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("LEASE", "0"),
+        ("USER_PER_MINUTE", "-1"),
+        ("JOB_DEADLINE", "soon"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_sentence_that_does_not_show_it(name: str, value: str) -> None:
+    with pytest.raises(SettingError) as error:
+        BotSettings.read({name: value}, None)
+    sentence = str(error.value)
+    assert name in sentence
+    assert "\n" not in sentence
+    assert value not in sentence or len(value) < 3
+
+
+def test_a_webhook_needs_a_secret() -> None:
+    with pytest.raises(SettingError, match="WEBHOOK_SECRET"):
+        BotSettings.read({"WEBHOOK_URL": "https://example.org"}, None)
+
+
+def test_no_secret_is_shown_by_the_settings_themselves() -> None:
+    settings = BotSettings.read({"TELEGRAM_BOT_TOKEN": TOKEN, "WEBHOOK_SECRET": "s3cret"}, None)
+    assert TOKEN not in repr(settings)
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize("candidates", ["0", "65", "many"])
+def test_the_engine_holds_its_settings_to_what_it_can_do(candidates: str) -> None:
+    with pytest.raises(SettingError, match="CANDIDATES"):
+        EngineSettings.read({"CANDIDATES": candidates}, None)
+
+
+def test_every_setting_stands_in_the_operators_table() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    for name in BotSettings.model_fields.keys() | EngineSettings.model_fields.keys():
+        assert f"`{name.upper()}`" in table, name

@@ -1,0 +1,71 @@
+"""Orders for a training in Redis: one at a time, told by whoever holds it, ended once."""
+
+from __future__ import annotations
+
+from engine.contract.queue.messages import Chat
+from engine.contract.queue.store import Queue
+from engine.contract.queue.training import Order, Report
+
+ORDER = Order(1.0, "continue", Chat(7, 8), "en")
+
+
+async def test_one_order_is_under_way_at_a_time_and_a_repeated_update_adds_none(queue: Queue) -> None:
+    trainings = queue.trainings
+    kind, first = await trainings.order(ORDER, "u1")
+    assert kind == "accepted"
+    assert await trainings.order(ORDER, "u1") == ("duplicate", first)
+    assert await trainings.order(ORDER, "u2") == ("running", first)
+    training = await trainings.current()
+    assert training is not None
+    assert (training.id, training.order, training.report.phase) == (first, ORDER, "queued")
+    await trainings.orders.finish(first)
+    assert (await trainings.order(ORDER, "u3"))[0] == "accepted"
+
+
+async def test_only_the_order_under_way_is_reported_of(queue: Queue) -> None:
+    trainings = queue.trainings
+    _, old = await trainings.order(ORDER, "u1")
+    await trainings.shown_in(old, 99)
+    await trainings.orders.finish(old)
+    await trainings.order(ORDER, "u2")
+    assert not await trainings.report(old, Report("done"))
+    await trainings.close(old)
+    training = await trainings.current()
+    assert training is not None
+    assert (training.report.phase, training.message, training.closed) == ("queued", None, False)
+
+
+async def test_an_order_that_nobody_has_taken_is_cancelled_at_once_and_one_in_hand_by_its_trainer(queue: Queue) -> None:
+    trainings = queue.trainings
+    await trainings.order(ORDER, "u1")
+    waiting = await trainings.current()
+    assert waiting is not None
+    await trainings.cancel(waiting)
+    ended = await trainings.current()
+    assert ended is not None
+    assert ended.report.phase == "cancelled"
+    assert await trainings.orders.take("trainer", 1, 0) == []
+
+    _, second = await trainings.order(ORDER, "u2")
+    assert [delivery.id for delivery in await trainings.orders.take("trainer", 1, 0)] == [second]
+    held = await trainings.current()
+    assert held is not None
+    assert not await trainings.cancelled(second)
+    await trainings.cancel(held)
+    assert await trainings.cancelled(second)
+    assert await trainings.orders.length() == 1
+
+
+async def test_of_two_bots_one_speaks(queue: Queue) -> None:
+    assert await queue.trainings.speak("a", 60)
+    assert not await queue.trainings.speak("b", 60)
+    assert await queue.trainings.speak("a", 60)
+
+
+async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
+    assert await queue.models.wish() is None
+    assert await queue.models.use("one") == 1
+    assert await queue.models.use("two") == 2
+    wish = await queue.models.wish()
+    assert wish is not None
+    assert (wish.version, wish.before, wish.serial) == ("two", "one", 2)

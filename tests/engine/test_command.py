@@ -1,0 +1,93 @@
+"""``python -m engine write`` and ``check`` as other programs call them."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import main
+from engine.contract import Poem
+from tests.support.tiny_model import CHARACTERS, write_model
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    monkeypatch.setenv("MODEL_DIR", str(folder))
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_json_is_a_poem_a_line_and_nothing_else(run: Run) -> None:
+    code, out, err = run("write", "acrostic", "春风十里", "--seed", "5", "--count", "3", "--json")
+    poems = [Poem.from_json(json.loads(line)) for line in out.splitlines()]
+    assert (code, err, len(poems)) == (0, "", 3)
+    assert {poem.form for poem in poems} == {"五绝"}
+
+
+def test_poem_i_of_a_count_takes_the_seed_plus_i(run: Run) -> None:
+    _, many, _ = run("write", "acrostic", "春风十里", "--seed", "5", "--count", "2", "--json")
+    _, one, _ = run("write", "acrostic", "春风十里", "--seed", "6", "--json")
+    assert many.splitlines()[1] == one.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("continue", ""),
+        ("continue", "hello"),
+        ("continue", "春眠不觉晓", "--form", "七绝"),
+        ("continue", "春眠不觉晓", "--rhyme", "一屋"),
+        ("continue", "春眠不觉晓", "--candidates", "0"),
+        ("continue", "春眠不觉晓", "--seed", "-1"),
+        ("acrostic", "春风十里", "--count", "0"),
+    ],
+)
+def test_bad_input_is_exit_2_and_a_sentence(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = run("write", *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_missing_model_is_exit_1_and_a_sentence(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
+    code, out, err = run("write", "continue", "春眠不觉晓")
+    assert (code, out) == (1, "")
+    assert "none" in err
+
+
+def test_check_exits_0_on_a_faultless_poem_and_1_on_faults(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _, out, _ = run("write", "acrostic", "".join(CHARACTERS[:8:2]), "--seed", "1", "--json")
+    poem = Poem.from_json(json.loads(out))
+    file = tmp_path / "poem.txt"
+    file.write_text(poem.text, "utf-8")
+    code, out, _ = run("check", str(file), "--json")
+    report = json.loads(out)
+    assert (code, report["template"], report["rhyme"], report["faults"]) == (0, poem.template, poem.rhyme, [])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("，".join([*poem.lines[:-1], poem.lines[-1][:-1] + CHARACTERS[1]])))
+    code, out, _ = run("check", "-")
+    assert code == 1
+    assert "落韵" in out
+
+
+def test_nothing_to_check_is_exit_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("hello", "utf-8")
+    assert run("check", str(tmp_path / "empty.txt"))[0] == 2

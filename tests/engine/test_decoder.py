@@ -1,0 +1,128 @@
+"""The decoder's laws on a model whose scores are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.generation.allowed import Masks
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.decoder import Decoder
+from engine.generation.plan import Cell, Plan
+from engine.generation.sequence import Row
+from engine.model.backend import Ids
+from engine.model.checkpoint import FloatArray
+from tests.support.tiny_model import CHARACTERS, VOCABULARY, prosody
+
+NO_LINES = LineIndex.of([])
+
+
+class Known:
+    """Every step has the same scores, whatever was fed; counts what is asked of it."""
+
+    vocabulary_size = len(VOCABULARY)
+
+    def __init__(self, likely: str = "") -> None:
+        self.scores = np.zeros(len(VOCABULARY), np.float32)
+        self.scores[[VOCABULARY.id(c) for c in likely]] = 20.0
+        self.fed: list[list[int]] = []
+        self.scored = 0
+
+    def start(self, rows: int) -> FloatArray:
+        return np.zeros((rows, 1, 1), np.float32)
+
+    def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+        self.fed.append(ids.tolist())
+        count = len(ids) if wanted is None else len(wanted)
+        self.scored += count
+        return np.tile(self.scores, (count, 1)), state
+
+
+def decoder(backend: Known, lines: LineIndex = NO_LINES) -> Decoder:
+    return Decoder(backend, VOCABULARY, Masks(VOCABULARY, prosody()), lines)
+
+
+def written(backend: Known, *cells: Cell, seed: int = 0, rhyme: str | None = None) -> Row:
+    return next(iter(decoder(backend).run([Row(Plan(cells, "", rhyme=rhyme), seed)])))
+
+
+def test_forced_characters_are_fed_in_order_and_cost_no_scores() -> None:
+    backend = Known()
+    row = written(backend, *(Cell(c) for c in "啊，阿。"))
+    assert row.text == "啊，阿。"
+    assert backend.fed == [[VOCABULARY.start], *([VOCABULARY.id(c)] for c in "啊，阿")]
+    assert backend.scored == 0
+
+
+def test_a_hidden_character_is_fed_and_not_shown() -> None:
+    backend = Known()
+    row = written(backend, Cell("啊", shown=False), Cell("阿"))
+    assert row.text == "阿"
+    assert [VOCABULARY.id("啊")] in backend.fed
+
+
+def test_a_choice_is_what_the_model_finds_likeliest_among_what_the_cell_admits() -> None:
+    level, oblique = CHARACTERS[0], CHARACTERS[1]
+    assert written(Known(level + oblique), Cell(tone="平")).text == level
+    assert written(Known(level + oblique), Cell(tone="仄")).text == oblique
+    assert written(Known("，" + level), Cell()).text == level, "a mark is never a choice"
+
+
+def test_the_first_rhyme_fixes_the_group_of_the_others() -> None:
+    for seed in range(20):
+        row = written(Known(), *[Cell(tone="平", rhymes=True), Cell("，")] * 4, seed=seed)
+        rhymes = row.text.replace("，", "")
+        assert {group for c in rhymes for group in prosody().rhymes[c]} == {row.rhyme}
+        assert len(set(rhymes)) == 4
+
+
+def test_a_line_of_the_corpus_is_not_completed() -> None:
+    line = "".join(CHARACTERS[:5])
+    cells = [*(Cell(c) for c in line[:4]), Cell(), Cell("，")]
+    free = decoder(Known(line[4])).run([Row(Plan(tuple(cells), ""), 0)])
+    held = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(cells), ""), 0)])
+    assert next(free).text == line + "，"
+    assert next(held).text != line + "，"
+    longer = [*(Cell(c) for c in line[:4]), Cell(), Cell(), Cell("，")]
+    within = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(longer), ""), 0)])
+    assert next(within).text[:5] == line, "a longer line may begin like one of the corpus"
+
+
+def test_a_likelihood_is_the_models_own_without_mask_or_temperature() -> None:
+    row = written(Known(), Cell(tone="平"), Cell("，"))
+    assert row.chosen == 1
+    assert row.log_likelihood == pytest.approx(-math.log(len(VOCABULARY)), abs=1e-4)
+
+
+def test_a_scored_character_counts_though_it_is_forced() -> None:
+    row = written(Known(), Cell(CHARACTERS[0], scored=True), Cell("，"))
+    assert (row.chosen, row.text) == (1, CHARACTERS[0] + "，")
+
+
+def test_a_finished_row_gives_its_place_to_the_next_one_at_once() -> None:
+    backend = Known()
+    short, long = Plan((Cell("啊"),), ""), Plan(tuple(Cell(c) for c in CHARACTERS[:6]), "")
+    rows = [Row(long, 0), *(Row(short, i) for i in range(5))]
+    assert len(list(decoder(backend).run(rows, width=2))) == 6
+    assert [len(fed) for fed in backend.fed] == [2, 2, 2, 2, 2, 1]
+
+
+def test_a_free_poem_never_begins_a_line_with_a_mark_and_ends_after_a_closing_one() -> None:
+    for seed in range(30):
+        row = written(Known("，。"), Cell("啊"), Cell("，"), Cell(free=True), seed=seed)
+        assert row.text[-1] in "。？！"
+        assert all(row.earlier)
+
+
+def test_the_line_index_knows_its_lines_and_survives_its_bytes() -> None:
+    index = LineIndex.of(["白日依山尽", "黄河入海流", "白日依山尽"])
+    again = LineIndex.from_bytes(index.to_bytes())
+    assert len(again) == 2
+    assert "黄河入海流" in again
+    assert "黄河入海" not in again
+    points = np.array([ord("尽"), ord("近")], np.uint64)
+    assert again.completed_by("白日依山", points).tolist() == [True, False]
+    with pytest.raises(ValueError, match="rise"):
+        LineIndex.from_bytes(index.to_bytes()[8:] + index.to_bytes()[:8])

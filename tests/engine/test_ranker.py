@@ -1,0 +1,80 @@
+"""The laws of choosing among candidates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.contract import PoemRequest
+from engine.contract.text import clauses
+from engine.generation.candidates import Draft
+from engine.generation.poet import Poet, _backend
+from engine.generation.ranker import Ranker, Weights
+from engine.model.checkpoint import load
+from engine.model.vocab import Vocabulary
+from tests.support.tiny_model import write_model
+
+VOCABULARY = Vocabulary(tuple("山水风月来去"))
+VECTORS = np.zeros((2, len(VOCABULARY)), np.float32)
+VECTORS[:, VOCABULARY.encode("山水来去")] = [[1, 1, 0, 0], [0, 0, 1, 1]]  # nouns are alike, and so are verbs
+LINES = ["风月"] * 2 + ["山来", "水去"] * 2 + ["风月"] * 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def finished(poet: Poet, request: PoemRequest) -> Draft:
+    draft = poet.add(request)
+    while not poet.step():
+        pass
+    return draft
+
+
+def test_of_equally_fluent_poems_the_one_that_owes_more_to_what_stands_before_wins() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS)
+    assert ranker.score(LINES, "五绝", -4.0, -6.0) > ranker.score(LINES, "五绝", -4.0, -5.0)
+    assert ranker.score(LINES, "五绝", -3.0, -5.0) > ranker.score(LINES, "五绝", -4.0, -6.0)
+
+
+def test_couplets_are_matched_in_the_middle_of_an_eight_line_poem_and_nowhere_else() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS, Weights(0, 0, 1))
+    crossed = [*LINES[:3], "去水", *LINES[4:]]
+    assert ranker.score(LINES, "五律", -4.0, -5.0) > ranker.score(crossed, "五律", -4.0, -5.0)
+    assert ranker.score(LINES, "五绝", -4.0, -5.0) == ranker.score(crossed, "五绝", -4.0, -5.0) == 0
+    assert ranker.parallelism("山来", "水去") > 0 > ranker.parallelism("山来", "去水")
+
+
+@pytest.mark.parametrize(
+    ("request_", "given"),
+    [
+        (PoemRequest("continue", "老夫聊发少年狂", form="七律", mood="春风十里", seed=1), 7),
+        (PoemRequest("acrostic", "春风十里", seed=2), 4),
+    ],
+)
+def test_each_line_that_was_chosen_in_is_read_by_itself_and_what_was_given_is_not_judged(
+    folder: Path, request_: PoemRequest, given: int
+) -> None:
+    poet = Poet.load(folder, device="cpu", candidates=2)
+    draft = finished(poet, request_)
+    lines = [line for row in draft.candidates for line in clauses(row.text)]
+    chosen_in = [line for line in lines if line != request_.text]
+    assert [clauses(row.text)[0] for row in draft.rows] == chosen_in
+    assert sum(row.chosen for row in draft.rows) == sum(map(len, lines)) - 2 * given
+
+
+def test_a_line_by_itself_is_as_likely_as_the_model_says_without_any_context(folder: Path) -> None:
+    poet = Poet.load(folder, device="cpu", candidates=2)
+    checkpoint = load(folder)
+    backend, vocabulary = _backend(folder, checkpoint, "cpu", 1), checkpoint.vocabulary
+    row = finished(poet, PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3)).rows[-1]
+    line = clauses(row.text)[0]
+    state, before, nats = backend.start(1), vocabulary.start, 0.0
+    for character in vocabulary.encode(line):
+        scores, state = backend.step(np.array([before]), state)
+        nats += float(scores[0, character] - np.log(np.exp(scores[0].astype(np.float64)).sum()))
+        before = character
+    assert row.log_likelihood == pytest.approx(nats, abs=1e-3)

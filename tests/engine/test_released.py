@@ -1,0 +1,46 @@
+"""A handful of laws on the released model itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.contract import PoemRequest
+from engine.generation.poet import RELEASED, Poet
+from engine.model.checkpoint import read_card
+from engine.prosody import check
+
+
+@pytest.fixture(scope="module")
+def poet() -> Poet:
+    return Poet.load(device="cpu")
+
+
+def test_the_card_says_how_good_the_model_is_and_how_it_came_to_be() -> None:
+    card = read_card(RELEASED)
+    assert 1 < card["perplexity"]["test"] < 200
+    assert 1 < card["perplexity"]["validation"] < 200
+    assert card["perplexity"]["test_int8"] <= 1.01 * card["perplexity"]["test"]
+    assert card["training"]["epochs"] >= 1
+    assert "PyTorch" in card["parent"]["made_by"]
+
+
+def test_a_released_version_stays_small() -> None:
+    assert sum(file.stat().st_size for file in RELEASED.iterdir()) < 45_000_000
+
+
+@pytest.mark.parametrize("form", ["五绝", "七绝", "五律", "七律"])
+def test_it_writes_verse_without_faults_after_a_faultless_line(poet: Poet, form: str) -> None:
+    opening = "白日依山尽" if form[0] == "五" else "月落乌啼霜满天"
+    for poem in poet.write([PoemRequest("continue", opening, form, seed=i) for i in range(3)]):
+        report = check(poem.lines, poet.prosody)
+        assert report.faults == ()
+        assert (report.template, report.rhyme) == (poem.template, poem.rhyme)
+
+
+def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(poet: Poet) -> None:
+    poems = poet.write(
+        [PoemRequest("continue", "老夫聊发少年狂", "七绝", seed=4), PoemRequest("acrostic", "春风十里", seed=5)]
+    )
+    assert [poem.form for poem in poems] == ["七绝", "五绝"]
+    assert poems[0].lines[0] == "老夫聊发少年狂"
+    assert "".join(line[0] for line in poems[1].lines) == "春风十里"

@@ -1,0 +1,122 @@
+"""A poet without a model. As a program it is a worker with that poet: ``python -m tests.support.fake_poet [SECONDS]``.
+
+Some words make trouble: 杀 kills the process that writes it, 错 is a bug, 拒 is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract.check import CheckRequest, Examination
+from engine.contract.script import Script
+from engine.contract.settings import Settings
+from engine.generation.poet import RELEASED, read_prosody
+from engine.prosody import Prosody
+from engine.prosody.examiner import examine
+from engine.serving.worker import main
+
+KILLS, BUG, REFUSED = "杀", "错", "拒"
+
+
+@dataclass(eq=False)
+class FakeTicket:
+    request: PoemRequest
+    characters: int = 0
+
+
+class FakePoet:
+    """Fills every line with 山 after what was given, all that is in hand in one step.
+
+    ``batches``: what was written together, in order. ``seconds``: a step.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[str]] = []
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self._seconds = seconds
+        self._in_hand: list[FakeTicket] = []
+
+    def add(self, request: PoemRequest) -> FakeTicket:
+        if REFUSED in request.text:
+            raise PoemError("refused", "不写。", "No.")
+        ticket = FakeTicket(request)
+        self._in_hand.append(ticket)
+        return ticket
+
+    def step(self) -> list[tuple[FakeTicket, Poem]]:
+        tickets, self._in_hand = self._in_hand, []
+        self.batches.append([ticket.request.text for ticket in tickets])
+        self.may_go_on.wait(30)
+        time.sleep(self._seconds)
+        texts = "".join(ticket.request.text for ticket in tickets)
+        if BUG in texts:
+            raise RuntimeError("a bug")
+        if KILLS in texts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [(ticket, self._write(ticket)) for ticket in tickets]
+
+    def examine(self, request: CheckRequest) -> Examination:
+        return examine(request, _prosody(), Script())
+
+    def _write(self, ticket: FakeTicket) -> Poem:
+        request = ticket.request
+        shape = outline(request)
+        length, count = shape.line_length or 7, shape.lines or 4
+        given = (*shape.given, *[""] * (count - len(shape.given)))
+        lines = tuple(f"{head}{'山' * (length - len(head))}" for head in given)
+        marks = ["，" if i % 2 == 0 else "。\n" for i in range(count)]
+        text = "".join(line + mark for line, mark in zip(lines, marks, strict=True)).strip()
+        ticket.characters = len(text)
+        return Poem(
+            request.mode, text, lines, shape.form, request.seed or 1, 1, "fake", shape.rhyme, None, request.mood
+        )
+
+
+class StepByStepPoet(FakePoet):
+    """A poem takes so many steps, whatever is beside it; the last but one waits until it ``may_go_on``."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.may_go_on.clear()
+        self.taken = 0
+        self._left: dict[FakeTicket, int] = {}
+        self._steps = steps
+
+    @property
+    def in_hand(self) -> int:
+        return len(self._left)
+
+    def add(self, request: PoemRequest) -> FakeTicket:
+        ticket = super().add(request)
+        self._left[ticket] = self._steps
+        return ticket
+
+    def step(self) -> list[tuple[FakeTicket, Poem]]:
+        self.taken += 1
+        if 2 in self._left.values() and not self.may_go_on.is_set():
+            time.sleep(0.01)
+            return []
+        self._left = {ticket: left - 1 for ticket, left in self._left.items()}
+        done = [ticket for ticket, left in self._left.items() if not left]
+        for ticket in done:
+            del self._left[ticket]
+        return [(ticket, self._write(ticket)) for ticket in done]
+
+
+@functools.cache
+def _prosody() -> Prosody:
+    return read_prosody(RELEASED)
+
+
+if __name__ == "__main__":
+    poet = FakePoet(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    sys.exit(main(lambda: poet, Settings.read(os.environ, Path("no.env"))))

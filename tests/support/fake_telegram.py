@@ -1,0 +1,124 @@
+"""A Telegram small enough to read: what people do there, over the fake Bot API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.fake_bot_api import BOT_NAME, BotApi, Sent
+
+
+class FakeTelegram(BotApi):
+    """People who write, press and choose, and a test that waits for what comes of it."""
+
+    async def write(self, text: str | None, **options: Any) -> int:
+        """A person writes; the update's number. Options as ``update``."""
+        made = self.update(text, **options)
+        await self.put(made)
+        return int(made["update_id"])
+
+    async def put(self, update: dict[str, Any]) -> None:
+        async with self._changed:
+            self._updates[update["update_id"]] = update
+            self._changed.notify_all()
+
+    def update(
+        self,
+        text: str | None,
+        *,
+        chat: int = 7,
+        kind: str = "private",
+        user: int = 7,
+        language: str | None = "zh-hans",
+        topic: int | None = None,
+        field: str = "message",
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """As Telegram would send it. ``chat`` below 0 is a group; ``field``: ``edited_message`` and so on."""
+        self._next += 1
+        sender = {"id": user, "is_bot": False, "first_name": "某"}
+        if language is not None:
+            sender["language_code"] = language
+        place = {"id": chat, "type": kind} | ({"first_name": "某"} if kind == "private" else {"title": "诗社"})
+        message: dict[str, Any] = {"message_id": self._next, "date": 1_700_000_000, "chat": place, "from": sender}
+        if text is not None:
+            message["text"] = text
+        if topic is not None:
+            message |= {"message_thread_id": topic, "is_topic_message": True}
+        return {"update_id": self._next, field: message | (extra or {})}
+
+    async def press(self, sent: Sent, label: str, *, user: int = 7, language: str = "zh-hans") -> str:
+        """A person presses a button below a message, as it is shown now; the query's id."""
+        _, markup = self.shown[sent.inline or sent.number]
+        data = Sent(0, "", None, None, markup=markup).buttons[label]
+        return await self.press_data(sent, data, user=user, language=language)
+
+    async def press_data(self, sent: Sent, data: str, *, user: int = 7, language: str = "zh-hans") -> str:
+        made = self.update(None, chat=sent.chat, kind="private" if sent.chat > 0 else "supergroup", topic=sent.topic)
+        query: dict[str, Any] = {"id": f"q{made['update_id']}", "chat_instance": "1", "data": data}
+        query["from"] = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+        if sent.inline is not None:
+            query["inline_message_id"] = sent.inline
+        else:
+            me = {"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME}
+            query["message"] = made["message"] | {"message_id": sent.number, "from": me, "text": sent.plain}
+        await self.put({"update_id": made["update_id"], "callback_query": query})
+        return str(query["id"])
+
+    async def answered(self, query: str) -> dict[str, Any]:
+        """What a press was answered with."""
+        await self.until(lambda: query in self.answers)
+        return self.answers[query]
+
+    async def type_inline(self, text: str, *, user: int = 7, language: str = "zh-hans") -> list[dict[str, Any]]:
+        """A person types ``@bot text`` somewhere; the results offered."""
+        number = self.update(None)["update_id"]
+        person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+        query = {"id": f"q{number}", "from": person, "query": text, "offset": ""}
+        await self.put({"update_id": number, "inline_query": query})
+        await self.until(lambda: f"q{number}" in self.offers)
+        return list(self.offers[f"q{number}"]["results"])
+
+    async def choose(
+        self, result: dict[str, Any], text: str, *, user: int = 7, language: str = "zh-hans", feedback: bool = True
+    ) -> Sent:
+        """The person chooses a result: it is sent in their name. ``feedback``: the bot hears of it."""
+        number = self.update(None)["update_id"]
+        content, inline = result["input_message_content"], f"inline{number}"
+        sent = Sent(0, content["message_text"], None, None, markup=result.get("reply_markup"), inline=inline)
+        self.shown[inline] = (sent.text, sent.markup)
+        if feedback:
+            person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
+            chosen = {"result_id": result["id"], "from": person, "query": text}
+            if sent.markup is not None:  # else Telegram does not tell which message it became
+                chosen["inline_message_id"] = inline
+            await self.put({"update_id": number, "chosen_inline_result": chosen})
+        return sent
+
+    async def messages(self, count: int, chat: int | None = None) -> list[Sent]:
+        """What was sent (to ``chat``), once there are ``count``; the test's time limit ends a wait in vain."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._to(chat)) >= count)
+        return self._to(chat)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was sent, edited or shown fulfils ``condition``."""
+        async with self._changed:
+            await self._changed.wait_for(condition)
+
+    async def confirmed(self, update_id: int) -> None:
+        """Wait until the bot asked for later updates."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: update_id not in self._updates)
+
+    async def taken(self, update_id: int) -> None:
+        """Wait until the bot was given an update."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: update_id in self.handed_out)
+
+    async def called(self, method: str, times: int = 1) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.calls[method] >= times)
+
+    def _to(self, chat: int | None) -> list[Sent]:
+        return [sent for sent in self.sent if chat is None or sent.chat == chat]

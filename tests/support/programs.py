@@ -1,0 +1,112 @@
+"""Programs started for a test, and surely gone after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.fake_bot_api import TOKEN
+from tests.support.fake_telegram import FakeTelegram
+
+ROOT = Path(__file__).parents[2]
+
+
+class Program:
+    """``python WORDS`` in the folder of its log, with nothing of the tester's environment or ``.env``."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
+
+    @classmethod
+    async def start(cls, log: Path, *words: str, environ: Mapping[str, str]) -> Program:
+        with log.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *words,
+                cwd=log.parent,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        return cls(process, log)
+
+    def output(self) -> str:
+        return self._log.read_text("utf-8", errors="replace")
+
+    async def says(self, words: str) -> None:
+        """Wait until ``words`` stand in its output."""
+        while words not in self.output():
+            assert self._process.returncode is None, self.output()
+            await asyncio.sleep(0.05)
+
+    async def kill(self) -> None:
+        """``kill -9``."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        return await self._process.wait()
+
+    async def ended(self) -> int:
+        return await self._process.wait()
+
+
+@contextlib.asynccontextmanager
+async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIterator[Program]:
+    started = await Program.start(log, *words, environ=environ)
+    try:
+        yield started
+    finally:
+        await started.kill()
+
+
+def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> dict[str, str]:
+    """What all programs of a test are told; without limits a user, so that one may ask for much. ``telegram`` None: a
+    bot that serves HTTP alone."""
+    token = {} if telegram is None else {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": telegram.base_url}
+    return {
+        "REDIS_URL": redis_url,
+        **token,
+        "HTTP_PORT": str(free_port()),
+        "USER_PER_MINUTE": "0",
+        "USER_PER_DAY": "0",
+        **more,
+    }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+async def answers(url: str, status: int = 200) -> None:
+    """Wait until ``url`` answers with ``status``."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(url) as response:
+                    if response.status == status:
+                        return
+            await asyncio.sleep(0.05)

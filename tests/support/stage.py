@@ -1,0 +1,53 @@
+"""The real programs, a fake Bot API and an embedded server, for what is run by hand: chats, benches, soaks."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.standalone.redis_server import Embedded
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import Program, answers, environment, program
+
+BOT, WORKER = ("-m", "bot"), ("-m", "engine")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``environ``: what every program is started with. ``folder`` takes their logs."""
+
+    telegram: FakeTelegram
+    store: Embedded
+    environ: dict[str, str]
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.environ['HTTP_PORT']}"
+
+    @contextlib.asynccontextmanager
+    async def program(self, name: str, *words: str, **environ: str) -> AsyncIterator[Program]:
+        async with program(self.folder / f"{name}.log", *words, environ={**self.environ, **environ}) as started:
+            yield started
+
+    async def ready(self) -> None:
+        """Wait until a worker lives and Redis answers."""
+        await answers(f"{self.url}/readyz")
+
+
+@contextlib.asynccontextmanager
+async def stage(**environ: str) -> AsyncIterator[Stage]:
+    """Everything but the programs. No limits a user, so that one script may ask for much."""
+    telegram = FakeTelegram()
+    await telegram.start()
+    with tempfile.TemporaryDirectory(prefix="poem-stage-") as folder:
+        store = Embedded(Path(folder) / "store")
+        store.start()
+        try:
+            yield Stage(telegram, store, environment(store.url, telegram, **environ), Path(folder))
+        finally:
+            store.stop()
+            await telegram.stop()

@@ -1,0 +1,52 @@
+"""A whole model folder of toy size: random weights, made-up readings, the real file formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.templates import Tone
+from engine.contract.text import CLAUSE_MARKS
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.poet import LINES, PROSODY
+from engine.model.checkpoint import Checkpoint, Shape, save, weight_shapes
+from engine.model.onnx_backend import DECODER
+from engine.model.vocab import Vocabulary
+from engine.prosody import Prosody
+from train.export.onnx_decoder import build_decoder
+
+CHARACTERS = tuple(bytes((0xB0 + i // 94, 0xA1 + i % 94)).decode("gb2312") for i in range(600))
+"""Common ideographs with made-up readings: even places are level, odd ones oblique; six rhyme groups in turn."""
+GROUPS = LEVEL_RHYMES[:6]
+VOCABULARY = Vocabulary((*CLAUSE_MARKS, *CHARACTERS))
+
+
+def prosody() -> Prosody:
+    tones: dict[str, frozenset[Tone]] = {
+        c: frozenset(("平" if i % 2 == 0 else "仄",)) for i, c in enumerate(CHARACTERS)
+    }
+    rhymes = {c: frozenset((GROUPS[i // 2 % 6],)) for i, c in enumerate(CHARACTERS) if i % 2 == 0}
+    return Prosody(tones, rhymes, tones, rhymes)
+
+
+def checkpoint(seed: int = 0, shape: Shape = Shape(8, 16, 2)) -> Checkpoint:  # noqa: B008  # frozen
+    random = np.random.default_rng(seed)
+    weights = {
+        name: random.normal(0, 0.4, size).astype(np.float32)
+        for name, size in weight_shapes(shape, len(VOCABULARY)).items()
+    }
+    return Checkpoint(shape, VOCABULARY, weights, {"version": f"tiny-{seed}"})
+
+
+def write_model(folder: Path, seed: int = 0) -> Path:
+    """Save a tiny model; every part of a released one is there."""
+    model = checkpoint(seed)
+    parts = {
+        DECODER: build_decoder(model),
+        PROSODY: prosody().to_bytes(),
+        LINES: LineIndex.of(["".join(CHARACTERS[:5])]).to_bytes(),
+    }
+    save(folder, model, parts)
+    return folder

@@ -1,0 +1,34 @@
+"""Every command explains itself, and shows an example."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = (
+    "engine", "engine write", "engine check", "engine dead",
+    "engine.serving.healthcheck", "bot", "bot.standalone.launcher",
+    "train", "train prepare", "train fit", "train evaluate", "train export", "train worker",
+)  # fmt: skip
+
+
+def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_shown_at_once_with_an_example(command: str) -> None:
+    words = command.split()
+    shown = run([*words, "--help"])
+    assert shown.returncode == 0
+    assert shown.stderr == ""
+    assert re.search(r"examples?:", shown.stdout, re.IGNORECASE)
+    text = " ".join(shown.stdout.split())
+    assert f"python -m {words[0]}" in text.partition("xample")[2]

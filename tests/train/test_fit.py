@@ -1,0 +1,266 @@
+"""The loop: it learns, and it goes on after whatever stopped it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.model import checkpoint
+from engine.model.checkpoint import Checkpoint
+from engine.model.paddle_backend import PaddleBackend
+from tests.support import tiny_corpus as tiny
+from train.__main__ import main
+from train.data import corpus as corpora
+from train.evaluation.tutorial_decoder import generate
+from train.export.model_folder import export
+from train.fit.config import TrainConfig
+from train.fit.progress import Progress
+from train.fit.run_folder import Run, RunError, Setup, State
+from train.fit.trainer import Trainer
+
+CONFIG = TrainConfig(
+    num_layers=2,
+    embedding_dim=8,
+    hidden_dim=16,
+    lr=0.01,
+    epoch=1,
+    batch_tokens=(128, 256),
+    batch_growth=(0.5,),
+    schedule="cosine",
+    warmup=5,
+    clip=1.0,
+    dropout=0.2,
+    initialisation="careful",
+    max_gen_len=20,
+    use_gpu=False,
+)
+TINY = ["--num-layers=2", "--embedding-dim=8", "--hidden-dim=16"]
+FLAGS = [*TINY, "--batch-tokens=128", "--device=cpu"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A TRAIN_DIR with a prepared corpus."""
+    return tiny.prepared(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def corpus(home: Path) -> corpora.Corpus:
+    return corpora.load(home / "corpus")
+
+
+def begin(folder: Path, corpus: corpora.Corpus, config: TrainConfig = CONFIG) -> Run:
+    return Run.create(folder, Setup(config, corpus.vocabulary(), {"sha1": {}}))
+
+
+def weights(run: Run) -> dict[str, np.ndarray]:
+    kept = run.newest()
+    assert kept is not None
+    return kept[1]
+
+
+class StopAfter:
+    """Says stop at the end of a number of steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_tiny_corpus_is_learnt_by_heart(tmp_path: Path) -> None:
+    poems = tiny.poems(4)
+    corpus = corpora.Corpus({"train": poems, "validation": poems, "test": poems})
+    config = TrainConfig(2, embedding_dim=16, hidden_dim=48, lr=0.02, epoch=120, initialisation="careful", clip=1.0)
+    run = begin(tmp_path / "run", corpus, config)
+    state = Trainer(run, corpus).train()
+    measured = state.last("validation")
+    assert measured is not None
+    assert measured < 1.3
+    model = Checkpoint(config.shape, corpus.vocabulary(), weights(run))
+    backend = PaddleBackend(model, "cpu")
+    assert {generate(backend, model.vocabulary, poem[:5]) for poem in poems} == set(poems)
+
+
+def test_a_stopped_run_goes_on_as_if_unbroken(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    unbroken, broken = begin(tmp_path / "a", corpus), begin(tmp_path / "b", corpus)
+    whole = Trainer(unbroken, corpus).train()
+    for steps in (3, 1, 30):
+        Trainer(broken, corpus, stop=StopAfter(steps)).train()
+    rest = Trainer(broken, corpus).train()
+    assert (rest.step, rest.tokens, rest.position) == (whole.step, whole.tokens, whole.position)
+    assert rest.last("validation") == whole.last("validation")
+    first, second = weights(unbroken), weights(broken)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_watcher_hears_of_progress_validation_and_samples(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    heard: list[Progress] = []
+    config = TrainConfig.from_json({**CONFIG.to_json(), "plot_every": 10, "save_every": 1e-9})
+    run = begin(tmp_path / "run", corpus, config)
+    state = Trainer(run, corpus, heard.append).train()
+    assert {progress.event for progress in heard} == {"step", "validation", "sample", "checkpoint"}
+    parts = [progress.part for progress in heard]
+    assert parts == sorted(parts)
+    assert parts[-1] == 1.0
+    assert heard[-1].validation == state.last("validation")
+    assert all(p.sample.startswith(config.start_words) for p in heard if p.event == "sample")
+    assert (run.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((run.folder / "checkpoints").iterdir())) == 2
+
+
+def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    run = begin(tmp_path / "run", corpus)
+    for step in (1, 2):
+        run.save(State(step=step), {"w": np.full(3, step, np.float32)}, {})
+    newest = run.folder / "checkpoints" / "step-000000002"
+    content = (newest / "weights.safetensors").read_bytes()
+    for spoil in (content[:-1], content[:-1] + b"\xff", b""):
+        (newest / "weights.safetensors").write_bytes(spoil)
+        kept = run.newest()
+        assert kept is not None
+        assert kept[0].step == 1
+    (newest / "weights.safetensors").write_bytes(content)
+    (newest / "state.json").unlink()
+    assert weights(run)["w"][0] == 1
+
+
+def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    begin(tmp_path / "run", corpus)
+    with pytest.raises(RunError, match="--resume"):
+        begin(tmp_path / "run", corpus)
+
+
+# The command, in processes of its own.
+
+
+def command(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "train", *arguments],
+        env={**os.environ, "TRAIN_DIR": str(home), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_weights_that_grew_beyond_bounds_are_refused_in_words(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    run = begin(tmp_path / "burst", corpus)
+    state = Trainer(run, corpus).train()
+    grown = {name: tensor * np.float32(1e6) for name, tensor in weights(run).items()}
+    state.step += 1
+    run.save(state, grown, {})
+    with pytest.raises(RunError, match="--clip"):
+        export(run, corpus, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.fixture
+def endless(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """A fit that saves after every step and would go on for hours."""
+    with command(home, "fit", "--run=endless", "--epochs=100000", "--save-every=1e-9", *FLAGS) as process:
+        yield process
+        process.kill()
+
+
+def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Wait while the process lives."""
+    while not reached():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.0005)
+
+
+def test_a_run_killed_while_it_saves_is_resumed(home: Path, endless: subprocess.Popen[str]) -> None:
+    run = Run(home / "endless")
+    checkpoints = run.folder / "checkpoints"
+    until(endless, lambda: run.newest_step() is not None)
+    until(endless, lambda: any(checkpoints.glob(".step-*.new/weights.safetensors")))
+    endless.kill()
+    endless.communicate()
+    step = run.newest_step()
+    assert step is not None
+
+    with command(home, "fit", "--resume", "--run", "endless", "--device", "cpu", "--json") as resumed:
+        until(resumed, lambda: (run.newest_step() or 0) >= step + 3)
+        assert not list(checkpoints.glob(f".step-{step + 1:09d}.new"))
+        resumed.send_signal(signal.SIGTERM)
+        out, err = resumed.communicate()
+    assert resumed.returncode == 0, err
+    result = json.loads(out)
+    assert result["finished"] is False
+    kept = run.newest()
+    assert kept is not None
+    assert kept[0].step == result["step"] > step
+
+
+def test_a_model_is_exported_measured_and_trained_further(
+    home: Path, corpus: corpora.Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = {"TRAIN_DIR": str(home)}
+    model = home / "models" / "tiny"
+
+    def call(*arguments: str) -> dict[str, object]:
+        assert main([*arguments, "--json"], environment) == 0
+        result: dict[str, object] = json.loads(capsys.readouterr().out)
+        return result
+
+    fitted = call("fit", "--run", "first", "--epochs", "1", "--lr", "0.01", *FLAGS)
+    assert fitted["finished"] is True
+    card = call("export", "first", "--out", str(model), "--device", "cpu")
+    assert json.loads((model / "card.json").read_text("utf-8")) == card
+    measure = ("evaluate", str(model), "--device", "cpu", "--poems", "2", "--record")
+    measured = call(*measure)
+    assert measured == call(*measure), "a table can be reproduced"
+    perplexity = {"validation": card["perplexity"]["validation"], "test": card["perplexity"]["test"]}  # type: ignore[index]
+    assert measured["columns"]["ours"]["perplexity"] == perplexity  # type: ignore[index]
+    assert json.loads((model / "card.json").read_text("utf-8")) == {**card, "evaluation": measured}
+
+    further = call("fit", "--run", "second", "--from", str(model), "--epochs", "0.2", "--lr", "1e-3", "--device", "cpu")
+    setup = Run(home / "second").setup()
+    assert setup.vocabulary == checkpoint.load(model).vocabulary
+    assert setup.config.shape == checkpoint.load(model).shape
+    assert setup.parent is not None
+    assert setup.parent["version"] == card["version"]
+    again = call("export", "second", "--out", str(model), "--version", "2", "--device", "cpu")
+    assert again["version"] == "2"
+    assert str(home) not in json.dumps(again)  # a card travels
+    first, second = fitted["validation_perplexity"], further["validation_perplexity"]
+    assert isinstance(first, float)
+    assert second == pytest.approx(first, rel=0.2)  # it began where the first one ended
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["fit", "--lr", "fast"], 2, "--lr: 'fast' is not a number"),
+        (["fit", "--lr", "-1"], 2, "--lr is -1.0; it must be above 0"),
+        (["fit", "--batch-tokens", "a,b"], 2, "--batch-tokens: 'a,b' is not numbers"),
+        (["fit", "--resume", "--run", "nowhere"], 2, "there is no run in"),
+        (["fit", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
+        (["fit", "--from", "m", "--hidden-dim", "9"], 2, "--hidden-dim does not go with --from"),
+        (["fit", "--from", "nowhere", "--run", "x"], 1, "no model folder"),
+        (["fit", "--data-path", "nowhere", "--run", "x"], 1, "run: python -m train prepare"),
+        (["evaluate", "nowhere"], 1, "no model folder"),
+        (["export", "nowhere", "--out", "x"], 2, "there is no run in"),
+        (["prepare", "--source", "nowhere"], 1, "holds no chinese-poetry JSON"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_sentence(
+    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    assert main(arguments, {"TRAIN_DIR": str(home)}) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1

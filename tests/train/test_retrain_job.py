@@ -1,0 +1,44 @@
+"""What a failed training is called, and that two never share a folder."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from engine.contract.queue.training import Failure
+from engine.model.checkpoint import ModelFolderError
+from engine.model.paddle_runtime import PaddleMissingError
+from train.data.corpus import CorpusError
+from train.fit.run_folder import RunError
+from train.retrain.job import SmallCorpusError, explain, settings
+from train.retrain.order import run_name, version_name
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), "disk"),
+        (OSError(errno.EACCES, "Permission denied"), "other"),
+        (CorpusError("npm is not installed"), "npm"),
+        (CorpusError("no corpus"), "corpus"),
+        (SmallCorpusError(), "small"),
+        (ModelFolderError("lacks weights"), "model"),
+        (PaddleMissingError("install"), "paddle"),
+        (RunError("x"), "other"),
+        (KeyError("x"), "other"),
+    ],
+)
+def test_a_failure_has_a_name_that_the_bot_has_words_for(error: Exception, failure: Failure) -> None:
+    assert explain(error)[0] == failure
+
+
+def test_what_goes_on_is_trained_more_gently_than_what_begins() -> None:
+    assert settings(goes_on=True).lr < settings(goes_on=False).lr
+
+
+def test_a_version_is_named_after_the_moment_of_its_order() -> None:
+    assert version_name("1795473308015-0") == "r20261123-223508"
+    assert Path(run_name("1795473308015-0")).name == "retrain-1795473308015-0"

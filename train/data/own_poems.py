@@ -1,0 +1,140 @@
+"""The operator's own poems: files in a folder that join the corpus at the next retraining.
+
+``.txt``: one poem a paragraph, UTF-8. ``.json``: chinese-poetry's form. ``.npz``: the tutorial's. A file is read whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opencc import OpenCC
+
+from engine.contract.queue.training import Unread
+from engine.contract.text import only_chinese
+from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
+from train.data.npz import read_npz
+
+log = logging.getLogger("train.data.own_poems")
+
+LARGEST_TEXT = 1 << 26
+"""Bytes of a text or JSON file."""
+
+
+@dataclass(frozen=True)
+class OwnPoems:
+    """``texts`` as they were written; ``skipped``: why a file was not read, by its name."""
+
+    texts: list[str] = field(default_factory=list)
+    skipped: dict[str, Unread] = field(default_factory=dict)
+
+
+class UnreadError(ValueError):
+    """A file that is left out; ``why`` is for whoever put it there, the message for the log."""
+
+    def __init__(self, why: Unread, message: str) -> None:
+        super().__init__(message)
+        self.why: Unread = why
+
+
+def read_own(folder: Path | None) -> OwnPoems:
+    """Every file of the folder, in the order of their names; what cannot be read is named and skipped."""
+    own = OwnPoems()
+    if folder is None:
+        return own
+    if not folder.is_dir():
+        own.skipped[folder.name] = "no_folder"
+        return own
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith(".") or file.is_dir():
+            continue
+        try:
+            own.texts.extend(read_file(file))
+        except (UnreadError, OSError) as error:
+            log.warning("%s is left out: %s", file.name, error)
+            own.skipped[file.name] = error.why if isinstance(error, UnreadError) else "unreadable"
+    return own
+
+
+def read_file(file: Path) -> list[str]:
+    """The poems of one file; UnreadError or OSError where it is none of the three kinds, or is damaged."""
+    if file.suffix.lower() == ".npz":
+        texts = _npz_poems(file)
+    elif file.suffix.lower() == ".json":
+        texts = _json_poems(_text(file))
+    elif file.suffix.lower() == ".txt":
+        texts = [part for part in re.split(r"\n\s*\n", _text(file)) if part.strip()]
+    else:
+        raise UnreadError("kind", "its name must end in .txt, .json or .npz")
+    if not any(len(only_chinese(text)) >= MIN_CHARACTERS for text in texts):
+        raise UnreadError("empty", f"it holds no poem of {MIN_CHARACTERS} Chinese characters or more")
+    return texts
+
+
+def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
+    """``base`` with the poems of ``own`` that it lacks, cleaned and split as any other; and how many those are."""
+    simplify = OpenCC("t2s")
+    seen = {only_chinese(poem) for split in SPLITS for poem in base.poems[split]}
+    poems = {split: list(base.poems[split]) for split in SPLITS}
+    added = 0
+    for text in own:
+        poem = clean(text, simplify)
+        key = only_chinese(poem)
+        if len(poem) >= MIN_CHARACTERS and key not in seen:
+            seen.add(key)
+            poems[split_of(poem)].append(poem)
+            added += 1
+    return Corpus(poems), added
+
+
+def noted(corpus: Corpus, base: dict[str, Any], added: int) -> dict[str, Any]:
+    """The manifest of a merged corpus."""
+    hashes = {
+        split: hashlib.sha1("".join(f"{p}\n" for p in corpus.poems[split]).encode(), usedforsecurity=False).hexdigest()
+        for split in SPLITS
+    }
+    return {
+        "source": base.get("source"),
+        "own_poems": added,
+        "poems": {split: len(corpus.poems[split]) for split in SPLITS},
+        "vocabulary": len(corpus.vocabulary()),
+        "sha1": hashes,
+    }
+
+
+def _json_poems(text: str) -> list[str]:
+    try:
+        poems = json.loads(text)
+        if not isinstance(poems, list):
+            raise TypeError("no list")
+        found = []
+        for poem in poems:
+            if not all(isinstance(line, str) for line in poem["paragraphs"]):
+                raise TypeError("a paragraph that is no text")
+            found.append("".join(poem["paragraphs"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadError("json", "it is not chinese-poetry JSON (a list of poems with 'paragraphs')") from error
+    return found
+
+
+def _npz_poems(file: Path) -> list[str]:
+    try:
+        return read_npz(file)
+    except ValueError as error:  # of ours or of what reads the parts
+        raise UnreadError("npz", str(error)) from error
+
+
+def _text(file: Path) -> str:
+    if file.stat().st_size > LARGEST_TEXT:
+        raise UnreadError("large", f"it is larger than {LARGEST_TEXT >> 20} MiB")
+    try:
+        return file.read_text("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UnreadError("utf8", "it is not UTF-8 text") from error

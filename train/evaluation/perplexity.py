@@ -1,0 +1,75 @@
+"""How well a model foretells poems that it has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.model.backend import Backend
+from engine.model.vocab import Vocabulary
+from train.data.batches import Ids, by_length, encode
+from train.data.corpus import Corpus
+
+if TYPE_CHECKING:
+    from engine.model.lstm import PoemLSTM
+
+Nats = Callable[[Ids, Ids], float]
+"""ids, targets [B, T] -> the sum of -ln p(target), targets that are <PAD> not counted."""
+
+
+def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], lacking: int) -> float:
+    """exp of the mean nats a target, over whole poems.
+
+    Every character, every mark and the end symbol is a target; the start and padding are none; nothing is
+    cut off. ``lacking``: how many character types the vocabulary lacks (``lacking_types``). To foretell
+    <UNK> says only that it is one of them, so as a target it costs ln(lacking) more: models with different
+    vocabularies compare.
+    """
+    total, targets = 0.0, 0
+    for batch in by_length(encode(list(poems), vocabulary), vocabulary.pad, tokens=2048):
+        unknown = int((batch.targets == vocabulary.unk).sum())
+        total += nats(batch.ids, batch.targets) + unknown * math.log(max(lacking, 1))
+        targets += batch.count
+    if not targets:
+        raise ValueError("perplexity needs a poem")
+    return math.exp(total / targets)
+
+
+def lacking_types(corpus: Corpus, vocabulary: Vocabulary) -> int:
+    """How many character types of the whole corpus the vocabulary lacks."""
+    return len({c for poems in corpus.poems.values() for poem in poems for c in poem} - set(vocabulary.characters))
+
+
+def model_nats(model: PoemLSTM, pad: int) -> Nats:
+    """Measured by the model that is in training, without dropout."""
+    from engine.model.lstm import paddle
+
+    def nats(ids: Ids, targets: Ids) -> float:
+        training = model.training
+        model.eval()
+        with paddle.no_grad():
+            loss = model.loss(paddle.to_tensor(ids), paddle.to_tensor(targets), pad, reduction="sum")
+        if training:
+            model.train()
+        return float(loss)
+
+    return nats
+
+
+def backend_nats(backend: Backend, pad: int) -> Nats:
+    """Measured by a backend, as poems are written: one character after the other."""
+
+    def nats(ids: Ids, targets: Ids) -> float:
+        state, total = backend.start(len(ids)), 0.0
+        for column, wanted in zip(ids.T, targets.T, strict=True):  # [B]
+            scores, state = backend.step(column, state)
+            peak = scores.max(axis=1)  # [B]
+            whole = peak + np.log(np.exp(scores - peak[:, None]).sum(axis=1, dtype=np.float64))  # [B]
+            cost = whole - scores[np.arange(len(wanted)), wanted]  # [B]
+            total += float(cost[wanted != pad].sum())
+        return total
+
+    return nats

@@ -1,0 +1,148 @@
+"""The evaluation table: this decoder, the tutorial's, and the poets themselves, measured alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+from engine.contract import PoemRequest
+from engine.contract.text import clauses
+from engine.generation.poet import Poet
+from engine.model.backend import Backend
+from engine.model.vocab import Vocabulary
+from engine.prosody import check
+from engine.prosody.check import form_of
+from train.data.corpus import Corpus
+from train.evaluation.poem_metrics import Background, Lines, distinct_2, repetition, shuffled
+from train.evaluation.rhyme_and_tone import Judge
+from train.evaluation.tutorial_decoder import gen_acrostic, generate
+
+FORMS = {"五绝": (5, 4), "七绝": (7, 4), "五律": (5, 8), "七律": (7, 8)}
+"""Length and number of lines."""
+HEADS = 4
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all columns are measured against; one for the whole table."""
+
+    corpus: Corpus
+    background: Background
+    judge: Judge
+    poems: int
+    seed: int
+
+    @classmethod
+    def of(cls, corpus: Corpus, judge: Judge, poems: int, seed: int) -> Ground:
+        return cls(corpus, Background(corpus.poems["train"]), judge, poems, seed)
+
+    def human(self, form: str) -> list[Lines]:
+        """The test poems of a form, by shape."""
+        found = [clauses(poem) for poem in self.corpus.poems["test"]]
+        return [lines for lines in found if form_of(lines) == form]
+
+    def openings(self, length: int) -> list[str]:
+        """First lines of test poems: each once, then again, as many as poems are wanted."""
+        firsts = [clauses(poem)[0] for poem in self.corpus.poems["test"]]
+        fitting = list(dict.fromkeys(line for line in firsts if len(line) == length))
+        return list(islice(cycle(fitting), self.poems if fitting else 0))
+
+    def heads(self) -> list[str]:
+        """The characters that begin the first lines of a test poem."""
+        found = ["".join(line[0] for line in lines[:HEADS]) for lines in map(clauses, self.corpus.poems["test"])]
+        return list(islice(cycle(heads for heads in found if len(heads) == HEADS), self.poems))
+
+
+def columns(
+    poet: Poet, backend: Backend, vocabulary: Vocabulary, ground: Ground, report: Callable[[str], None]
+) -> dict[str, Row]:
+    """The three columns, without perplexity. ``report`` is told what is being written."""
+    ours: Row = {}
+    tutorial: Row = {}
+    human: Row = {}
+    for form, (length, _) in FORMS.items():
+        report(f"{form}: {ground.poems} poems, and as many by the tutorial's decoder")
+        openings = ground.openings(length)
+        people = ground.human(form)
+        written = _write(poet, [PoemRequest("continue", o, form, seed=ground.seed + i) for i, o in enumerate(openings)])
+        # greedy decoding: the same opening is the same poem
+        greedy = {opening: clauses(generate(backend, vocabulary, opening + "，")) for opening in set(openings)}
+        ours[form] = measure(form, written, 1, people, poet, ground)
+        tutorial[form] = measure(form, [greedy[opening] for opening in openings], 1, people, poet, ground)
+        human[form] = measure(form, people, 0, people, poet, ground)
+    report(f"{ground.poems} acrostics, and as many by the tutorial's decoder")
+    heads = ground.heads()
+    acrostics = poet.write([PoemRequest("acrostic", h, seed=ground.seed + i) for i, h in enumerate(heads)])
+    greedy = {text: clauses(gen_acrostic(backend, vocabulary, text)) for text in set(heads)}
+    ours["acrostic"] = {"hit": _hits(heads, [poem.lines for poem in acrostics])}
+    tutorial["acrostic"] = {"hit": _hits(heads, [greedy[text] for text in heads])}
+    return {"ours": ours, "tutorial": tutorial, "human": human}
+
+
+def measure(form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, ground: Ground) -> Row:
+    """One form of one column. The first ``forced`` lines of each poem were given and are not judged."""
+    length, count = FORMS[form]
+    rhymes = [ground.judge.rhymes(poem) for poem in poems]
+    scans = [ground.judge.scans(poem, forced) for poem in poems]
+    faults = Counter(fault.name for poem in poems for fault in check(poem, poet.prosody).faults if fault.line > forced)
+    own = [poem[forced:] for poem in poems]
+    return {
+        "poems": len(poems),
+        "structure": _share([[len(line) for line in poem] == [length] * count for poem in poems]),
+        "rhyme": _share(rhymes),
+        "tone": _share(scans),
+        "both": _share([a and b for a, b in zip(rhymes, scans, strict=True)]),
+        "faults_per_100": {name: round(100 * n / len(poems), 1) for name, n in faults.most_common()},
+        "repetition": round(repetition(poems), 4),
+        "copied_lines": ground.background.copied(own) if forced else None,
+        "distinct_2": round(distinct_2(poems[: len(people)]), 4),
+        "attested_words": round(ground.background.attested(own), 4),
+        "coherence": round(_coherence(poems, people, ground), 3),
+    }
+
+
+def _coherence(poems: Sequence[Lines], people: Sequence[Lines], ground: Ground) -> float:
+    """Association of neighbouring lines: 1 as in human poems, 0 as in human poems with their lines shuffled."""
+    human = ground.background.association(people)
+    chance = ground.background.association(shuffled(people, ground.seed))
+    return (ground.background.association(poems) - chance) / (human - chance) if human != chance else 0.0
+
+
+def _write(poet: Poet, requests: Sequence[PoemRequest]) -> list[Lines]:
+    simplify = poet.script.simplify
+    return [[simplify(line) for line in poem.lines] for poem in poet.write(requests)]
+
+
+def _hits(heads: Sequence[str], poems: Sequence[Lines]) -> float:
+    return _share(["".join(line[0] for line in poem) == text for text, poem in zip(heads, poems, strict=True)])
+
+
+def _share(facts: Sequence[bool]) -> float:
+    return round(sum(facts) / max(1, len(facts)), 4)
+
+
+def as_markdown(table: Mapping[str, Row]) -> str:
+    """A table a form: the measures down, the columns across."""
+    parts = []
+    for form in FORMS:
+        rows = [f"| {form} | {' | '.join(table)} |", f"|---|{'---|' * len(table)}"]
+        for name in table["human"][form]:
+            values = [column[form][name] for column in table.values()]
+            rows.append(f"| {name} | {' | '.join(_cell(value) for value in values)} |")
+        parts.append("\n".join(rows))
+    rows = [f"| | {' | '.join(table)} |", f"|---|{'---|' * len(table)}"]
+    for name, field in (("acrostic hit", "acrostic"), ("perplexity", "perplexity")):
+        rows.append(f"| {name} | {' | '.join(_cell(column.get(field)) for column in table.values())} |")
+    parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number}" for name, number in value.items()) or "none"
+    return "–" if value is None else str(value)

@@ -1,0 +1,122 @@
+"""A run becomes a model folder."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.contract.text import clauses
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.poet import LINES, PROSODY
+from engine.model import checkpoint
+from engine.model.checkpoint import Checkpoint
+from engine.model.onnx_backend import DECODER, OnnxBackend
+from engine.model.paddle_runtime import DeviceChoice, choose_device
+from train.data.corpus import Corpus
+from train.data.prosody_table import compile_prosody
+from train.evaluation.perplexity import backend_nats, lacking_types, model_nats, perplexity
+from train.export.onnx_decoder import build_decoder
+from train.fit.config import TrainConfig
+from train.fit.run_folder import Run, RunError
+
+WORST_DECODER = 1.01
+"""How many times the model's perplexity the CPU decoder's may be."""
+SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
+
+
+def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
+    """Write the newest checkpoint of ``run`` as a model folder and return its card.
+
+    The perplexities on the card are those of the weights as they are stored, in float16.
+    """
+    setup, kept = run.setup(), run.newest()
+    if kept is None:
+        raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
+    state, weights, _ = kept
+    with np.errstate(over="ignore"):
+        stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
+    if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
+        raise RunError(
+            f"the weights grew beyond all bounds ({burst[0]}), so the training went wrong; "
+            "train again with a lower --lr or a --clip"
+        )
+    model = Checkpoint(setup.config.shape, setup.vocabulary, stored)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    card: dict[str, Any] = {
+        "version": version or f"{run.folder.name}-{today}-{state.step}",
+        "date": today,
+        "corpus": setup.corpus,
+        "split": SPLIT,
+        "vocabulary": len(setup.vocabulary),
+        "perplexity": measure(model, corpus, device),
+        "training": {
+            "epochs": round(state.tokens / max(1, tokens_an_epoch(setup.config.maxlen, corpus)), 3),
+            "steps": state.step,
+            "tokens": state.tokens,
+            "minutes": round(state.seconds / 60, 1),
+            "config": _without_paths(setup.config),
+        },
+        "parent": setup.parent,
+    }
+    parts = derived_parts(model, corpus)
+    card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
+    if card["perplexity"]["test_int8"] > WORST_DECODER * card["perplexity"]["test"]:
+        raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
+    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, stored, card), parts)
+    return checkpoint.load(out).card
+
+
+def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
+    """What serving needs beside the weights: the CPU decoder, the prosody table, the index of corpus lines."""
+    lines = (line for poems in corpus.poems.values() for poem in poems for line in clauses(poem))
+    return {
+        DECODER: build_decoder(model),
+        PROSODY: compile_prosody(corpus.poems["train"]).to_bytes(),
+        LINES: LineIndex.of(lines).to_bytes(),
+    }
+
+
+def decoder_perplexity(decoder: bytes, model: Checkpoint, corpus: Corpus) -> float:
+    """Perplexity of the CPU decoder on the test poems."""
+    nats = backend_nats(OnnxBackend(decoder, model), model.vocabulary.pad)
+    lacking = lacking_types(corpus, model.vocabulary)
+    return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), lacking), 3)
+
+
+def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
+    """Perplexity on validation and test poems, by the split's name."""
+    from engine.model.lstm import PoemLSTM, paddle
+
+    choose_device(device, paddle)
+    network = PoemLSTM(len(model.vocabulary), model.shape, initialisation="default")
+    network.load_weights(model.weights)
+    network.eval()
+    nats, lacking = model_nats(network, model.vocabulary.pad), lacking_types(corpus, model.vocabulary)
+    return {
+        split: round(perplexity(nats, model.vocabulary, held_out(corpus, split), lacking), 3)
+        for split in ("validation", "test")
+    }
+
+
+def _without_paths(config: TrainConfig) -> dict[str, Any]:
+    """The settings with the names of folders instead of where they lay: a card travels."""
+    settings = config.to_json()
+    return {**settings, **{name: Path(settings[name]).name for name in ("data_path", "model_path", "model_prefix")}}
+
+
+def held_out(corpus: Corpus, split: str) -> list[str]:
+    """The poems of a split; of a corpus too small to have any, the training poems."""
+    return corpus.poems[split] or corpus.poems["train"]
+
+
+def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:
+    """Targets that one pass over the training poems has: every character that is not cut off, and the end symbol."""
+    return sum(min(len(poem) + 2, maxlen) - 1 for poem in corpus.poems["train"])
+
+
+def parent_card(folder: Path) -> dict[str, Any]:
+    """What a run keeps of the model that it goes on from: the card without the hashes of its files."""
+    return {name: value for name, value in checkpoint.read_card(folder).items() if name != "parts"}

@@ -1,0 +1,125 @@
+"""What a training run is told: one dataclass, every field a flag."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from engine.model.checkpoint import Shape
+from engine.model.paddle_runtime import DeviceChoice
+
+Preset = Literal["best", "tutorial"]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the message names it and says what would be right."""
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The settings of ``fit``. The defaults are the tutorial's; ``PRESETS["best"]`` has ours."""
+
+    num_layers: int = _setting(3, "LSTM layers")
+    data_path: str = _setting("", "folder of the prepared corpus; TRAIN_DIR/corpus if not given")
+    lr: float = _setting(1e-3, "highest learning rate of Adam")
+    use_gpu: bool | None = _setting(None, "train on the GPU; as --device gpu, and --no-use-gpu as --device cpu")
+    epoch: float = _setting(20, "how often the corpus is seen; a fraction is fine")
+    batch_size: int = _setting(4, "poems a batch, where --batch-tokens is empty")
+    maxlen: int = _setting(125, "poems are cut at this many ids, <START> and <EOP> included")
+    plot_every: int = _setting(1000, "steps between two loss curves and sample poems")
+    max_gen_len: int = _setting(200, "characters of a sample poem at most")
+    model_path: str = _setting("", "model folder to start from; as --from")
+    prefix_words: str = _setting("欲穷千里目，更上一层楼", "mood of the sample poem")
+    start_words: str = _setting("老夫聊发少年狂，", "beginning of the sample poem")
+    model_prefix: str = _setting("tang", "name of the run below TRAIN_DIR, or its path")
+    embedding_dim: int = _setting(256, "width of the embedding")
+    hidden_dim: int = _setting(512, "width of an LSTM layer")
+
+    batch_tokens: tuple[int, ...] = _setting((), "tokens a batch, growing over the run: 512,1024,2048")
+    batch_growth: tuple[float, ...] = _setting((), "where it grows, as parts of the run: 0.08,0.5")
+    schedule: Literal["constant", "cosine"] = _setting("constant", "learning rate over the run")
+    warmup: int = _setting(0, "steps in which the learning rate rises to its highest")
+    final_lr: float = _setting(0.05, "last learning rate of the cosine, as a part of the highest")
+    clip: float = _setting(0.0, "longest gradient (2-norm over all weights); 0 lets it be")
+    dropout: float = _setting(0.0, "part of the activations dropped in training")
+    initialisation: Literal["careful", "default"] = _setting("default", "first weights; see engine/model/lstm.py")
+    minutes: float = _setting(0.0, "end the run, schedule included, after this time; 0 goes by --epoch alone")
+    save_every: float = _setting(5.0, "minutes between two checkpoints")
+    validate_every: float = _setting(10.0, "minutes between two validations; each epoch ends with one anyway")
+    seed: int = _setting(1, "of first weights, order and dropout")
+
+    def __post_init__(self) -> None:
+        for name in ("num_layers", "batch_size", "plot_every", "max_gen_len", "embedding_dim", "hidden_dim"):
+            self._want(getattr(self, name) >= 1, name, "at least 1")
+        for name in ("lr", "epoch", "save_every", "validate_every"):
+            self._want(getattr(self, name) > 0, name, "above 0")
+        for name in ("warmup", "clip", "minutes", "seed"):
+            self._want(getattr(self, name) >= 0, name, "0 or more")
+        self._want(self.maxlen >= 3, "maxlen", "at least 3: <START>, a character, <EOP>")
+        self._want(0 <= self.dropout < 1, "dropout", "from 0 to below 1")
+        self._want(0 <= self.final_lr <= 1, "final_lr", "from 0 to 1")
+        self._want(all(tokens >= 1 for tokens in self.batch_tokens), "batch_tokens", "whole numbers above 0")
+        growth = self.batch_growth
+        rising = list(growth) == sorted(growth) and all(0 < part < 1 for part in growth)
+        self._want(rising, "batch_growth", "rising parts between 0 and 1")
+        wanted = max(0, len(self.batch_tokens) - 1)
+        self._want(len(growth) == wanted, "batch_growth", f"{wanted} parts for {len(self.batch_tokens)} batch sizes")
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.embedding_dim, self.hidden_dim, self.num_layers)
+
+    @property
+    def device(self) -> DeviceChoice:
+        return device_of(self.use_gpu)
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """These settings instead; other batch sizes without their growth are given equal parts of the run."""
+        sizes = len(settings.get("batch_tokens", ()))
+        growth = {"batch_growth": tuple(i / sizes for i in range(1, sizes))} if "batch_tokens" in settings else {}
+        return dataclasses.replace(self, **{**growth, **settings})
+
+    def tokens_a_batch(self, progress: float) -> int:
+        """At this part of the run; 0 where batches are counted in poems."""
+        if not self.batch_tokens:
+            return 0
+        return self.batch_tokens[sum(progress >= part for part in self.batch_growth)]
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        lists = {name: tuple(item) for name, item in value.items() if isinstance(item, list)}
+        return cls(**{**value, **lists})
+
+    def _want(self, right: bool, name: str, what: str) -> None:
+        if not right:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be {what}")
+
+
+def device_of(use_gpu: bool | None) -> DeviceChoice:
+    """The device by the tutorial's name for it."""
+    return "auto" if use_gpu is None else "gpu" if use_gpu else "cpu"
+
+
+PRESETS: dict[Preset, TrainConfig] = {
+    "tutorial": TrainConfig(),
+    "best": TrainConfig(
+        lr=2e-3,
+        epoch=10,
+        batch_tokens=(512, 1024, 2048),
+        batch_growth=(0.08, 0.5),
+        schedule="cosine",
+        warmup=200,
+        clip=1.0,
+        dropout=0.2,
+        initialisation="careful",
+    ),
+}

@@ -1,0 +1,52 @@
+"""Every field of ``TrainConfig`` as a flag of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any, get_args, get_type_hints
+
+from train.fit.config import PRESETS, TrainConfig
+
+ALIASES = {"epoch": ["--epochs"], "model_path": ["--from"], "model_prefix": ["--run"]}
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting; one that is not given keeps the preset's value."""
+    hints = get_type_hints(TrainConfig)
+    group = parser.add_argument_group("settings (defaults: preset best)")
+    for field in dataclasses.fields(TrainConfig):
+        flags = [f"--{field.name.replace('_', '-')}", *ALIASES.get(field.name, [])]
+        default = _spelt(getattr(PRESETS["best"], field.name))
+        text = f"{field.metadata['help']} ({default})" if default else str(field.metadata["help"])
+        options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
+        if hints[field.name] == bool | None:
+            group.add_argument(*flags, action=argparse.BooleanOptionalAction, **options)
+        elif choices := get_args(hints[field.name]) if isinstance(field.default, str) else ():
+            group.add_argument(*flags, choices=choices, **options)
+        else:
+            group.add_argument(*flags, type=_reader(hints[field.name]), metavar="X", **options)
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the command line names."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def _reader(kind: Any) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            if kind == tuple[int, ...] or kind == tuple[float, ...]:
+                return tuple(get_args(kind)[0](item) for item in text.split(",") if item.strip())
+            return kind(text)
+        except ValueError as error:
+            wanted = {int: "a whole number", float: "a number"}.get(kind, "numbers with commas between them")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from error
+
+    return read
+
+
+def _spelt(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)

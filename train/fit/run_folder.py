@@ -1,0 +1,151 @@
+"""A run's folder: how it was set up, and checkpoints that survive a kill at any moment.
+
+``run.json`` (settings, corpus, parent), ``vocabulary.json``, ``loss.png`` and ``checkpoints/step-N/`` with
+``weights.safetensors``, ``optimizer.safetensors`` (both float32) and ``state.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from engine.model.checkpoint import FloatArray, sync_folder, write_durably
+from engine.model.vocab import Vocabulary
+from train.data.batches import Position
+from train.fit.config import TrainConfig
+
+KEEP = 2
+"""Checkpoints: the newest, and the one before should the disk have spoilt it."""
+
+_WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
+
+Tensors = dict[str, FloatArray]
+
+
+class RunError(Exception):
+    """A run's folder that cannot be used as asked; the message says what would be right."""
+
+
+@dataclass
+class State:
+    """Where a run stands. ``tokens``: targets learnt from; ``seconds``: time spent; ``history``: its log.
+
+    An entry of the history has ``step``, ``tokens`` and ``loss`` (mean nats since the last one) or
+    ``validation`` (perplexity).
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    position: Position = field(default_factory=Position)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def last(self, what: str) -> float | None:
+        """The newest ``loss`` or ``validation``."""
+        return next((entry[what] for entry in reversed(self.history) if what in entry), None)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a run was started with. ``corpus``: the manifest; ``parent``: the card of the model it went on from."""
+
+    config: TrainConfig
+    vocabulary: Vocabulary
+    corpus: dict[str, Any]
+    parent: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, setup: Setup) -> Self:
+        """A new run; RunError where there is one already."""
+        run = cls(folder)
+        if (folder / "run.json").exists():
+            raise RunError(
+                f"there is a run in {folder} already; go on with --resume, or name another with --model-prefix"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / "vocabulary.json", _json(setup.vocabulary.characters))
+        settings = {"config": setup.config.to_json(), "corpus": setup.corpus, "parent": setup.parent}
+        write_durably(folder / ".run.json.new", _json(settings))
+        (folder / ".run.json.new").rename(folder / "run.json")
+        sync_folder(folder)
+        return run
+
+    def setup(self) -> Setup:
+        try:
+            settings = json.loads((self.folder / "run.json").read_text("utf-8"))
+            characters = json.loads((self.folder / "vocabulary.json").read_text("utf-8"))
+            config = TrainConfig.from_json(settings["config"])
+            return Setup(config, Vocabulary(tuple(characters)), settings["corpus"], settings["parent"])
+        except FileNotFoundError as error:
+            raise RunError(f"there is no run in {self.folder}; start one with: python -m train fit") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.folder} holds no run that this version can read: {error}") from error
+
+    def save(self, state: State, weights: Tensors, optimizer: Tensors) -> None:
+        """Write a checkpoint: it appears whole under its name, on disk, before an older one goes."""
+        files = {_WEIGHTS: save_tensors(weights), _OPTIMIZER: save_tensors(optimizer)}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        place = self._checkpoints / f"step-{state.step:09d}"
+        fresh = self._checkpoints / f".{place.name}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        files[_STATE] = _json({**dataclasses.asdict(state), "sha256": hashes})
+        for name, content in files.items():
+            write_durably(fresh / name, content)
+        sync_folder(fresh)
+        shutil.rmtree(place, ignore_errors=True)  # the same step again, as at the end of a run
+        fresh.rename(place)
+        sync_folder(self._checkpoints)
+        for old in [*self._newest_first()[KEEP:], *self._checkpoints.glob(".step-*.new")]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def newest(self) -> tuple[State, Tensors, Tensors] | None:
+        """State, weights and optimiser of the newest checkpoint that is whole; None where there is none."""
+        for place in self._newest_first():
+            try:
+                return _read(place)
+            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+                continue  # spoilt: the one before it is next
+        return None
+
+    def newest_step(self) -> int | None:
+        """The step of the newest checkpoint, unread."""
+        return next((int(place.name.removeprefix("step-")) for place in self._newest_first()), None)
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self._checkpoints.glob("step-*"), reverse=True)
+
+
+def _read(place: Path) -> tuple[State, Tensors, Tensors]:
+    state: Mapping[str, Any] = json.loads((place / _STATE).read_text("utf-8"))
+    tensors = []
+    for name in (_WEIGHTS, _OPTIMIZER):
+        content = (place / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != state["sha256"][name]:
+            raise ValueError(f"{name} is not the file that {_STATE} names")
+        tensors.append(load_tensors(content))
+    fields = {f.name: state[f.name] for f in dataclasses.fields(State)}
+    return State(**{**fields, "position": Position(**state["position"])}), tensors[0], tensors[1]
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

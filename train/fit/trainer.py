@@ -1,0 +1,261 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.model import checkpoint
+from engine.model.checkpoint import Checkpoint
+from engine.model.paddle_backend import PaddleBackend
+from engine.model.paddle_runtime import DeviceChoice, choose_device
+from train.data.batches import Batch, Batches, Ids, encode
+from train.data.corpus import Corpus
+from train.evaluation.perplexity import lacking_types, model_nats, perplexity
+from train.evaluation.tutorial_decoder import generate
+from train.fit.config import TrainConfig
+from train.fit.data_parallel import Ranks, rank_of
+from train.fit.loss_curve import draw_curve
+from train.fit.progress import Event, Progress, TrainingError
+from train.fit.run_folder import Run, RunError, State, Tensors
+
+LOG_EVERY = 50
+"""Steps between two entries of the history."""
+
+
+class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
+    pass
+
+
+class Trainer:
+    """One run, from its newest checkpoint (or its beginning) to its end."""
+
+    def __init__(
+        self,
+        run: Run,
+        corpus: Corpus,
+        report: Callable[[Progress], None] = lambda _: None,
+        stop: Callable[[], bool] = lambda: False,
+        device: DeviceChoice | None = None,
+    ) -> None:
+        """``stop`` is asked after every step; when it says yes, ``train`` saves and returns.
+
+        ``device``: another one than the run's settings name.
+        """
+        from engine.model.lstm import PoemLSTM, paddle
+
+        self._paddle = paddle
+        self._run, self._report, self._stop = run, report, stop
+        setup = run.setup()
+        self._config, self._vocabulary = setup.config, setup.vocabulary
+        if not corpus.poems["train"] or not corpus.poems["validation"]:
+            raise RunError("the corpus has no training or no validation poems; a larger one is needed")
+        self._corpus = corpus
+        self._lacking = lacking_types(corpus, self._vocabulary)
+        config = self._config
+        rows = encode(corpus.poems["train"], self._vocabulary, config.maxlen)
+        self._batches = Batches(rows, self._vocabulary.pad, config.seed, config.batch_size)
+        self._total = round(config.epoch * self._batches.tokens_an_epoch)
+
+        self._device = device or config.device
+        choose_device(self._device, paddle)
+        self._ranks = Ranks(*rank_of(os.environ), paddle)
+        paddle.seed(config.seed)
+        self._model = PoemLSTM(len(self._vocabulary), config.shape, config.dropout, config.initialisation)
+        self._optimizer = paddle.optimizer.Adam(
+            config.lr,
+            parameters=list(self._model.named_weights().values()),
+            grad_clip=paddle.nn.ClipGradByGlobalNorm(config.clip) if config.clip else None,
+        )
+        self._nats = model_nats(self._model, self._vocabulary.pad)
+        self.state = self._restore()
+        self._began = time.monotonic() - self.state.seconds
+        self._loss = self.state.last("loss") or math.nan
+        self._speed = 0.0
+        self._since_log: list[tuple[float, int]] = []
+
+    @property
+    def part(self) -> float:
+        """How much of the run is done, 0 to 1: by tokens, or by time where that is further."""
+        by_time = self.state.seconds / (60 * self._config.minutes) if self._config.minutes else 0.0
+        return min(1.0, max(self.state.tokens / self._total, by_time))
+
+    @property
+    def finished(self) -> bool:
+        return self.part >= 1.0
+
+    def train(self) -> State:
+        """Go on until the run is finished or told to stop; either way its checkpoint is on disk."""
+        self._saved = self._validated = time.monotonic()
+        try:
+            while not self.finished:
+                self._pool()
+            self._validate()
+        except _Stopped:
+            pass
+        self._log()
+        self._draw()
+        self._save()
+        return self.state
+
+    def _pool(self) -> None:
+        """Train on what is left of one pool of poems."""
+        config, state = self._config, self.state
+        if state.position.batch == 0:
+            state.position = dataclasses.replace(state.position, tokens=config.tokens_a_batch(self.part))
+        for batch, after in self._batches.pool(state.position):
+            self._step(batch)
+            epoch_ends = after.epoch > state.position.epoch
+            state.position = after
+            # Agreed upon, for what follows from it has to be the same in every process.
+            state.seconds = self._ranks.most(time.monotonic() - self._began)
+            self._tell("step")
+            if self._ranks.most(self._stop()):
+                raise _Stopped
+            if self.finished:
+                return
+            if state.step % LOG_EVERY == 0:
+                self._log()
+            if state.step % config.plot_every == 0:
+                self._draw()
+                self._tell("sample", self._sample())
+            if epoch_ends or time.monotonic() - self._validated > 60 * config.validate_every:
+                self._validate()
+            if time.monotonic() - self._saved > 60 * config.save_every:
+                self._save()
+
+    def _step(self, batch: Batch) -> None:
+        """One update of the weights."""
+        paddle, config, state = self._paddle, self._config, self.state
+        began = time.monotonic()
+        # Dropout hangs on the step alone, so a resumed run drops what an unbroken one would have dropped.
+        paddle.seed(config.seed * 1_000_003 + state.step)
+        self._optimizer.set_lr(learning_rate(config, state.step, self.part))
+        share, weight = self._ranks.share(batch, self._vocabulary.pad)
+        loss = self._model.loss(paddle.to_tensor(share.ids), paddle.to_tensor(share.targets), self._vocabulary.pad)
+        loss = loss * weight
+        nats = self._ranks.sum(float(loss))
+        if not math.isfinite(nats):
+            raise TrainingError(f"the loss is no number at step {state.step}; try a lower --lr or a --clip")
+        loss.backward()
+        self._ranks.sum_gradients(self._model.named_weights().values())
+        self._optimizer.step()
+        self._model.clear_gradients()
+        state.step += 1
+        state.tokens += batch.count
+        self._since_log.append((nats, batch.count))
+        self._loss = nats if math.isnan(self._loss) else 0.98 * self._loss + 0.02 * nats
+        speed = batch.count / (time.monotonic() - began)
+        self._speed = 0.98 * self._speed + 0.02 * speed if self._speed else speed
+
+    def _validate(self) -> None:
+        self._validated = time.monotonic()
+        if not self._ranks.first:
+            return
+
+        def nats(ids: Ids, targets: Ids) -> float:
+            if self._ranks.alone and self._stop():
+                raise _Stopped
+            return self._nats(ids, targets)
+
+        measured = perplexity(nats, self._vocabulary, self._corpus.poems["validation"], self._lacking)
+        self.state.history.append({**self._now(), "validation": measured})
+        self._validated = time.monotonic()
+        self._tell("validation")
+
+    def _sample(self) -> str:
+        """A poem as the tutorial shows it: always the likeliest character."""
+        if not self._ranks.first:
+            return ""
+        config = self._config
+        now = Checkpoint(config.shape, self._vocabulary, self._model.weights())
+        backend = PaddleBackend(now, self._device)
+        return generate(backend, self._vocabulary, config.start_words, config.prefix_words, config.max_gen_len)
+
+    def _log(self) -> None:
+        """Put the mean loss since the last entry into the history."""
+        if self._since_log:
+            targets = sum(count for _, count in self._since_log)
+            loss = sum(nats * count for nats, count in self._since_log) / targets
+            self.state.history.append({**self._now(), "loss": loss})
+            self._since_log.clear()
+
+    def _draw(self) -> None:
+        if self._ranks.first:
+            draw_curve(self.state.history, self._run.folder / "loss.png")
+
+    def _save(self) -> None:
+        if self._ranks.alone:
+            self.state.seconds = time.monotonic() - self._began
+        self._saved = time.monotonic()
+        if self._ranks.first:
+            self._run.save(self.state, self._model.weights(), self._moments())
+            self._saved = time.monotonic()
+            self._tell("checkpoint")
+
+    def _now(self) -> dict[str, float]:
+        return {"step": self.state.step, "tokens": self.state.tokens}
+
+    def _tell(self, event: Event, sample: str = "") -> None:
+        if not self._ranks.first:
+            return
+        state, config = self.state, self._config
+        left = (self._total - state.tokens) / self._speed if self._speed else math.nan
+        if config.minutes:
+            left = min(left, 60 * config.minutes - state.seconds)
+        progress = Progress(
+            event=event,
+            step=state.step,
+            epoch=state.tokens / self._batches.tokens_an_epoch,
+            tokens=state.tokens,
+            part=self.part,
+            loss=self._loss,
+            tokens_per_second=self._speed,
+            seconds_left=max(0.0, left),
+            validation=state.last("validation"),
+            sample=sample,
+        )
+        self._report(progress)
+
+    def _restore(self) -> State:
+        """Weights, optimiser and place of the newest checkpoint; without one, of the model to start from."""
+        kept = self._run.newest()
+        if kept is None:
+            if self._config.model_path:
+                self._model.load_weights(checkpoint.load(Path(self._config.model_path)).weights)
+            return State()
+        state, weights, moments = kept
+        self._model.load_weights(weights)
+        if moments:
+            names = {name: weight.name for name, weight in self._model.named_weights().items()}
+            paddle_names = {self._moment_name(key, names): tensor for key, tensor in moments.items()}
+            tensors = {name: self._paddle.to_tensor(tensor) for name, tensor in paddle_names.items()}
+            self._optimizer.set_state_dict(tensors)
+        return state
+
+    def _moments(self) -> Tensors:
+        """The optimiser's tensors as ``weight/moment``. Paddle prefixes its own names, which hang on the process."""
+        kept = {}
+        for key, tensor in self._optimizer.state_dict().items():
+            for name, weight in self._model.named_weights().items():
+                if key.startswith(f"{weight.name}_"):
+                    kept[f"{name}/{key.removeprefix(weight.name + '_')}"] = tensor.numpy()
+        return kept
+
+    @staticmethod
+    def _moment_name(key: str, names: dict[str, str]) -> str:
+        name, _, moment = key.partition("/")
+        return f"{names[name]}_{moment}"
+
+
+def learning_rate(config: TrainConfig, step: int, part: float) -> float:
+    """Rising over the warm-up, then constant or down a cosine of the whole run."""
+    rising = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if config.schedule == "constant":
+        return config.lr * rising
+    falling = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * part))
+    return config.lr * rising * falling

@@ -1,0 +1,48 @@
+"""Before and after: two models measured on the same poems, as rows for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.contract import PoemRequest
+from engine.generation.poet import Poet
+from engine.model import checkpoint
+from engine.model.paddle_runtime import DeviceChoice
+from train.data.corpus import Corpus
+from train.evaluation.report import FORMS, Ground, measure
+from train.evaluation.rhyme_and_tone import Judge
+from train.export.model_folder import measure as perplexities
+
+MEASURES = ("rhyme", "tone", "attested_words", "coherence")
+"""Of verse; the first two are shares of poems."""
+SEED = 1
+
+
+def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, threads: int | None) -> dict[str, float]:
+    """Perplexities of a model folder, and means over ``poems`` poems a form by its own decoder."""
+    model = checkpoint.load(folder)
+    found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
+    poet = Poet.load(folder, device, threads)
+    ground = Ground.of(corpus, Judge.of(poet.prosody), poems, SEED)
+    rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, ground)) is not None]
+    for name in MEASURES:
+        if rows:
+            found[name] = round(sum(row[name] for row in rows) / len(rows), 3)
+    return found
+
+
+def _form(form: str, length: int, poet: Poet, ground: Ground) -> dict[str, Any] | None:
+    """None where the corpus has no poem to compare with."""
+    openings, people = ground.openings(length), ground.human(form)
+    if not openings or not people:
+        return None
+    requests = [PoemRequest("continue", line, form, seed=ground.seed + i) for i, line in enumerate(openings)]
+    written = [[poet.script.simplify(line) for line in poem.lines] for poem in poet.write(requests)]
+    return measure(form, written, 1, people, poet, ground)
+
+
+def table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:
+    """Name, before, after."""
+    return [[name, before.get(name), after.get(name)] for name in after]

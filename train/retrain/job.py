@@ -1,0 +1,262 @@
+"""One retraining from beginning to end, in a process of its own: ``python -m train.retrain.job TASK``.
+
+The trainer starts it, reads a JSON object a line from its stdout, and ends it: SIGTERM stops training with a
+checkpoint, and a task that was begun is gone on with. It dies with the trainer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+from engine.contract.queue.training import Failure
+from engine.model import checkpoint
+from engine.model.checkpoint import ModelFolderError
+from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
+from train.data import corpus as corpora
+from train.data.own_poems import merge, noted, read_own
+from train.fit.config import PRESETS, TrainConfig
+from train.fit.progress import Progress, TrainingError
+from train.fit.run_folder import Run, RunError, Setup
+from train.retrain import multi_gpu as cards
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LOCK_SECONDS = 30.0
+REPORT_EVERY = 0.5
+"""Seconds between two lines of progress."""
+
+
+class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
+    pass
+
+
+class SmallCorpusError(Exception):
+    """Too few poems to hold some out."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Folders as text. ``base``: the model in use; ``run``, ``version``: names of the run and of what it makes."""
+
+    home: str
+    run: str
+    version: str
+    base: str
+    epochs: float
+    start: str
+    own_poems: str
+    device: DeviceChoice
+    threads: int | None
+    poems: int
+    save_every: float
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+
+class Job:
+    """``say`` writes an event; ``step`` events come while it trains. ``processes``: how many train, on which device."""
+
+    def __init__(self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = cards.cards) -> None:
+        self._task = task
+        self._processes = processes
+        self._out = out
+        self._home = Path(task.home)
+        self._stop = False
+        self._training = False
+        self._spoke = 0.0
+
+    def say(self, event: str, **facts: Any) -> None:
+        print(json.dumps({"event": event, **facts}, ensure_ascii=False), file=self._out, flush=True)
+
+    def stop(self, *_: object) -> None:
+        """A signal: while it trains the loop asks, anything else is left at once."""
+        self._stop = True
+        if not self._training:
+            raise _Stopped
+
+    def run(self) -> None:
+        task = self._task
+        self.say("preparing")
+        base = self._corpus()
+        own = read_own(Path(task.own_poems) if task.own_poems else None)
+        corpus, added = merge(base, own.texts)
+        self.say("corpus", own_poems=added, skipped=own.skipped)
+        if not corpus.poems["train"] or not corpus.poems["validation"] or not corpus.poems["test"]:
+            raise SmallCorpusError
+        manifest = corpora.manifest(self._home / "corpus")
+        import_paddle(task.threads)
+        run = self._run(corpus, noted(corpus, manifest, added) if added else manifest)
+        finished = self._train(run, corpus)
+        if not finished:
+            raise _Stopped
+        self.say("measuring")
+        from train.export.model_folder import export
+        from train.retrain.comparison import figures, table
+
+        out = self._home / "models" / task.version
+        export(run, corpus, out, task.version, task.device)
+        before = figures(Path(task.base), corpus, task.poems, task.device, task.threads)
+        after = figures(out, corpus, task.poems, task.device, task.threads)
+        better = after["perplexity, validation"] < before["perplexity, validation"]
+        curve = run.folder / "loss.png"
+        self.say("done", better=better, table=table(before, after), curve=str(curve) if curve.exists() else "")
+
+    def _corpus(self) -> corpora.Corpus:
+        """The prepared corpus; fetched where it is not there."""
+        folder = self._home / "corpus"
+        if not (folder / "manifest.json").exists():
+            corpora.prepare("npm", folder)
+        return corpora.load(folder)
+
+    def _run(self, corpus: corpora.Corpus, manifest: dict[str, Any]) -> Run:
+        """The run that was begun for this task, or a new one."""
+        task = self._task
+        run = Run(self._home / task.run)
+        if (run.folder / "run.json").exists():
+            if run.setup().corpus["sha1"] != manifest["sha1"]:
+                raise RunError("the corpus or the own poems changed while the training rested; start it again")
+            return run
+        model = checkpoint.load(Path(task.base))
+        goes_on = task.start == "continue"
+        config = dataclasses.replace(
+            settings(goes_on),
+            **dataclasses.asdict(model.shape),
+            epoch=task.epochs,
+            model_path=task.base if goes_on else "",
+            model_prefix=task.run,
+            save_every=task.save_every,
+            use_gpu=None if task.device == "auto" else task.device == "gpu",
+        )
+        card = {name: value for name, value in model.card.items() if name != "parts"}
+        vocabulary = model.vocabulary if goes_on else corpus.vocabulary()
+        return Run.create(run.folder, Setup(config, vocabulary, manifest, card if goes_on else None))
+
+    def _train(self, run: Run, corpus: corpora.Corpus) -> bool:
+        processes = self._processes(self._task.device)
+        if processes > 1:
+            return self._train_together(run, corpus, processes)
+        from train.fit.trainer import Trainer
+
+        trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
+        self.say("training", step=trainer.state.step)
+        self._training = True
+        try:
+            trainer.train()
+        finally:
+            self._training = False
+        return trainer.finished and not self._stop
+
+    def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
+        self.say("training", step=run.newest_step() or 0)
+        self._training = True
+        try:
+            code = cards.train(run, corpus, self._task.device, processes, self._hear, lambda: self._stop)
+        finally:
+            self._training = False
+        if self._stop:
+            return False
+        if code in _DISK:
+            raise OSError(code, os.strerror(code))
+        if code:
+            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
+            raise TrainingError(f"training in {processes} processes ended with {ended}; the trainer's log says more")
+        return True
+
+    def _hear(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.event in ("step", "sample") and now - self._spoke < REPORT_EVERY:
+            return
+        self._spoke = now
+        numbers = dataclasses.asdict(progress)
+        # NaN is no JSON.
+        self.say("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
+
+
+def settings(goes_on: bool) -> TrainConfig:
+    """How a retraining trains: gently where it goes on from a model, as ``fit`` where it begins anew."""
+    best = PRESETS["best"]
+    if not goes_on:
+        return best
+    gentle = {"lr": 3e-4, "final_lr": 0.1, "batch_tokens": (1024, 2048), "dropout": 0.1, "warmup": 50}
+    return best.with_settings(gentle)
+
+
+def explain(error: Exception) -> tuple[Failure, str]:
+    """What went wrong, as a code the bot has words for and a detail in English."""
+    if isinstance(error, OSError):
+        return ("disk" if error.errno in _DISK else "other"), error.strerror or str(error)
+    if isinstance(error, SmallCorpusError):
+        return "small", ""
+    if isinstance(error, corpora.CorpusError):
+        return ("npm" if "npm" in str(error) else "corpus"), str(error)
+    if isinstance(error, ModelFolderError):
+        return "model", str(error)
+    if isinstance(error, PaddleMissingError):
+        return "paddle", str(error)
+    if isinstance(error, RunError | TrainingError):
+        return "other", str(error)
+    return "other", type(error).__name__
+
+
+@contextlib.contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Of several jobs in one TRAIN_DIR one runs; the others wait a while, then RunError."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".retraining").open("w") as lock:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise RunError(f"another training is at work in {home.name}") from None
+            time.sleep(0.2)
+        yield
+
+
+def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.cards) -> int:
+    """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
+    cards.die_with_parent()
+    os.nice(10)  # the workers beside it come first
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print must not stand among the events
+    task = Task.from_json(arguments[0])
+    job = Job(task, out, processes)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, job.stop)
+    try:
+        with alone(Path(task.home)):
+            job.run()
+    except _Stopped:
+        return 3
+    except BrokenPipeError:
+        return 1  # nobody listens any more
+    except Exception as error:
+        failure, detail = explain(error)
+        with contextlib.suppress(BrokenPipeError):
+            job.say("failed", failure=failure, detail=detail)
+        with contextlib.suppress(OSError):  # the disk may be full for the log as well
+            traceback.print_exc()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,141 @@
+"""A run trained by several processes, one a card: Paddle's launcher as a child, and what each process it starts does.
+
+``python -m train.retrain.multi_gpu RUN DEVICE`` is one of those processes; with a third word, a
+number, it becomes the launcher of so many. All of them die with whoever started them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from engine.model.paddle_runtime import DEVICE_CHOICES, DeviceChoice, import_paddle
+from train.data.corpus import Corpus
+from train.fit.progress import Progress
+from train.fit.run_folder import Run
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_CORPUS, _PROGRESS = "corpus.json", "progress.json"
+WRITE_EVERY = 0.5
+"""Seconds between two notes of progress, and between two looks at them."""
+UNFINISHED = 3
+
+# The launcher writes its whole environment into files: what may hold a secret is kept from it.
+_HANDED_ON = ("PATH", "HOME", "LANG", "LC_", "TMP", "TZ", "PYTHON", "LD_", "CUDA", "NVIDIA", "NCCL", "GLOO", "OMP_",
+              "MKL_", "FLAGS_")  # fmt: skip
+
+
+def die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def cards(device: DeviceChoice) -> int:
+    """How many processes train: one a GPU that Paddle sees (``CUDA_VISIBLE_DEVICES`` counts), and one on a CPU."""
+    paddle = import_paddle()
+    if device == "cpu" or not paddle.is_compiled_with_cuda():
+        return 1
+    return max(1, int(paddle.device.cuda.device_count()))
+
+
+def train(
+    run: Run,
+    corpus: Corpus,
+    device: DeviceChoice,
+    processes: int,
+    report: Callable[[Progress], None],
+    stop: Callable[[], bool],
+) -> int:
+    """Train ``run`` to its end, or until ``stop`` says yes: then with a checkpoint. The launcher's exit code, 0 well.
+
+    It is the first failed process's: the errno of an OSError, ``UNFINISHED``, or 1. Its last words stand in stderr.
+    """
+    # With the operator's own poems it is not the corpus of TRAIN_DIR.
+    (run.folder / _CORPUS).write_text(json.dumps(corpus.poems, ensure_ascii=False), "utf-8")
+    (run.folder / _PROGRESS).unlink(missing_ok=True)
+    words = [sys.executable, "-m", "train.retrain.multi_gpu", str(run.folder), device, str(processes)]
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
+    seen: Progress | None = None
+    asked = False
+    with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL) as launcher:  # noqa: S603
+        try:
+            while launcher.poll() is None:
+                if stop() and not asked:
+                    asked = True
+                    launcher.terminate()
+                now = _read(run)
+                if now is not None and now != seen:
+                    seen = now
+                    report(now)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    launcher.wait(WRITE_EVERY)
+        finally:
+            launcher.kill()
+    if (last := _read(run)) is not None and last != seen:
+        report(last)
+    return launcher.returncode
+
+
+def _read(run: Run) -> Progress | None:
+    with contextlib.suppress(FileNotFoundError):
+        return Progress(**json.loads((run.folder / _PROGRESS).read_text("utf-8")))
+    return None
+
+
+class _Notes:
+    """The newest progress in a file of the run, replaced in one piece."""
+
+    def __init__(self, run: Run) -> None:
+        self._file = run.folder / _PROGRESS
+        self._wrote = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.event in ("step", "sample") and now - self._wrote < WRITE_EVERY:
+            return
+        self._wrote = now
+        fresh = self._file.with_name(f".{self._file.name}.new")
+        fresh.write_text(json.dumps(dataclasses.asdict(progress), ensure_ascii=False), "utf-8")
+        fresh.rename(self._file)
+
+
+def main(arguments: list[str]) -> int:
+    die_with_parent()
+    folder, device, *processes = arguments
+    if processes:
+        launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", *processes, "--log_dir", f"{folder}/logs"]
+        itself = [sys.executable, "-m", "train.retrain.multi_gpu", folder, device]
+        os.execv(sys.executable, [sys.executable, *launch, *itself])  # noqa: S606  (no shell is wanted)
+    asked: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+
+    signal.signal(signal.SIGTERM, note)
+    try:
+        import_paddle()
+        from train.fit.trainer import Trainer
+
+        run = Run(Path(folder))
+        corpus = Corpus(json.loads((run.folder / _CORPUS).read_text("utf-8")))
+        [choice] = (choice for choice in DEVICE_CHOICES if choice == device)
+        trainer = Trainer(run, corpus, _Notes(run), lambda: bool(asked), choice)
+        trainer.train()
+    except OSError as error:
+        print(error.strerror or error, file=sys.stderr)
+        return error.errno or 1
+    return 0 if trainer.finished else UNFINISHED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,294 @@
+"""One order of an admin carried out: the job run and watched, its end judged, the better model promoted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+
+from engine.contract.queue.models import Asker, Models
+from engine.contract.queue.retry import patiently
+from engine.contract.queue.store import Queue
+from engine.contract.queue.training import OVER, Order, Report, Trainings
+from engine.generation.poet import RELEASED
+from engine.model.checkpoint import ModelFolderError
+from engine.model.paddle_runtime import DeviceChoice
+from engine.model.versions import Versions
+from train.retrain.job import Task
+from train.settings import TrainSettings
+
+log = logging.getLogger("train.retrain.order")
+T = TypeVar("T")
+
+_RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
+
+LEASES = 4
+"""The lease of an order in leases of a job: training busies a machine, and a trainer may be slow to say it lives."""
+MAX_LIVES = 3
+"""How often in a row an order may be taken over without a step gained."""
+GRACE = 12.0
+"""Seconds that a job may take to write its checkpoint when the trainer is asked to stop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manner:
+    """How jobs compute. ``poems``: a form in the table; ``save_every``: minutes between two checkpoints."""
+
+    device: DeviceChoice = "auto"
+    threads: int | None = None
+    poems: int = 40
+    save_every: float = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """What every order of one trainer shares."""
+
+    name: str
+    queue: Queue
+    settings: TrainSettings
+    manner: Manner
+    stopping: asyncio.Event
+
+    @property
+    def trainings(self) -> Trainings:
+        return self.queue.trainings
+
+    @property
+    def models(self) -> Models:
+        return self.queue.models
+
+    @property
+    def home(self) -> Path:
+        return self.settings.train_dir.absolute()
+
+    @property
+    def versions(self) -> Versions:
+        return Versions.of((self.settings.model_dir or RELEASED).absolute(), self.home)
+
+    @property
+    def lease(self) -> float:
+        return LEASES * self.settings.lease
+
+    async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(attempt, self.stopping)
+
+
+class Work:
+    """One order in hand."""
+
+    def __init__(self, trainer: Trainer, entry: str, order: Order) -> None:
+        self._trainer = trainer
+        self._entry = entry
+        self._order = order
+        self._report = Report("preparing")
+        self._lost = self._cancelled = False
+
+    async def carry_out(self, taken_over: bool) -> Report:
+        trainer, entry = self._trainer, self._entry
+        before = await trainer.persist(trainer.trainings.current)
+        if before is not None and before.id == entry:
+            self._report = dataclasses.replace(before.report, phase="preparing")
+            if before.report.phase in OVER:
+                return before.report  # its trainer died between saying so and finishing it
+        if taken_over:
+            self._report = dataclasses.replace(self._report, lives=self._report.lives + 1)
+            log.warning("taken over from a trainer that fell silent", extra={"job": entry})
+            if self._report.lives > MAX_LIVES:
+                return dataclasses.replace(self._report, phase="failed", failure="died")
+        await self._say()
+        try:
+            base = await self._base()
+        except (ModelFolderError, OSError) as error:
+            return dataclasses.replace(self._report, phase="failed", failure="model", detail=str(error))
+        version = version_name(entry)
+        home = trainer.versions.home
+        before_name = trainer.versions.home_version() if base == home else base.name
+        self._report = dataclasses.replace(self._report, version=version, before=before_name)
+        events = await self._compute(self._task(base, version))
+        if self._cancelled:
+            self._forget(version)
+            return dataclasses.replace(self._report, phase="cancelled")
+        if events is None:
+            resting = dataclasses.replace(self._report, phase="resting")
+            if trainer.stopping.is_set() and not self._lost:
+                with contextlib.suppress(RedisError):
+                    await trainer.trainings.report(entry, resting)
+            return resting
+        return await self._end(events)
+
+    async def _end(self, last: Mapping[str, Any]) -> Report:
+        """Promote what is better; publish and prune either way."""
+        trainer, report = self._trainer, self._report
+        if last["event"] == "failed":
+            self._forget(report.version)
+            return dataclasses.replace(report, phase="failed", failure=last["failure"], detail=last["detail"])
+        if last["curve"]:
+            png = await asyncio.to_thread(Path(last["curve"]).read_bytes)
+            await trainer.persist(partial(trainer.trainings.keep_curve, png))
+        await trainer.persist(self._publish)
+        if last["better"]:
+            asker = Asker(self._order.to, self._order.language).text()
+            await trainer.persist(partial(trainer.models.use, report.version, asker))
+        await trainer.persist(self._prune)
+        return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
+
+    def _forget(self, version: str) -> None:
+        """What there is of a version that came to nothing, half-written files included."""
+        folder = self._trainer.versions.folder
+        for place in (folder / version, folder / f".{version}.new"):
+            shutil.rmtree(place, ignore_errors=True)
+
+    async def _publish(self) -> None:
+        await self._trainer.models.publish(self._trainer.versions.figures())
+
+    async def _prune(self) -> None:
+        trainer = self._trainer
+        wish = await trainer.models.wish()
+        serving = [each.version for each in (await trainer.models.serving()).values()]
+        used = {*serving, *([wish.version, wish.before] if wish else [])}
+        gone = await asyncio.to_thread(trainer.versions.prune, trainer.settings.model_keep, used)
+        await trainer.models.forget(gone)
+
+    async def _base(self) -> Path:
+        """The model in use: what the new one goes on from and is compared with."""
+        trainer = self._trainer
+        wish = await trainer.persist(trainer.models.wish)
+        home = trainer.versions.home
+        version = wish.version if wish is not None else trainer.versions.home_version()
+        try:
+            return trainer.versions.find(version)
+        except ModelFolderError:
+            return trainer.versions.find(wish.before) if wish is not None and wish.before else home
+
+    def _task(self, base: Path, version: str) -> Task:
+        trainer, manner = self._trainer, self._trainer.manner
+        own = trainer.settings.own_poems_dir
+        for other in trainer.home.glob("retrain-*"):
+            if _RUN.fullmatch(other.name) and other.name != run_name(self._entry):
+                shutil.rmtree(other, ignore_errors=True)
+        return Task(
+            home=str(trainer.home),
+            run=run_name(self._entry),
+            version=version,
+            base=str(base),
+            epochs=self._order.epochs,
+            start=self._order.start,
+            own_poems=str(own.absolute()) if own else "",
+            device=manner.device,
+            threads=manner.threads or trainer.settings.threads,
+            poems=manner.poems,
+            save_every=manner.save_every,
+        )
+
+    async def _compute(self, task: Task) -> dict[str, Any] | None:
+        """Run the job; its last event, or None where it did not come to one: stopped, cancelled or lost."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "train.retrain.job",
+            task.to_json(),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the terminal is for the trainer
+        )
+        watching = asyncio.create_task(self._watch(process))
+        last: dict[str, Any] | None = None
+        try:
+            assert process.stdout is not None
+            async for line in process.stdout:
+                event = json.loads(line)
+                if event["event"] in ("done", "failed"):
+                    last = event
+                elif self._hear(event):
+                    await self._say()
+            code = await process.wait()
+        finally:
+            watching.cancel()
+            _kill(process)
+        if self._cancelled or self._lost or self._trainer.stopping.is_set():
+            return last
+        if last is None:
+            detail = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return {"event": "failed", "failure": "died", "detail": detail}
+        return last
+
+    def _hear(self, event: Mapping[str, Any]) -> bool:
+        """Take an event into the report."""
+        kind, report = event["event"], self._report
+        if kind == "corpus":
+            report = dataclasses.replace(report, own_poems=event["own_poems"], skipped=event["skipped"])
+        elif kind == "training":
+            resumed = event["step"] if report.lives else None
+            # Steps gained since the last time a trainer died: it is not the order that kills them.
+            lives = 1 if resumed is not None and (report.resumed or 0) < resumed else report.lives
+            report = dataclasses.replace(report, phase="training", step=event["step"], resumed=resumed, lives=lives)
+        elif kind == "progress":
+            report = dataclasses.replace(
+                report,
+                **{name: event[name] for name in ("epoch", "part", "step", "loss", "validation", "seconds_left")},
+                speed=event["tokens_per_second"],
+            )
+        elif kind == "measuring":
+            report = dataclasses.replace(report, phase="measuring", part=1.0)
+        changed = report != self._report
+        self._report = report
+        return changed
+
+    async def _say(self) -> None:
+        """Report; while Redis is gone the training goes on unreported."""
+        with contextlib.suppress(RedisError):
+            await self._trainer.trainings.report(self._entry, self._report)
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """Renew the lease; end the job when it is cancelled, lost to another trainer, or this one is to stop."""
+        trainer = self._trainer
+        asked: float | None = None
+        clock = asyncio.get_running_loop().time
+        while process.returncode is None:
+            with contextlib.suppress(RedisError):
+                if await trainer.trainings.cancelled(self._entry):
+                    self._cancelled = True
+                elif not await trainer.trainings.orders.renew(trainer.name, [self._entry]):
+                    self._lost = True
+                    log.warning("the order is in other hands", extra={"job": self._entry})
+            if self._cancelled or self._lost:
+                _kill(process)
+            elif trainer.stopping.is_set():
+                if asked is None:
+                    asked = clock()
+                    with contextlib.suppress(ProcessLookupError):
+                        process.terminate()
+                elif clock() - asked > GRACE:
+                    _kill(process)
+            await asyncio.sleep(min(1.0, trainer.lease / 4))
+
+
+def run_name(entry: str) -> str:
+    return f"retrain-{entry}"
+
+
+def version_name(entry: str) -> str:
+    """After the moment of the order, short enough to be typed: r20261123-221530."""
+    moment = datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC)
+    return f"r{moment:%Y%m%d-%H%M%S}"
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """The job and whatever it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

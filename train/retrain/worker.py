@@ -1,0 +1,117 @@
+"""``python -m train worker``: takes an admin's order from Redis, has it trained, and promotes what came out.
+
+The training itself is a process of its own (``train.retrain.job``): this one stays quick to answer, renews its lease,
+and says so when the other is killed. Of an order in a dead trainer's hands the next one takes over, at the last
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from engine.contract import CodecError
+from engine.contract.logs import set_up
+from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.store import Queue, connect
+from engine.contract.queue.stream import Delivery
+from engine.contract.queue.training import OVER, Order
+from engine.serving.shutdown import asked_to_stop, run_until
+from train.retrain.order import Manner, Trainer, Work, run_name
+from train.settings import TrainSettings
+
+log = logging.getLogger("train.retrain.worker")
+T = TypeVar("T")
+
+IDLE = 0.5
+
+
+class TrainingWorker:
+    """One trainer."""
+
+    def __init__(self, queue: Queue, settings: TrainSettings, manner: Manner) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._trainings = queue.trainings
+        self._stopping = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._trainer = Trainer(self.name, queue, settings, manner, self._stopping)
+        self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until ``stop``; an absent Redis is waited for."""
+        await self._persist(self._trainings.orders.prepare)
+        alive = asyncio.create_task(self._beat())
+        try:
+            while not self._stopping.is_set():
+                delivery = await self._persist(self._next)
+                if delivery is not None:
+                    await self._serve(delivery)
+        finally:
+            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            self._gone.set()
+            alive.cancel()
+            await asyncio.gather(alive, return_exceptions=True)
+            with contextlib.suppress(RedisError):
+                await self._trainings.leave(self.name)
+                await self._trainings.orders.retire(self.name)
+
+    async def _next(self) -> Delivery | None:
+        orders = self._trainings.orders
+        if (orphan := await orders.take_over(self.name, self._trainer.lease)) is not None:
+            return orphan
+        return next(iter(await orders.take(self.name, 1, IDLE)), None)
+
+    async def _serve(self, delivery: Delivery) -> None:
+        """Carry an order out. Asked to stop in the middle, it is left for the next trainer."""
+        try:
+            order = Order.from_body(delivery.fields["body"])
+        except (CodecError, KeyError) as error:
+            log.error("unreadable: %s", error, extra={"job": delivery.id})
+            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+            return
+        report = await Work(self._trainer, delivery.id, order).carry_out(taken_over=delivery.lonely > 0)
+        if report.phase not in OVER:
+            return
+        # The end is reported first: an order that is gone without a word would be the worst.
+        if await self._persist(partial(self._trainings.report, delivery.id, report)):
+            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+        log.info("%s %s", report.phase, report.failure or report.version, extra={"job": delivery.id})
+        shutil.rmtree(self._trainer.home / run_name(delivery.id), ignore_errors=True)
+
+    async def _beat(self) -> None:
+        every, ttl = self._beats
+        while not self._gone.is_set():
+            with contextlib.suppress(RedisError):
+                await self._trainings.beat(self.name, ttl)
+            await sleep_unless(self._gone, every)
+
+    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(attempt, self._stopping)
+
+
+async def serve(settings: TrainSettings, manner: Manner) -> None:
+    """Work until SIGTERM or Ctrl-C."""
+    stop = asked_to_stop()
+    redis = connect(settings.redis_url)
+    worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, manner)
+    log.info("trainer %s is ready", worker.name)
+    await run_until(stop, worker, redis, log)
+    log.info("trainer stopped")
+
+
+def main(settings: TrainSettings, manner: Manner) -> None:
+    set_up(settings.log_level, settings.log_format)
+    asyncio.run(serve(settings, manner))
