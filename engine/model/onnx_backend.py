@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
+
+# Before the import: ONNX Runtime sends usage data home and keeps a device id in the home folder unless this is set by
+# then; its disable_telemetry_events() comes too late. Nothing else in the project imports it.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 
 from engine.model.backend import Ids
