@@ -21,6 +21,7 @@ from engine.model.checkpoint import ModelFolderError, read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
+from train.data.source import CorpusError
 from train.evaluation.report import Ground, as_markdown, columns
 from train.evaluation.rhyme_and_tone import Judge, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except (ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
-    except (corpora.CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
+    except (CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 1
     except OSError as error:
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
-    return corpora.prepare(options.source, home / "corpus")
+    return corpora.prepare(options.source, home / "corpus", options.song)
 
 
 def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
@@ -245,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="npm|DIR|FILE.npz",
         help="the npm package, a folder of chinese-poetry JSON, or the tutorial's file (npm)",
     )
+    sub.add_argument("--no-song", dest="song", action="store_false", help="the Tang poems alone, without song.txt")
 
     sub = add("fit", "Train; a checkpoint every few minutes, also at Ctrl-C.", fit)
     sub.add_argument("--preset", choices=list(PRESETS), default="best", help="where the settings begin (best)")

