@@ -35,7 +35,7 @@ EXAMPLES = {
     "prepare": "python -m train prepare --source npm",
     "fit": "python -m train fit --run second --epochs 4\n  python -m train fit --resume --run second",
     "evaluate": "python -m train evaluate engine/models/tang --json",
-    "export": "python -m train export second --out engine/models/tang",
+    "export": "python -m train export second --out models/second",
     "worker": "python -m train worker --device cpu --threads 2",
 }
 
@@ -265,7 +265,9 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = add("export", "Make a model folder of a run's newest checkpoint.", export)
     sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path")
-    sub.add_argument("--out", required=True, metavar="DIR", help="the model folder; one that is there is replaced")
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="where the model folder goes; an older model there is replaced"
+    )
     sub.add_argument("--version", default="", help="name of this version (run, date and step)")
     _add_machine(sub)
 

@@ -92,10 +92,12 @@ def check_weights(shape: Shape, vocabulary_size: int, weights: Mapping[str, npt.
 def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None = None) -> None:
     """Write a model folder: whole, or not at all.
 
-    ``parts``: further files by name (the CPU decoder, the prosody table). A folder that is there already is
+    ``parts``: further files by name (the CPU decoder, the prosody table). A model folder that is there already is
     replaced; killed between the last two renames, the old one is left beside it as ``.NAME.old``.
     Weights are stored as float16; ValueError where one does not fit into it.
+    ModelFolderError: something else than a model is there (see ``check_replaceable``).
     """
+    check_replaceable(folder)
     check_weights(checkpoint.shape, len(checkpoint.vocabulary), checkpoint.weights)
     files = {
         WEIGHTS: save_tensors({name: _half(name, tensor) for name, tensor in checkpoint.weights.items()}),
@@ -120,6 +122,24 @@ def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None
     fresh.rename(folder)
     sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(folder: Path) -> None:
+    """ModelFolderError unless ``folder`` is absent, empty, or a model folder with nothing in it but the model."""
+    right = "name a folder that is absent, empty or a model folder"
+    if not folder.is_dir():
+        if folder.exists():
+            raise ModelFolderError(f"{folder} is a file; {right}")
+        return
+    found = {entry.name for entry in folder.iterdir()}
+    if not found:
+        return
+    try:
+        parts = {CARD, *read_card(folder)["parts"]}
+    except ModelFolderError as error:
+        raise ModelFolderError(f"{folder} holds {min(found)} and no model; {right}") from error
+    if strange := found - parts:
+        raise ModelFolderError(f"{folder} holds {min(strange)}, which is no part of its model; {right}")
 
 
 def add_parts(folder: Path, parts: Mapping[str, bytes]) -> None:

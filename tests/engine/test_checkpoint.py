@@ -53,6 +53,26 @@ def test_a_part_changed_by_one_bit_is_named(folder: Path, part: str) -> None:
         checkpoint.load(folder)
 
 
+def test_a_model_replaces_a_model_and_fills_an_empty_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for place in (folder, tmp_path / "empty"):
+        checkpoint.save(place, tiny.checkpoint(seed=1))
+        assert {entry.name for entry in place.iterdir()} == {CARD, VOCABULARY, WEIGHTS}
+
+
+def test_a_model_is_never_written_over_anything_else(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter-1.txt").write_text("years of work", "utf-8")
+    (tmp_path / "file").write_text("a file", "utf-8")
+    (folder / "notes.txt").write_text("beside the model", "utf-8")
+    for place, named in ((tmp_path / "thesis", "chapter-1.txt"), (tmp_path / "file", "a file"), (folder, "notes.txt")):
+        with pytest.raises(ModelFolderError, match=named):
+            checkpoint.save(place, tiny.checkpoint())
+    assert (tmp_path / "thesis" / "chapter-1.txt").read_text("utf-8") == "years of work"
+    assert (tmp_path / "file").read_text("utf-8") == "a file"
+    assert (folder / "notes.txt").exists()
+
+
 def test_a_vocabulary_of_another_length_is_named(folder: Path) -> None:
     rewrite(folder, VOCABULARY, json.dumps(list(tiny.CHARACTERS[:-1])).encode())
     with pytest.raises(ModelFolderError, match=r"embedding\.weight.*vocabulary\.json"):
@@ -129,7 +149,7 @@ def test_a_replaced_folder_leaves_nothing_beside_it(folder: Path) -> None:
 
 def test_a_save_killed_at_any_moment_leaves_a_whole_model(folder: Path) -> None:
     endless = (
-        "import itertools, pathlib, sys\nfrom engine import checkpoint\nfrom tests import train_tiny as tiny\n"
+        "import itertools, pathlib, sys\nfrom engine.model import checkpoint\nfrom tests.support import tiny_corpus as tiny\n"
         "for seed in itertools.count():\n    checkpoint.save(pathlib.Path(sys.argv[1]), tiny.checkpoint(seed=seed))"
     )
     for delay in (0.0, 0.003, 0.007):

@@ -32,3 +32,10 @@ def test_help_is_shown_at_once_with_an_example(command: str) -> None:
     assert re.search(r"examples?:", shown.stdout, re.IGNORECASE)
     text = " ".join(shown.stdout.split())
     assert f"python -m {words[0]}" in text.partition("xample")[2]
+
+
+def test_no_example_writes_over_the_released_model_and_models_of_ones_own_stay_out_of_git() -> None:
+    shown = run(["train", "export", "--help"]).stdout
+    assert re.search(r"example.*--out models/", shown, re.DOTALL)
+    assert "engine/models" not in shown
+    assert "/models/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()

@@ -181,6 +181,13 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
+def test_export_refuses_a_folder_that_is_no_model_before_it_begins(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
+    with pytest.raises(RunError, match=r"--out: .* holds .* no model"):
+        export(Run(tmp_path / "no-such-run"), corpus, tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
 def test_a_run_killed_while_it_saves_is_resumed(home: Path, endless: subprocess.Popen[str]) -> None:
     run = Run(home / "endless")
     checkpoints = run.folder / "checkpoints"

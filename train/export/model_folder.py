@@ -12,7 +12,7 @@ from engine.contract.text import clauses
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.poet import LINES, PROSODY
 from engine.model import checkpoint
-from engine.model.checkpoint import Checkpoint
+from engine.model.checkpoint import Checkpoint, ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from train.data.corpus import Corpus
@@ -30,8 +30,13 @@ SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1
 def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
     """Write the newest checkpoint of ``run`` as a model folder and return its card.
 
-    The perplexities on the card are those of the weights as they are stored, in float16.
+    The perplexities on the card are those of the weights as they are stored, in float16. RunError: the run has no
+    good checkpoint, or ``out`` is there and is no model folder.
     """
+    try:
+        checkpoint.check_replaceable(out)  # before minutes of measuring
+    except ModelFolderError as error:
+        raise RunError(f"--out: {error}") from error
     setup, kept = run.setup(), run.newest()
     if kept is None:
         raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
