@@ -149,7 +149,8 @@ def test_a_replaced_folder_leaves_nothing_beside_it(folder: Path) -> None:
 
 def test_a_save_killed_at_any_moment_leaves_a_whole_model(folder: Path) -> None:
     endless = (
-        "import itertools, pathlib, sys\nfrom engine.model import checkpoint\nfrom tests.support import tiny_corpus as tiny\n"
+        "import itertools, pathlib, sys\nfrom engine.model import checkpoint\n"
+        "from tests.support import tiny_corpus as tiny\n"
         "for seed in itertools.count():\n    checkpoint.save(pathlib.Path(sys.argv[1]), tiny.checkpoint(seed=seed))"
     )
     for delay in (0.0, 0.003, 0.007):
