@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.settings import BotSettings
-from engine.contract.settings import SettingError
+from engine.contract.settings import SettingError, Settings
 from engine.settings import EngineSettings
+from train.settings import TrainSettings
 
 TOKEN = "123456:ABC-def_1"
 
@@ -53,6 +54,44 @@ def test_a_wrong_setting_is_named_in_one_sentence_that_does_not_show_it(name: st
     assert name in sentence
     assert "\n" not in sentence
     assert value not in sentence or len(value) < 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2/rest@127.0.0.1:6379/0",
+        "redis://:12/hunter2@127.0.0.1:6379/0",
+        "redis://user:hunter2#rest@127.0.0.1/0",
+        "redis://user:hunter2?rest@127.0.0.1/0",
+        "redis://127.0.0.1:hunter2/0",
+        "redis://127.0.0.1:99999/0",
+        "redis://[::1/0",
+        "redis://127.0.0.1/hunter2",
+        "redis://127.0.0.1/0?socket_timeout=hunter2",
+        "redis://127.0.0.1/0?hunter2=1",
+    ],
+)
+@pytest.mark.parametrize("settings", [Settings, BotSettings, EngineSettings, TrainSettings])
+def test_a_redis_address_that_cannot_be_read_is_refused_without_a_piece_of_its_password(
+    settings: type[Settings], url: str
+) -> None:
+    with pytest.raises(SettingError, match="REDIS_URL is wrong: it must have the form") as error:
+        settings.read({"REDIS_URL": url}, None)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:a%2Fb%40c@127.0.0.1:6379/0",
+        "redis://[::1]:6379",
+        "rediss://:word@localhost:6379/0?ssl_ca_certs=/etc/ssl/ca.pem",
+        "unix:///tmp/valkey.sock",
+        "unix://user:word@/tmp/valkey.sock?db=1",
+    ],
+)
+def test_every_form_of_a_redis_address_is_taken(url: str) -> None:
+    assert Settings.read({"REDIS_URL": url}, None).redis_url == url
 
 
 def test_a_webhook_needs_a_secret() -> None:
