@@ -99,8 +99,9 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
             else:
                 wait_for_run(run.folder)
         setup = run.setup()
-        corpus = _corpus(setup.config, home)
-        if setup.corpus["sha1"] != corpora.manifest(_corpus_folder(setup.config, home))["sha1"]:
+        folder, song = _corpus_folder(setup.config, home), setup.config.song_share > 0
+        corpus = corpora.load(folder, song)
+        if setup.corpus["sha1"] != corpora.manifest(folder, song)["sha1"]:
             raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
 
         from train.fit.progress_bar import Bar
@@ -190,7 +191,7 @@ def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
         model, parent = checkpoint.load(Path(config.model_path)), parent_card(Path(config.model_path))
         vocabulary = model.vocabulary
         config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
-    manifest = corpora.manifest(_corpus_folder(config, home))
+    manifest = corpora.manifest(_corpus_folder(config, home), config.song_share > 0)
     return Run.create(folder, Setup(config, vocabulary, manifest, parent))
 
 

@@ -52,6 +52,14 @@ class Vocabulary:
     def pad(self) -> int:
         return len(self.characters) + 3
 
+    @property
+    def song_start(self) -> int:
+        """What a Song poem starts with in training, so that <START> alone means Tang.
+
+        The id of padding: a model needs no further symbol for it, and padding counts as such among targets only.
+        """
+        return self.pad
+
     def id(self, character: str) -> int:
         """The id of a character or of a special by its name; ``<UNK>``'s for any other."""
         return self._ids.get(character, self.unk)

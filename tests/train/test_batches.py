@@ -84,6 +84,57 @@ def test_a_run_finds_its_place_again_and_each_epoch_has_its_own_order() -> None:
     assert {batch.ids.tobytes() for batch, _ in whole}.isdisjoint(batch.ids.tobytes() for batch, _ in second)
 
 
+def mixed(song: int = 45) -> Batches:
+    """A hundred Tang poems, and Song poems that start with another symbol."""
+    tang, others = encode(poems(100), VOCABULARY), encode(poems(song, 1), VOCABULARY, start=VOCABULARY.song_start)
+    return Batches(tang, VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30, song=others)
+
+
+def test_song_poems_come_on_top_of_the_same_tang_poems() -> None:
+    data, alone = mixed(), Batches(encode(poems(100), VOCABULARY), VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30)
+    without = list(data.pool(Position(pool=1, tokens=64)))
+    assert all(
+        np.array_equal(a.ids, b.ids) and np.array_equal(a.targets, b.targets) and left == right
+        for (a, left), (b, right) in zip(without, alone.pool(Position(pool=1, tokens=64)), strict=True)
+    ), "a share of 0 is the run without Song poems to the bit"
+    songs: Counter[bytes] = Counter()
+    position = Position()
+    for pool in range(4):
+        position = dataclasses.replace(position, tokens=64, song_share=0.6)
+        firsts: Counter[int] = Counter()
+        for batch, after in data.pool(position):
+            firsts.update(batch.ids[:, 0].tolist())
+            songs.update(row.tobytes() for row in batch.ids if row[0] == VOCABULARY.song_start)
+            position = after
+        tang = 30 if pool < 3 else 10
+        assert firsts == {VOCABULARY.start: tang, VOCABULARY.song_start: 1.5 * tang}
+    assert position == Position(epoch=1, song=150)
+    assert sorted(songs.values()) == [3] * 30 + [4] * 15, "each Song poem before any comes again"
+
+
+def test_a_run_with_song_poems_finds_its_place_again() -> None:
+    data = mixed()
+    whole = list(data.pool(Position(pool=2, tokens=64, song_share=0.5, song=60)))
+    for number in (0, 4, len(whole) - 2):
+        rest = list(data.pool(whole[number][1]))
+        assert [after for _, after in rest] == [after for _, after in whole[number + 1 :]]
+        assert all(np.array_equal(a.ids, b.ids) for (a, _), (b, _) in zip(whole[number + 1 :], rest, strict=True))
+
+
+def test_the_first_symbol_of_a_song_poem_is_not_taken_for_padding() -> None:
+    rows = encode(["春风秋月", "春"], VOCABULARY, start=VOCABULARY.song_start)
+    batch = Batch.of(rows, VOCABULARY.pad)
+    assert batch.ids[:, 0].tolist() == [VOCABULARY.pad] * 2
+    assert batch.count == int((batch.targets != VOCABULARY.pad).sum()) == 5 + 2
+    assert batch.targets[1].tolist() == [VOCABULARY.id("春"), VOCABULARY.eop, *[VOCABULARY.pad] * 3]
+
+
+def test_song_poems_are_for_the_first_part_of_the_run() -> None:
+    config = PRESETS["release"]
+    assert [config.song_share_at(part) for part in (0.0, 0.59, 0.6, 1.0)] == [0.5, 0.5, 0.0, 0.0]
+    assert PRESETS["best"].song_share_at(0.0) == 0.0
+
+
 def test_long_poems_are_cut_and_short_ones_end() -> None:
     rows = encode(["春风", "春风秋月花鸟"], VOCABULARY, maxlen=5)
     assert [VOCABULARY.decode(row.tolist()) for row in rows] == ["<START>春风<EOP>", "<START>春风秋月"]
@@ -135,6 +186,10 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert learning_rate(config, 50, 0.5) == pytest.approx(0.55)
     assert learning_rate(config, 99, 1.0) == pytest.approx(0.1)
     assert learning_rate(TrainConfig(lr=1.0), 99, 1.0) == 1.0
+    late = dataclasses.replace(config, cosine_from=0.5)
+    assert [learning_rate(late, 50, part) for part in (0.0, 0.5)] == [1.0, 1.0]
+    assert learning_rate(late, 50, 0.75) == pytest.approx(0.55)
+    assert learning_rate(late, 50, 1.0) == pytest.approx(0.1)
 
 
 def test_batches_grow_over_the_run() -> None:
@@ -166,6 +221,9 @@ def test_the_tutorials_preset_has_the_tutorials_values() -> None:
         {"batch_growth": (0.5,)},
         {"batch_tokens": (512, 1024), "batch_growth": (2.0,)},
         {"maxlen": 2},
+        {"song_share": 1.0},
+        {"tang_from": 1.5},
+        {"cosine_from": 1.0},
     ],
 )
 def test_a_setting_that_cannot_be_is_named(wrong: dict[str, object]) -> None:
@@ -175,4 +233,4 @@ def test_a_setting_that_cannot_be_is_named(wrong: dict[str, object]) -> None:
 
 
 def test_settings_survive_json() -> None:
-    assert TrainConfig.from_json(PRESETS["best"].to_json()) == PRESETS["best"]
+    assert all(TrainConfig.from_json(config.to_json()) == config for config in PRESETS.values())

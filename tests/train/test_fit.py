@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -102,6 +103,29 @@ def test_a_stopped_run_goes_on_as_if_unbroken(tmp_path: Path, corpus: corpora.Co
     assert (rest.step, rest.tokens, rest.position) == (whole.step, whole.tokens, whole.position)
     assert rest.last("validation") == whole.last("validation")
     first, second = weights(unbroken), weights(broken)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_stopped_run_with_song_poems_goes_on_as_if_unbroken(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    mixed = corpora.Corpus(corpus.poems, tiny.poems(150, seed=1))
+    config = dataclasses.replace(CONFIG, epoch=3, song_share=0.4, tang_from=0.7)
+    unbroken, broken = begin(tmp_path / "a", mixed, config), begin(tmp_path / "b", mixed, config)
+    whole = Trainer(unbroken, mixed).train()
+    for steps in (4, 20):
+        Trainer(broken, mixed, stop=StopAfter(steps)).train()
+    rest = Trainer(broken, mixed).train()
+    assert (rest.step, rest.tokens, rest.position) == (whole.step, whole.tokens, whole.position)
+    assert whole.position.song > 0
+    first, second = weights(unbroken), weights(broken)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_song_poems_that_wait_for_a_share_of_0_change_nothing(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    mixed = corpora.Corpus(corpus.poems, tiny.poems(150, seed=1))
+    alone, beside = begin(tmp_path / "a", corpus), begin(tmp_path / "b", corpus)
+    Trainer(alone, corpus).train()
+    Trainer(beside, mixed).train()
+    first, second = weights(alone), weights(beside)
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
@@ -258,6 +282,7 @@ def test_a_model_is_exported_measured_and_trained_further(
         (["fit", "--from", "m", "--hidden-dim", "9"], 2, "--hidden-dim does not go with --from"),
         (["fit", "--from", "nowhere", "--run", "x"], 1, "no model folder"),
         (["fit", "--data-path", "nowhere", "--run", "x"], 1, "run: python -m train prepare"),
+        (["fit", "--song-share", "0.5", "--run", "x"], 1, "--no-song"),
         (["evaluate", "nowhere"], 1, "no model folder"),
         (["export", "nowhere", "--out", "x"], 2, "there is no run in"),
         (["prepare", "--source", "nowhere"], 1, "holds no chinese-poetry JSON"),

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from engine.model.checkpoint import Shape
 from engine.model.paddle_runtime import DeviceChoice
 
-Preset = Literal["best", "tutorial"]
+Preset = Literal["best", "release", "tutorial"]
 
 
 class ConfigError(ValueError):
@@ -23,13 +23,13 @@ def _setting(default: Any, help_text: str) -> Any:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of ``fit``. The defaults are the tutorial's; ``PRESETS["best"]`` has ours."""
+    """The settings of ``fit``. The defaults are the tutorial's; ``PRESETS`` has ours."""
 
     num_layers: int = _setting(3, "LSTM layers")
     data_path: str = _setting("", "folder of the prepared corpus; TRAIN_DIR/corpus if not given")
     lr: float = _setting(1e-3, "highest learning rate of Adam")
     use_gpu: bool | None = _setting(None, "train on the GPU; as --device gpu, and --no-use-gpu as --device cpu")
-    epoch: float = _setting(20, "how often the corpus is seen; a fraction is fine")
+    epoch: float = _setting(20, "length of the run in passes over the Tang poems, in tokens; a fraction is fine")
     batch_size: int = _setting(4, "poems a batch, where --batch-tokens is empty")
     maxlen: int = _setting(125, "poems are cut at this many ids, <START> and <EOP> included")
     plot_every: int = _setting(1000, "steps between two loss curves and sample poems")
@@ -45,10 +45,13 @@ class TrainConfig:
     batch_growth: tuple[float, ...] = _setting((), "where it grows, as parts of the run: 0.08,0.5")
     schedule: Literal["constant", "cosine"] = _setting("constant", "learning rate over the run")
     warmup: int = _setting(0, "steps in which the learning rate rises to its highest")
+    cosine_from: float = _setting(0.0, "part of the run at the highest rate, before the cosine begins")
     final_lr: float = _setting(0.05, "last learning rate of the cosine, as a part of the highest")
     clip: float = _setting(0.0, "longest gradient (2-norm over all weights); 0 lets it be")
     dropout: float = _setting(0.0, "part of the activations dropped in training")
     initialisation: Literal["careful", "default"] = _setting("default", "first weights; see engine/model/lstm.py")
+    song_share: float = _setting(0.0, "share of Song poems in each pool of poems; 0: Tang alone")
+    tang_from: float = _setting(0.6, "part of the run from which on it is Tang alone again")
     minutes: float = _setting(0.0, "end the run, schedule included, after this time; 0 goes by --epoch alone")
     save_every: float = _setting(5.0, "minutes between two checkpoints")
     validate_every: float = _setting(10.0, "minutes between two validations; each epoch ends with one anyway")
@@ -63,7 +66,10 @@ class TrainConfig:
             self._want(getattr(self, name) >= 0, name, "0 or more")
         self._want(self.maxlen >= 3, "maxlen", "at least 3: <START>, a character, <EOP>")
         self._want(0 <= self.dropout < 1, "dropout", "from 0 to below 1")
-        self._want(0 <= self.final_lr <= 1, "final_lr", "from 0 to 1")
+        for name in ("final_lr", "tang_from"):
+            self._want(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
+        for name in ("cosine_from", "song_share"):
+            self._want(0 <= getattr(self, name) < 1, name, "from 0 to below 1")
         self._want(all(tokens >= 1 for tokens in self.batch_tokens), "batch_tokens", "whole numbers above 0")
         growth = self.batch_growth
         rising = list(growth) == sorted(growth) and all(0 < part < 1 for part in growth)
@@ -90,6 +96,10 @@ class TrainConfig:
         if not self.batch_tokens:
             return 0
         return self.batch_tokens[sum(progress >= part for part in self.batch_growth)]
+
+    def song_share_at(self, progress: float) -> float:
+        """The share of Song poems at this part of the run."""
+        return self.song_share if progress < self.tang_from else 0.0
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -122,4 +132,21 @@ PRESETS: dict[Preset, TrainConfig] = {
         dropout=0.2,
         initialisation="careful",
     ),
+    "release": TrainConfig(
+        lr=1.2e-3,
+        epoch=40,
+        maxlen=252,
+        batch_tokens=(512, 1024, 2048, 4096),
+        batch_growth=(0.01, 0.04, 0.1),
+        schedule="cosine",
+        warmup=200,
+        cosine_from=0.35,
+        final_lr=0.03,
+        clip=1.0,
+        dropout=0.2,
+        initialisation="careful",
+        song_share=0.5,
+        tang_from=0.6,
+    ),
 }
+"""``best``: a few hours of one CPU, Tang alone. ``release``: the released weights' recipe, 120 million tokens."""

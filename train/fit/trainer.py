@@ -57,8 +57,11 @@ class Trainer:
         self._corpus = corpus
         self._lacking = lacking_types(corpus, self._vocabulary)
         config = self._config
+        if config.song_share and not corpus.song:
+            raise RunError("the corpus has no Song poems; train with --song-share 0")
         rows = encode(corpus.poems["train"], self._vocabulary, config.maxlen)
-        self._batches = Batches(rows, self._vocabulary.pad, config.seed, config.batch_size)
+        song = encode(corpus.song, self._vocabulary, config.maxlen, self._vocabulary.song_start)
+        self._batches = Batches(rows, self._vocabulary.pad, config.seed, config.batch_size, song=song)
         self._total = round(config.epoch * self._batches.tokens_an_epoch)
 
         self._device = device or config.device
@@ -106,7 +109,11 @@ class Trainer:
         """Train on what is left of one pool of poems."""
         config, state = self._config, self.state
         if state.position.batch == 0:
-            state.position = dataclasses.replace(state.position, tokens=config.tokens_a_batch(self.part))
+            state.position = dataclasses.replace(
+                state.position,
+                tokens=config.tokens_a_batch(self.part),
+                song_share=config.song_share_at(self.part),
+            )
         for batch, after in self._batches.pool(state.position):
             self._step(batch)
             epoch_ends = after.epoch > state.position.epoch
@@ -253,9 +260,10 @@ class Trainer:
 
 
 def learning_rate(config: TrainConfig, step: int, part: float) -> float:
-    """Rising over the warm-up, then constant or down a cosine of the whole run."""
+    """Rising over the warm-up, then constant or, from ``cosine_from`` on, down a cosine to the end of the run."""
     rising = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "constant":
         return config.lr * rising
-    falling = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * part))
+    fallen = max(0.0, part - config.cosine_from) / (1 - config.cosine_from)
+    falling = config.final_lr + (1 - config.final_lr) * 0.5 * (1 + math.cos(math.pi * fallen))
     return config.lr * rising * falling
