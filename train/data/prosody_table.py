@@ -83,15 +83,16 @@ def _groups(value: Any) -> Iterable[tuple[str, list[str]]]:
 
 
 def _rhyme_places(poems: list[list[str]], rhymes: Mapping[str, frozenset[str]]) -> dict[str, Counter[str]]:
-    """Character → in how many poems it rhymes with each group: the one that most rhyme words share."""
+    """Character → in how many poems it rhymes with each group: the one that most rhyme words share.
+
+    A poem whose words share two groups alike does not say which it is in, and counts for neither.
+    """
     places: dict[str, Counter[str]] = {}
     for lines in poems:
         ends = {line[-1] for line in lines[1::2]}
         groups = Counter(group for end in ends for group in rhymes.get(end, ()))
-        if not groups:
-            continue
-        group, count = groups.most_common(1)[0]
-        if 2 * count > len(ends):
+        (group, count), (_, second) = [*groups.most_common(2), ("", 0), ("", 0)][:2]
+        if 2 * count > len(ends) and count > second:
             for end in ends:
                 places.setdefault(end, Counter())[group] += 1
     return places
