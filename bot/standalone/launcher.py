@@ -1,113 +1,109 @@
-"""``make run``: store, worker, trainer and bot on this machine, in one terminal, and all of them gone after Ctrl-C."""
+"""``make run``: store, worker, trainer and bot on this machine, in one terminal, kept running until Ctrl-C ends all."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import importlib.util
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import aiohttp
 
 from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded, EmbeddedError
+from bot.standalone.supervisor import FailedError, Keeper, Program, Service, say
+from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
 
 DATA = Path("var") / "valkey"
-DRAIN = 15.0
-"""Seconds a program may take to end before it is killed."""
-_SET_PARENT_DEATH_SIGNAL = 1
+WATCH_SECONDS = 0.5
+"""Seconds between two looks at the store."""
 
 
-class FailedError(Exception):
-    """One sentence for the terminal."""
+class Store:
+    """The embedded server as a program that is kept running."""
 
+    name = "store"
 
-class Child:
-    """A program whose lines are shown with its name before them."""
+    def __init__(self, server: Embedded) -> None:
+        self._server = server
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
-        self.name = name
-        self._process = process
-        self._shown = asyncio.create_task(self._show())
-
-    @classmethod
-    async def start(cls, name: str, *words: str, environ: Mapping[str, str]) -> Child:
-        """Run ``python WORDS`` in a session of its own: Ctrl-C in the terminal is for the launcher."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *words,
-            env={**environ, "PYTHONUNBUFFERED": "1"},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-        return cls(name, process)
+    async def start(self) -> None:
+        try:
+            fresh = await asyncio.to_thread(self._server.start)
+        except EmbeddedError as error:
+            raise FailedError(str(error)) from error
+        say(self.name, f"{'started' if fresh else 'still running, used again'}, data in {self._server.folder}")
 
     async def ended(self) -> int:
-        """Its exit code, once its last line has been shown."""
-        code = await self._process.wait()
-        await self._shown
-        return code
+        while True:
+            if not self._server.listens():
+                return await asyncio.to_thread(self._server.exit_code)
+            await asyncio.sleep(WATCH_SECONDS)
 
-    async def stop(self, hurry: asyncio.Event) -> None:
-        """Ask it to end, and wait until it did; kill it when it takes too long or the user is in a hurry."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        ending, hurried = asyncio.create_task(self.ended()), asyncio.create_task(hurry.wait())
-        done, _ = await asyncio.wait([ending, hurried], timeout=DRAIN, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if ending not in done:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-        await ending
-
-    async def _show(self) -> None:
-        assert self._process.stdout is not None
-        async for line in self._process.stdout:
-            print(f"{self.name:<7} | {line.decode(errors='replace').rstrip()}", flush=True)
+    async def stop(self, hurry: asyncio.Event) -> None:  # noqa: ARG002  (it has nothing to drain)
+        await asyncio.to_thread(self._server.stop)
 
 
 async def run(environ: Mapping[str, str]) -> int:
-    """Returns the exit code. Raises SettingError, EmbeddedError, FailedError."""
+    """Returns the exit code. Raises SettingError, FailedError."""
     settings = BotSettings.read(environ)
+    own_store = "redis_url" not in settings.model_fields_set
+    with _folder_to_itself(DATA) if own_store else contextlib.nullcontext():
+        return await _run(environ, settings, Embedded(DATA) if own_store else None)
+
+
+async def _run(environ: Mapping[str, str], settings: BotSettings, store: Embedded | None) -> int:
     port = _free_port(settings.http_host, settings.http_port)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
-    store = None if "redis_url" in settings.model_fields_set else Embedded(DATA)
-    if store is not None:
-        fresh = await asyncio.to_thread(store.start)
-        print(f"store   | {'started' if fresh else 'still running, used again'}, data in {DATA}", flush=True)
     child_environ = {
         **environ,
         "REDIS_URL": settings.redis_url if store is None else store.url,
         "HTTP_PORT": str(port),
         "PTB_TIMEDELTA": "true",
     }
-    children: list[Child] = []
+    services: list[Service] = [] if store is None else [Store(store)]
+    services += [Program(name, *words, environ=child_environ) for name, words in _programs()]
+    keepers: list[Keeper] = []
     try:
-        for name, words in _programs():
-            children.append(await Child.start(name, *words, environ=child_environ))
-        return await _watch(children, stop, _where(settings, port), settings.telegram_bot_token is not None)
+        for service in services:
+            keepers.append(Keeper(service, hurry))
+            await keepers[-1].start()
+        return await _watch(keepers, stop, _where(settings, port), settings.telegram_bot_token is not None)
     finally:
         stop.set()
         # The bot first, so that nothing more comes in; then the worker with its last batch; then the store.
-        for child in reversed(children):
-            await child.stop(hurry)
-        if store is not None:
-            await asyncio.to_thread(store.stop)
+        for keeper in reversed(keepers):
+            await keeper.stop()
         print("all stopped", flush=True)
+
+
+@contextlib.contextmanager
+def _folder_to_itself(folder: Path) -> Iterator[None]:
+    """Two launchers on one store would each stop it for the other."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(folder / "launcher.lock"):
+            yield
+    except HeldError as error:
+        raise FailedError(
+            f"Another make run (process {error.holder}) is at work in this folder: stop that one first, or start this "
+            "one in another folder."
+        ) from error
+    except OSError as error:
+        raise FailedError(
+            f"{error.filename or folder}: {error.strerror or error}; the store needs a folder {folder} that it may "
+            "write to: start in another folder, or set REDIS_URL to a server of your own."
+        ) from error
 
 
 def _programs() -> list[tuple[str, tuple[str, ...]]]:
@@ -117,17 +113,18 @@ def _programs() -> list[tuple[str, tuple[str, ...]]]:
     return [("worker", ("-m", "engine")), *trainer, ("bot", ("-m", "bot"))]
 
 
-async def _watch(children: list[Child], stop: asyncio.Event, where: str, chats: bool) -> int:
-    ends = {asyncio.create_task(child.ended()): child for child in children}
+async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: bool) -> int:
+    """Until Ctrl-C, or until a program is given up: FailedError."""
+    kept = [keeper.kept for keeper in keepers if keeper.kept is not None]
     stopped = asyncio.create_task(stop.wait())
     greeting = asyncio.create_task(_greet(where, chats))
-    await asyncio.wait([stopped, *ends], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopped, *kept], return_when=asyncio.FIRST_COMPLETED)
     greeting.cancel()
-    if stop.is_set():
-        return 0
     stopped.cancel()
-    task, child = next((task, child) for task, child in ends.items() if task.done())
-    raise FailedError(f"The {child.name} ended by itself (exit code {task.result()}); the reason stands above.")
+    for task in kept:
+        if task.done():
+            task.result()
+    return 0
 
 
 async def _greet(where: str, chats: bool) -> None:
@@ -163,11 +160,6 @@ def _where(settings: BotSettings, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _die_with_parent() -> None:
-    """Linux ends the child when the launcher dies without a chance to."""
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
-
-
 def main() -> int:
     argparse.ArgumentParser(
         prog="python -m bot.standalone.launcher",
@@ -179,7 +171,7 @@ def main() -> int:
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
-    except (EmbeddedError, FailedError) as error:
+    except FailedError as error:
         print(error, file=sys.stderr)
         return 1
 

@@ -6,9 +6,12 @@ it writes every command to disk before it answers; and one that outlived a crash
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
+import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -16,8 +19,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 START_SECONDS = 10.0
@@ -34,31 +36,38 @@ class Embedded:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        socket = self.folder / "valkey.sock"
-        if len(str(socket).encode()) > SOCKET_PATH_BYTES:
+        place = self.folder / "valkey.sock"
+        if len(str(place).encode()) > SOCKET_PATH_BYTES:
             name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-            socket = Path(tempfile.gettempdir()) / f"poem-{name}.sock"
-        self._socket = socket
-        self.url = f"unix://{socket}"
+            place = Path(tempfile.gettempdir()) / f"poem-{os.getuid()}-{name}" / "valkey.sock"
+        self._socket = place
+        self.url = f"unix://{place}"
         self._server: subprocess.Popen[bytes] | None = None
+        self._loading = False
 
     def start(self) -> bool:
         """Start it and wait until it answers; False if it ran already. Raises EmbeddedError."""
-        if self._answers():
-            return False
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._socket.unlink(missing_ok=True)
-        with (self.folder / "valkey.log").open("ab") as log:
-            server = self._server = subprocess.Popen(  # noqa: S603
-                [_binary(), *self._options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            if server.poll() is not None or time.monotonic() > end:
-                server.kill()
-                server.wait()
-                raise EmbeddedError(f"The embedded server did not start; {self.folder / 'valkey.log'} says why.")
-            time.sleep(0.02)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._secure_socket_folder()
+            if self.listens():
+                self._wait_until_it_answers()
+                return False
+            self._socket.unlink(missing_ok=True)
+            with (self.folder / "valkey.log").open("ab") as log:
+                self._server = subprocess.Popen(  # noqa: S603
+                    [_binary(), *self._options()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise EmbeddedError(
+                f"The store cannot keep its data in {self.folder} ({error.strerror or error}); start in a folder that "
+                "you may write to, or set REDIS_URL."
+            ) from error
+        self._wait_until_it_answers()
         return True
 
     def stop(self) -> None:
@@ -71,10 +80,31 @@ class Embedded:
         finally:
             client.close()
         end = time.monotonic() + START_SECONDS
-        while self._answers() and time.monotonic() < end:
+        while self.listens() and time.monotonic() < end:
             time.sleep(0.02)
         if self._server is not None:
+            if self.listens():
+                self._server.kill()  # what it has answered is on disk
             self._server.wait(START_SECONDS)
+        if self._socket.parent != self.folder:
+            with contextlib.suppress(OSError):
+                self._socket.parent.rmdir()
+
+    def listens(self) -> bool:
+        """Whether there is a server at all, be it one that is busy or stopped."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(str(self._socket))
+            except BlockingIOError:
+                return True  # it has more callers than it can take at once
+            except OSError:
+                return False
+        return True
+
+    def exit_code(self) -> int:
+        """Of a server that has ended: 1 where it was another program's child, for then nobody knows."""
+        return 1 if self._server is None else self._server.wait(START_SECONDS)
 
     def kill(self) -> None:
         """End it without a warning, as a crash would."""
@@ -104,12 +134,44 @@ class Embedded:
     def _client(self) -> Redis:
         return Redis(unix_socket_path=str(self._socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
 
+    def _secure_socket_folder(self) -> None:
+        """In a shared folder for temporary files the socket has a folder of its own, which only this user may enter."""
+        folder = self._socket.parent
+        if folder == self.folder:
+            return
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise EmbeddedError(
+                f"{folder} is not a folder of this user alone, so somebody else could answer for the store; delete it, "
+                "set TMPDIR to a folder of your own, or start in a folder with a shorter path."
+            )
+
+    def _wait_until_it_answers(self) -> None:
+        """A server that reads its file may take as long as it needs. Raises EmbeddedError."""
+        end = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._server is not None and self._server.poll() is not None:
+                raise EmbeddedError(f"The embedded server did not start; {self.folder / 'valkey.log'} says why.")
+            if time.monotonic() > end and not self._loading:
+                if self._server is not None:
+                    self._server.kill()
+                    self._server.wait()
+                raise EmbeddedError(
+                    f"The embedded server in {self.folder} does not answer; {self.folder / 'valkey.log'} may say why."
+                )
+            time.sleep(0.02)
+
     def _answers(self) -> bool:
         client = self._client()
+        self._loading = False
         try:
             return bool(client.ping())
-        except RedisConnectionError:
-            return False  # no server, or one that still reads its file
+        except BusyLoadingError:
+            self._loading = True
+            return False
+        except RedisError:
+            return False
         finally:
             client.close()
 

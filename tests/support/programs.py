@@ -82,6 +82,16 @@ async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIt
         await started.kill()
 
 
+def child_running(pid: int, words: str) -> int:
+    """The child of a process that runs ``python -m WORDS``; LookupError if none does."""
+    wanted = ["-m", *words.split()]
+    for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{word}/cmdline").read_text().split("\0")[1:-1] == wanted:
+                return int(word)
+    raise LookupError(words)
+
+
 def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> dict[str, str]:
     """What all programs of a test are told; without limits a user, so that one may ask for much. ``telegram`` None: a
     bot that serves HTTP alone."""

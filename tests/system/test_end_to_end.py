@@ -199,7 +199,10 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
             assert answer.status == 200
         family = _family(launcher.pid)
         family.append(store.pid())
-        second = await Program.start(tmp_path / "second.log", "-m", "bot.standalone.launcher", environ=environ)
+        (tmp_path / "elsewhere").mkdir()
+        second = await Program.start(
+            tmp_path / "elsewhere" / "run.log", "-m", "bot.standalone.launcher", environ=environ
+        )
         assert await second.ended() == 1
         assert f"Port {port}" in second.output()
         assert await launcher.end(signal.SIGINT) == 0
@@ -216,7 +219,7 @@ async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: P
     ):
         assert await launcher.ended() == 1
         assert "there is no model folder" in launcher.output()
-        assert "The worker ended by itself" in launcher.output()
+        assert "The worker ended by itself (exit code 1) at once 5 times in a row" in launcher.output()
         assert "Traceback" not in launcher.output()
 
 

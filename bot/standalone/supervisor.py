@@ -1,0 +1,200 @@
+"""Programs that are kept running: one that dies is started again after a pause, which grows while it goes on dying."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Protocol
+
+from engine.contract.lines import lines_of
+from engine.contract.queue.retry import sleep_unless
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before a program is started again, doubling from death to death."""
+AT_ONCE_SECONDS = 10.0
+"""A program that lived for less died at once."""
+SETTLED_SECONDS = 60.0
+"""A program that lived for so long begins again with the first pause."""
+MAX_DEATHS_AT_ONCE = 5
+DRAIN_SECONDS = 15.0
+"""What a program may take to end before it is killed."""
+WRONG_SETTING = 2
+"""The exit code of a program that was started wrongly: starting it again would change nothing."""
+LONGEST_LINE = 1 << 16
+"""Bytes of a program's line that are shown in one piece."""
+LAST_WORDS_SECONDS = 2.0
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+class FailedError(Exception):
+    """One sentence for the terminal."""
+
+
+class Service(Protocol):
+    """What can be kept running. ``start`` raises FailedError."""
+
+    name: str
+
+    async def start(self) -> None: ...
+
+    async def ended(self) -> int:
+        """Its exit code, negative for a signal, once it has ended; a service that never began has ended."""
+        ...
+
+    async def stop(self, hurry: asyncio.Event) -> None: ...
+
+
+def say(name: str, line: str) -> None:
+    """A line of a program's on the terminal; a terminal that is gone stops nobody."""
+    with contextlib.suppress(OSError):
+        print(f"{name:<7} | {line}", flush=True)
+
+
+class Restarts:
+    """How long to wait before a program that died is started again."""
+
+    def __init__(self) -> None:
+        self._pause = FIRST_PAUSE
+        self._at_once = 0
+
+    def pause_after(self, lived: float) -> float | None:
+        """Seconds; None: it has died at once too often in a row. ``lived``: seconds from its start to its death."""
+        self._at_once = self._at_once + 1 if lived < AT_ONCE_SECONDS else 0
+        if self._at_once >= MAX_DEATHS_AT_ONCE:
+            return None
+        if lived >= SETTLED_SECONDS:
+            self._pause = FIRST_PAUSE
+        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+        return pause
+
+
+class Keeper:
+    """Keeps one service running until it is told to stop. ``kept`` ends with FailedError when it gives up."""
+
+    def __init__(self, service: Service, hurry: asyncio.Event) -> None:
+        self.service = service
+        self.kept: asyncio.Task[None] | None = None
+        self._hurry = hurry
+        self._stopping = asyncio.Event()
+
+    async def start(self) -> None:
+        """Raises FailedError if it cannot be started at all."""
+        await self.service.start()
+        self.kept = asyncio.create_task(self._keep())
+
+    async def stop(self) -> None:
+        """Stop the service; whether its keeper had given up is no longer of interest."""
+        self._stopping.set()
+        if self.kept is not None:
+            await asyncio.gather(self.kept, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        service, restarts = self.service, Restarts()
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            code = await self._code()
+            if code is None:
+                await service.stop(self._hurry)
+                return
+            ended = f"ended by itself ({_cause(code)})"
+            if code == WRONG_SETTING:
+                raise FailedError(f"The {service.name} {ended}: the reason stands above.")
+            pause = restarts.pause_after(clock() - began)
+            if pause is None:
+                raise FailedError(
+                    f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; the reason stands above."
+                )
+            say(service.name, f"{ended}; it is started again in {pause:g} s")
+            await sleep_unless(self._stopping, pause)
+            if self._stopping.is_set():
+                return
+            try:
+                await service.start()
+            except FailedError as error:
+                say(service.name, str(error))
+
+    async def _code(self) -> int | None:
+        """The exit code of the service when it ends; None when it is to be stopped before that."""
+        ended, stopping = asyncio.create_task(self.service.ended()), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if self._stopping.is_set():
+            ended.cancel()
+            return None
+        return await ended
+
+
+class Program:
+    """``python WORDS``, its lines shown with its name before them."""
+
+    def __init__(self, name: str, *words: str, environ: Mapping[str, str]) -> None:
+        self.name = name
+        self._words = words
+        self._environ = {**environ, "PYTHONUNBUFFERED": "1"}
+        self._process: asyncio.subprocess.Process | None = None
+        self._shown: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """In a session of its own: Ctrl-C in the terminal is for the launcher."""
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self._words,
+                env=self._environ,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+        except OSError as error:
+            self._process = None
+            raise FailedError(f"The {self.name} could not be started: {error.strerror or error}.") from error
+        assert process.stdout is not None
+        self._shown = asyncio.create_task(self._show(process.stdout))
+
+    async def ended(self) -> int:
+        """Its exit code, once its last line has been shown."""
+        if self._process is None or self._shown is None:
+            return 1
+        code = await self._process.wait()
+        # A process that it left behind may hold the pipe open; nobody waits for that one.
+        await asyncio.wait([self._shown], timeout=LAST_WORDS_SECONDS)
+        return code
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Ask it to end, and wait until it did; kill it when it takes too long or the user is in a hurry."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        ending, hurried = asyncio.create_task(self.ended()), asyncio.create_task(hurry.wait())
+        done, _ = await asyncio.wait([ending, hurried], timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if ending not in done:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        await ending
+
+    async def _show(self, output: asyncio.StreamReader) -> None:
+        async for line in lines_of(output, LONGEST_LINE):
+            say(self.name, line.decode(errors="replace").rstrip())
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def _die_with_parent() -> None:
+    """Linux ends the child when the launcher dies without a chance to."""
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
