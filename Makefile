@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 TEXT ?= 老夫聊发少年狂
 
 .DEFAULT_GOAL := help
-.PHONY: help run poem test bench soak check format clean
+.PHONY: always help run poem test bench soak check format clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,9 +37,27 @@ format: .venv/develop  ## put the source in order
 clean:  ## forget what was installed; data and runs stay
 	rm -rf .venv
 
+# Looked at each time: a .venv whose Python is gone, too old, not the one it was made with or not the one that is asked
+# for with PYTHON=… is built anew; else it stays, and so do the stamps below.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+IDENTITY := import sys; print(sys.base_prefix, *sys.version_info[:2])
+USABLE := import pip, re, sys; sys.exit(sys.version_info < (3, 11) or not \
+	re.search(r"(?m)^version\w* = %d\.%d\b" % sys.version_info[:2], open(".venv/pyvenv.cfg").read()))
+IS_ASKED_FOR := $(if $(filter file,$(origin PYTHON)),true,\
+	test "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')")
+
+.venv/pyvenv.cfg: always
+	@{ $(BIN)/python -c '$(USABLE)' && $(IS_ASKED_FOR); } 2>/dev/null || { \
+	  $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there);" \
+	      "name another one, as in: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }; \
+	  rm -rf .venv; \
+	  $(PYTHON) -m venv .venv || { \
+	    echo "$(PYTHON) cannot make a virtual environment; Debian and Ubuntu have that in the package python3-venv" >&2; \
+	    exit 1; }; }
+
 # A stamp a set of packages: made again when what it was made from changes.
-.venv/serve: pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+.venv/serve: .venv/pyvenv.cfg pyproject.toml constraints.txt
 	@echo "installing what serving needs into .venv ..."
 	@$(PIP) --editable '.[local,picture]' || { echo "the packages could not be installed; is the package index reachable?" >&2; exit 1; }
 	@touch $@
