@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 # Before the import: ONNX Runtime sends usage data home and keeps a device id in the home folder unless this is set by
 # then; its disable_telemetry_events() comes too late. Nothing else in the project imports it.
@@ -15,6 +18,8 @@ import onnxruntime
 from engine.model.backend import Ids
 from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.model.cpu import available_cores
+from engine.model.decoder_graph import decoder_graph
+from engine.model.onnx_reader import read_graph
 
 DECODER = "decoder.onnx"
 FEW = 2
@@ -30,6 +35,7 @@ class OnnxBackend:
         ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
         """
         threads = threads or available_cores()
+        _check(decoder, checkpoint)
         try:
             self._alone = _session(decoder, 1)
             self._together = self._alone if threads == 1 else _session(decoder, threads)
@@ -59,6 +65,21 @@ class OnnxBackend:
             return np.zeros((0, self.vocabulary_size), np.float32), after
         after, scores = session.run(["next_state", "scores"], feed, self._only_needed)
         return scores, after
+
+
+def _check(decoder: bytes, checkpoint: Checkpoint) -> None:
+    """Before the runtime reads it: a graph can name files of this machine, and run far more than one step of an LSTM."""
+    try:
+        nodes, constants = read_graph(decoder)
+    except ValueError as error:
+        raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
+    wanted = decoder_graph(checkpoint)
+    if nodes != wanted.nodes or _sizes(constants) != _sizes(wanted.constants):
+        raise ModelFolderError(f"{DECODER} is not a decoder of this model: its operators or constants are others")
+
+
+def _sizes(constants: Mapping[str, npt.NDArray[Any]]) -> dict[str, object]:
+    return {name: (value.shape, value.dtype) for name, value in constants.items()}
 
 
 def _session(decoder: bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -1,0 +1,127 @@
+"""Reads an ONNX file field by field, before any runtime sees it, and refuses what a CPU decoder does not need.
+
+Only the fields listed here may occur. So there is no external data (a file of the disk in a tensor's place), no
+subgraph, function, custom domain or metadata, whatever the runtime would make of them. Field numbers are those of
+``onnx.proto``; the form is protobuf's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.model.decoder_graph import IR_VERSION, OPSET, Node
+
+_NUMBER, _BYTES = 0, 2
+_MODEL = {1: ("ir_version", _NUMBER), 7: ("graph", _BYTES), 8: ("opset", _BYTES)}
+_OPSET = {1: ("domain", _BYTES), 2: ("version", _NUMBER)}
+_GRAPH = {
+    1: ("node", _BYTES),
+    2: ("name", _BYTES),
+    5: ("constant", _BYTES),
+    11: ("input", _BYTES),
+    12: ("output", _BYTES),
+}
+_NODE = {1: ("input", _BYTES), 2: ("output", _BYTES), 4: ("kind", _BYTES), 5: ("attribute", _BYTES)}
+_ATTRIBUTE = {1: ("name", _BYTES), 3: ("value", _NUMBER), 20: ("type", _NUMBER)}
+_TENSOR = {1: ("size", _NUMBER), 2: ("type", _NUMBER), 8: ("name", _BYTES), 9: ("content", _BYTES)}
+_TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 7: np.int64}
+_WHOLE_NUMBER = 2
+"""The type of an attribute that is one whole number."""
+
+_Found = dict[str, list[Any]]
+
+
+def read_graph(content: bytes) -> tuple[list[Node], dict[str, npt.NDArray[Any]]]:
+    """The nodes in order, and the constants by name. ValueError names what is not allowed."""
+    model = _message(memoryview(content), _MODEL, "model")
+    opset = _message(_only(model, "opset"), _OPSET, "opset")
+    if _only(model, "ir_version") != IR_VERSION or _only(opset, "version") != OPSET or any(opset.get("domain", [])):
+        raise ValueError(f"operators of the default domain, version {OPSET}, are wanted")
+    graph = _message(_only(model, "graph"), _GRAPH, "graph")
+    constants = dict(_constant(each) for each in graph.get("constant", []))
+    if len(constants) != len(graph.get("constant", [])):
+        raise ValueError("two constants have one name")
+    return [_node(each) for each in graph.get("node", [])], constants
+
+
+def _node(content: memoryview) -> Node:
+    found = _message(content, _NODE, "node")
+    attributes = []
+    for each in found.get("attribute", []):
+        attribute = _message(each, _ATTRIBUTE, "attribute")
+        if _only(attribute, "type") != _WHOLE_NUMBER:
+            raise ValueError("an attribute that is no whole number")
+        attributes.append((_text(_only(attribute, "name")), int(_only(attribute, "value"))))
+    inputs, outputs = (tuple(_text(name) for name in found.get(side, [])) for side in ("input", "output"))
+    return Node(_text(_only(found, "kind")), inputs, outputs, tuple(sorted(attributes)))
+
+
+def _constant(content: memoryview) -> tuple[str, npt.NDArray[Any]]:
+    found = _message(content, _TENSOR, "tensor")
+    name, raw, size = _text(_only(found, "name")), _only(found, "content"), found.get("size", [])
+    kind = _TYPES.get(_only(found, "type"))
+    if kind is None:
+        raise ValueError(f"{name[:40]!r} is of a type that the decoder does not use")
+    if len(raw) != math.prod(size) * np.dtype(kind).itemsize:
+        raise ValueError(f"{name[:40]!r} is not as long as its size says")
+    value = np.frombuffer(raw, kind).reshape(size)
+    if kind is np.float32 and not np.isfinite(value).all():
+        raise ValueError(f"{name[:40]!r} holds values that are no finite numbers")
+    return name, value
+
+
+def _only(found: _Found, name: str) -> Any:
+    values = found.get(name, [])
+    if len(values) != 1:
+        raise ValueError(f"{len(values)} fields {name!r} where one is wanted")
+    return values[0]
+
+
+def _text(content: memoryview) -> str:
+    return bytes(content).decode()
+
+
+def _message(content: memoryview, allowed: Mapping[int, tuple[str, int]], what: str) -> _Found:
+    """The values by the field's name, in order. ValueError: a field that is not ``allowed``."""
+    found: _Found = {}
+    for number, wire, value in _fields(content):
+        name, wanted = allowed.get(number, ("", -1))
+        if wire != wanted:
+            raise ValueError(f"a {what} with the field {number}, which no decoder has")
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _fields(content: memoryview) -> Iterator[tuple[int, int, Any]]:
+    place = 0
+    while place < len(content):
+        key, place = _varint(content, place)
+        value, place = _varint(content, place)
+        wire = key & 7
+        if wire == _BYTES:
+            place += value
+            if place > len(content):
+                raise ValueError("it is cut off")
+            yield key >> 3, wire, content[place - value : place]
+        elif wire == _NUMBER:
+            yield key >> 3, wire, value
+        else:
+            raise ValueError(f"the field {key >> 3} is of a kind that no decoder has")
+
+
+def _varint(content: memoryview, place: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 63, 7):
+        if place >= len(content):
+            raise ValueError("it is cut off")
+        byte = content[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("a number beyond all bounds")
