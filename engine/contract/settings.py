@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from redis.asyncio import ConnectionPool
+
+from engine.contract.queue.redis_url import check_redis_url
 
 ENV_FILE = Path(".env")
 
@@ -41,7 +41,7 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis(cls, url: str) -> str:
-        _check_redis_url(url)
+        check_redis_url(url)
         return url
 
     @classmethod
@@ -64,25 +64,3 @@ class Settings(BaseModel):
             name = str(first["loc"][0]).upper() if first["loc"] else "The settings"
             reason = first["msg"].removeprefix("Value error, ")
             raise SettingError(f"{name} is wrong: {reason[0].lower()}{reason[1:]}.") from error
-
-
-def _check_redis_url(url: str) -> None:
-    """ValueError in words of our own: the libraries' messages quote the part that they cannot read."""
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("it must begin with redis://, rediss:// or unix://")
-    try:
-        parts = urlsplit(url)
-        database = parts.path.strip("/")
-        # A password with a bare '/', '?' or '#' ends the host early and leaves its rest, with the '@', in a later part.
-        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not parts.fragment
-        whole = whole and (parts.scheme == "unix" or not database or database.isdecimal())
-        if whole:
-            pool = ConnectionPool.from_url(url)
-            pool.connection_class(**pool.connection_kwargs)  # refuses options that it does not know
-    except (ValueError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise ValueError(
-            "it must have the form redis://user:password@host:port/0 or unix:///path; "
-            "in a password write %2F for '/', %3F for '?', %23 for '#' and %40 for '@'"
-        ) from None

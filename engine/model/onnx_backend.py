@@ -68,7 +68,7 @@ class OnnxBackend:
 
 
 def _check(decoder: bytes, checkpoint: Checkpoint) -> None:
-    """Before the runtime reads it: a graph can name files of this machine, and run far more than one step of an LSTM."""
+    """Before the runtime reads it: a graph can name files of this machine, and run more than one step of an LSTM."""
     try:
         nodes, constants = read_graph(decoder)
     except ValueError as error:

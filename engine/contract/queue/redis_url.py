@@ -1,0 +1,29 @@
+"""Whether ``REDIS_URL`` can be read at all, asked before anything connects."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from redis.asyncio import ConnectionPool
+
+
+def check_redis_url(url: str) -> None:
+    """ValueError in words of our own: the libraries' messages quote the part that they cannot read."""
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("it must begin with redis://, rediss:// or unix://")
+    try:
+        parts = urlsplit(url)
+        database = parts.path.strip("/")
+        # A password with a bare '/', '?' or '#' ends the host early and leaves its rest, with the '@', in a later part.
+        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not parts.fragment
+        whole = whole and (parts.scheme == "unix" or not database or database.isdecimal())
+        if whole:
+            pool = ConnectionPool.from_url(url)
+            pool.connection_class(**pool.connection_kwargs)  # refuses options that it does not know
+    except (ValueError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            "it must have the form redis://user:password@host:port/0 or unix:///path; "
+            "in a password write %2F for '/', %3F for '?', %23 for '#' and %40 for '@'"
+        ) from None
