@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import re
 import signal
 from functools import partial
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from redis.exceptions import RedisError
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
-from telegram.request import HTTPXRequest
 
 from bot.blocklist import Blocklist
+from bot.bot_api import BotApiRequest
 from bot.daily_stats import keep_tally
 from bot.delivery.best_effort import Asides
 from bot.delivery.command_menu import Menu
@@ -32,13 +33,16 @@ from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.submission import Desk
 from bot.updates.handlers import Handlers
-from bot.updates.polling import ALLOWED, poll
+from bot.updates.polling import UpdateReader
+from bot.updates.reading import KINDS
 from engine.contract.queue.retry import patiently, sleep_unless
 from engine.contract.queue.store import Limits, Queue, connect
 from engine.contract.settings import SettingError
 
 log = logging.getLogger("bot")
 
+BEST_EFFORT_SECONDS = 10.0
+"""What a call may take that nobody waits for."""
 DRAIN = 6.0
 """Seconds that HTTP requests in hand may take after a signal."""
 
@@ -66,7 +70,7 @@ class App:
             settings.queue_max,
         )
         secret = settings.webhook_secret
-        self._webhook = Webhook(secret.get_secret_value()) if settings.webhook_url and secret else None
+        self._webhook = Webhook(secret.get_secret_value(), self._metrics) if settings.webhook_url and secret else None
 
     def stop(self) -> None:
         self._stopping.set()
@@ -133,16 +137,13 @@ class App:
 
     async def _telegram(self, token: str) -> None:
         settings = self._settings
-        bot = Bot(
-            token,
-            base_url=settings.telegram_base_url,
-            request=HTTPXRequest(connection_pool_size=64, read_timeout=20.0, connect_timeout=10.0, pool_timeout=30.0),
-            get_updates_request=HTTPXRequest(connection_pool_size=1, read_timeout=10.0, connect_timeout=10.0),
-        )
+        # Connections of their own, so that what may be lost never keeps one from a poem.
+        requests = updates, calls, beside = BotApiRequest(1), BotApiRequest(64), BotApiRequest(16, BEST_EFFORT_SECONDS)
+        bot = Bot(token, settings.telegram_base_url, request=calls, get_updates_request=updates)
+        asides = Asides(Bot(token, settings.telegram_base_url, request=beside, get_updates_request=updates))
         draw = drawing()
-        asides = Asides(bot)
         courier = Courier(self._queue, bot, self._blocklist, asides, draw)
-        outbox = Outbox(self._queue, courier, Pace(), self._metrics, settings.lease)
+        outbox = Outbox(self._queue, courier, Pace(), self._metrics, settings.lease, settings.reply_deadline)
         try:
             name = await self._introduce(bot)
             if name is None:
@@ -153,7 +154,8 @@ class App:
             sending = asyncio.create_task(outbox.run())
             herald, notices = Herald(self._queue, bot), Notices(self._queue, asides)
             telling = [asyncio.create_task(herald.run()), asyncio.create_task(notices.run())]
-            reading = asyncio.create_task(self._read(bot, handlers))
+            reader = UpdateReader(updates, bot.base_url, handlers.handle, self._metrics)
+            reading = asyncio.create_task(self._read(reader, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
             herald.stop()
@@ -162,14 +164,14 @@ class App:
             await asyncio.gather(sending, *telling)
             await asides.stop()
         finally:
-            with contextlib.suppress(TelegramError, RuntimeError):
-                await bot.shutdown()
+            for request in requests:
+                await request.shutdown()
 
-    async def _read(self, bot: Bot, handlers: Handlers) -> None:
+    async def _read(self, reader: UpdateReader, handlers: Handlers) -> None:
         if self._webhook is None:
-            await poll(bot, handlers.handle, self._stopping)
+            await reader.run(self._stopping)
         else:
-            self._webhook.open(bot, handlers.handle)
+            self._webhook.open(handlers.handle)
             await self._stopping.wait()
 
     async def _introduce(self, bot: Bot) -> str | None:
@@ -193,12 +195,29 @@ class App:
     async def _choose_door(self, bot: Bot) -> None:
         settings = self._settings
         if settings.webhook_url is None or settings.webhook_secret is None:
-            await bot.delete_webhook()
+            await self._leave_webhook(bot)
             return
         url = settings.webhook_url
         if url.count("/") < 3 or url.endswith("/"):
             url = f"{url.rstrip('/')}/telegram"
-        await bot.set_webhook(url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=ALLOWED)
+        await bot.set_webhook(url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=KINDS)
+
+    async def _leave_webhook(self, bot: Bot) -> None:
+        """Raises SettingError where another bot's webhook would be deleted by polling."""
+        url = urlsplit((await bot.get_webhook_info()).url)
+        if not any(url):
+            return
+        if not self._settings.delete_webhook:
+            raise SettingError(
+                f"Telegram sends this bot's updates to a webhook at {_one_word(url.hostname)}: set WEBHOOK_URL and "
+                "WEBHOOK_SECRET to receive them there, or DELETE_WEBHOOK=true to remove it and poll."
+            )
+        await bot.delete_webhook()
+        log.warning("the webhook at %s was deleted, for DELETE_WEBHOOK is set", _one_word(url.hostname))
+
+
+def _one_word(host: str | None) -> str:
+    return host if host is not None and re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host) else "an address of its own"
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -12,12 +12,16 @@ from engine.contract.settings import Settings
 
 
 class BotSettings(Settings):
-    """Without a token the bot serves HTTP alone; without ``webhook_url`` it polls. Limits of 0 are none."""
+    """Without a token the bot serves HTTP alone; without ``webhook_url`` it polls, and deletes a webhook that is
+    there only if ``delete_webhook`` says so. ``reply_deadline``: seconds after which a reply that Telegram did not take
+    is put aside. Limits of 0 are none."""
 
     telegram_bot_token: SecretStr | None = None
     telegram_base_url: str = "https://api.telegram.org/bot"
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
+    delete_webhook: bool = False
+    reply_deadline: Annotated[float, Field(gt=0, le=7 * 86_400)] = 3600.0
     admin_ids: frozenset[int] = frozenset()
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65_535)] = 8080

@@ -1,13 +1,13 @@
 """Poems out: replies are read from their stream, sent, and only then acknowledged.
 
-A crash between sending and acknowledging sends a message twice; none is lost. Every chat has a line of its own,
-so that one that must wait holds up nobody else.
+A crash between sending and acknowledging sends a message twice; none is lost: what Telegram did not take before the
+deadline of replies goes to the dead stream, and so does what cannot be read. Every chat has a line of its own, so that
+one that must wait holds up nobody else. What this bot lost the lease of, because it was stalled, it does not send.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import secrets
 import time
@@ -18,10 +18,11 @@ from functools import partial
 from redis.exceptions import RedisError
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.delivery.rate_limit import Pace
+from bot.delivery.rate_limit import Pace, seconds_of
 from bot.delivery.sender import Courier, Parcel
 from bot.metrics import Metrics
 from engine.contract import CodecError
+from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.queue.retry import patiently, sleep_unless
 from engine.contract.queue.store import Queue
@@ -36,23 +37,36 @@ IDLE = 0.5
 """Seconds a read waits, and so how long a stop may take to be noticed."""
 BACKOFF = (1.0, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
-GIVE_UP = 3600.0
-"""Seconds of failing after which one message is given up."""
+REPLY_DEADLINE = 3600.0
+"""Seconds of failing after which a reply is put aside."""
+_DEAD = ("given_up", "failed")
+"""Outcomes after which a reply waits in the dead stream: an answer of Telegram's own decides all others."""
 
 
 class Outbox:
-    """``lease``: seconds after which another bot may send what this one holds, if it falls silent."""
+    """``lease``: seconds after which another bot may send what this one holds, if it falls silent. ``deadline``:
+    seconds after which a reply that Telegram does not take is put aside."""
 
-    def __init__(self, queue: Queue, courier: Courier, pace: Pace, metrics: Metrics, lease: float) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        courier: Courier,
+        pace: Pace,
+        metrics: Metrics,
+        lease: float,
+        deadline: float = REPLY_DEADLINE,
+    ) -> None:
         self.name = f"bot-{secrets.token_hex(6)}"
         self._stream = queue.replies
         self._courier = courier
         self._pace = pace
         self._metrics = metrics
         self._lease = lease
+        self._deadline = deadline
         self._lines: dict[int | str, deque[tuple[str, Reply]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: set[str] = set()
+        self._held: dict[str, float] = {}
+        """Replies in hand, and when their leases were surely this bot's, by the monotonic clock."""
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
@@ -82,23 +96,27 @@ class Outbox:
             await asyncio.sleep(0.1)
             return
         found: list[Delivery] = []
+        began = time.monotonic()
         while len(found) < room and (orphan := await self._stream.take_over(self.name, self._lease)) is not None:
             found.append(orphan)
         found += await self._stream.take(self.name, room, 0 if found else IDLE)
         for delivery in found:
-            await self._line_up(delivery)
+            await self._line_up(delivery, began)
 
-    async def _line_up(self, delivery: Delivery) -> None:
+    async def _line_up(self, delivery: Delivery, began: float) -> None:
         try:
             reply = Reply.from_fields(delivery.fields)
+            if not isinstance(reply.to, Chat | Inline):
+                raise CodecError("a reply that is not for Telegram")
         except CodecError as error:
-            log.error("unreadable reply: %s", error, extra={"job": delivery.id})
-            await self._stream.finish(delivery.id)
+            log.error("an unreadable reply is put aside: %s", origin(error), extra={"job": delivery.id})
+            self._metrics.count("poem_messages_total", outcome="unreadable")
+            await self._stream.finish(delivery.id, why="an unreadable reply")
             return
-        if delivery.id in self._held or not isinstance(reply.to, Chat | Inline):
+        if delivery.id in self._held:
             return
         chat = reply.to.chat if isinstance(reply.to, Chat) else reply.to.message
-        self._held.add(delivery.id)
+        self._held[delivery.id] = began
         line = self._lines.get(chat)
         if line is None:
             line = self._lines[chat] = deque()
@@ -111,52 +129,61 @@ class Outbox:
         try:
             while line:
                 entry, reply = line.popleft()
-                outcome = await self._send_safely(reply)
+                outcome = await self._send_safely(entry, reply)
                 self._metrics.count("poem_messages_total", outcome=outcome)
                 log.info("%s", outcome, extra={"job": reply.job or entry})
+                if outcome == "lease_lost":
+                    continue
                 self._metrics.written(reply)
-                await patiently(partial(self._stream.finish, entry), self._stopping)
-                self._held.discard(entry)
+                why = "a reply that Telegram did not take" if outcome in _DEAD else ""
+                await patiently(partial(self._stream.finish, entry, why=why), self._stopping)
+                self._held.pop(entry, None)
         except RedisError as error:
             log.warning("sent but not acknowledged: %s", error)
         finally:
             del self._lines[chat]
 
-    async def _send_safely(self, reply: Reply) -> str:
+    async def _send_safely(self, entry: str, reply: Reply) -> str:
         try:
-            return await self._send(reply)
+            return await self._send(entry, reply)
         except RedisError:
             raise
-        except Exception:
-            log.exception("a reply that cannot be sent", extra={"job": reply.job})
+        except Exception as error:
+            log.error("a reply that cannot be sent: %s", origin(error), extra={"job": reply.job})
             return "failed"
 
-    async def _send(self, reply: Reply) -> str:
+    async def _send(self, entry: str, reply: Reply) -> str:
         """Deliver one message whatever it takes; says what became of it."""
         parcel = await patiently(partial(self._courier.pack, reply), self._stopping)
         if parcel is None:
             return "superfluous"
         assert isinstance(reply.to, Chat | Inline)
-        outcome, message = await self._deliver(reply.to, parcel, reply.job)
-        await patiently(partial(self._courier.tidy, reply, message), self._stopping)
+        outcome, message = await self._deliver(entry, reply.to, parcel, reply.job)
+        if outcome != "lease_lost":
+            await patiently(partial(self._courier.tidy, reply, message), self._stopping)
         return outcome
 
-    async def _deliver(self, to: Telegram, parcel: Parcel, job: str) -> tuple[str, int | None]:
-        """What became of a message, and its number."""
+    async def _deliver(self, entry: str, to: Telegram, parcel: Parcel, job: str) -> tuple[str, int | None]:
+        """What became of a message, and its number. Only an answer of Telegram's own decides."""
         wait, longest = BACKOFF
-        end = time.monotonic() + GIVE_UP
-        while time.monotonic() < end:
+        end = time.monotonic() + self._deadline
+        migrated = False
+        while (left := end - time.monotonic()) > 0:
             await self._pace.turn(to.chat if isinstance(to, Chat) else None)
+            if not await patiently(partial(self._still_holds, entry), self._stopping):
+                return "lease_lost", None
             try:
                 return "sent", await self._attempt(to, parcel)
             except RetryAfter as error:
-                delay = error.retry_after
-                await asyncio.sleep(delay.total_seconds() if isinstance(delay, datetime.timedelta) else delay)
+                await asyncio.sleep(min(seconds_of(error), left))
                 continue
             except ChatMigrated as error:
                 # The group became a supergroup, where its messages have other numbers.
                 to = Chat(error.new_chat_id, None, to.topic if isinstance(to, Chat) else None)
-                continue
+                if not migrated:
+                    migrated = True
+                    continue
+                log.warning("a chat that moves again and again; next attempt in %.0f s", wait)
             except Forbidden:
                 return "forbidden", None
             except BadRequest as error:
@@ -172,9 +199,10 @@ class Outbox:
                     return "bad_request", None
                 continue
             except TelegramError as error:
-                log.warning("Telegram: %s; next attempt in %.0f s", error, wait)
-            await asyncio.sleep(wait)
+                log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})
+            await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
             wait = min(2 * wait, longest)
+        log.error("put aside: Telegram did not take it in %.0f s", self._deadline, extra={"job": job})
         return "given_up", None
 
     async def _attempt(self, to: Telegram, parcel: Parcel) -> int | None:
@@ -188,10 +216,28 @@ class Outbox:
             raise
         return None
 
+    async def _still_holds(self, entry: str) -> bool:
+        """Whether no other bot may have taken ``entry`` over, as it does when this one was stalled."""
+        since = self._held.get(entry)
+        now = time.monotonic()
+        if since is None or now - since < self._lease / 2:
+            return since is not None
+        if await self._stream.renew(self.name, [entry]) and entry in self._held:
+            self._held[entry] = now
+            return True
+        self._held.pop(entry, None)
+        return False
+
     async def _renew(self) -> None:
         while not self._gone.is_set():
             await sleep_unless(self._gone, self._lease / 3)
+            now, held = time.monotonic(), sorted(self._held)
             try:
-                await self._stream.renew(self.name, sorted(self._held))
+                if await self._stream.renew(self.name, held) == len(held):
+                    self._held.update((entry, now) for entry in held if entry in self._held)
+                else:
+                    for entry in held:
+                        if not await self._stream.renew(self.name, [entry]):
+                            self._held.pop(entry, None)
             except RedisError as error:
                 log.warning("leases not renewed: %s", error)

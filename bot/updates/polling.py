@@ -3,43 +3,110 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
 
 from redis.exceptions import RedisError
-from telegram import Bot, Update
+from telegram import Update
 from telegram.error import Conflict, RetryAfter, TelegramError
 
-from engine.contract.queue.retry import patiently
+from bot.bot_api import BotApiRequest
+from bot.delivery.rate_limit import seconds_of
+from bot.metrics import Metrics
+from bot.updates.reading import KINDS, UnreadableUpdateError, read_update
+from engine.contract.logs import origin
+from engine.contract.queue.retry import patiently, sleep_unless
 
 log = logging.getLogger("bot.updates.polling")
 
 LONG_POLL = 25
 """Seconds Telegram keeps an empty answer back."""
+ANSWER_SECONDS = LONG_POLL + 15
 BACKOFF = (0.5, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
-ALLOWED = ["message", "callback_query", "inline_query", "chosen_inline_result"]
+CONFLICT_SECONDS = 5.0
+LONGEST_WAIT = 300.0
+"""Seconds that polling pauses at most, whatever an answer asks for."""
+QUICK = 1.0
+"""Seconds below which an answer without anything new counts as a failure: Telegram would have kept it back."""
 
 Handle = Callable[[Update], Awaitable[None]]
 
 
-async def poll(bot: Bot, handle: Handle, stopping: asyncio.Event) -> None:
-    """Read updates for ever. Asking for the next offset is what confirms those before it."""
-    offset: int | None = None
-    wait, longest = BACKOFF
-    while not stopping.is_set():
-        try:
-            updates = await bot.get_updates(offset=offset, timeout=LONG_POLL, allowed_updates=ALLOWED)
-        except TelegramError as error:
-            delay = _complain(error, wait)
-            await asyncio.sleep(delay)
-            wait = min(2 * wait, longest)
-            continue
-        wait = BACKOFF[0]
-        for update in updates:
-            await patiently(lambda update=update: safely(handle, update), stopping)  # type: ignore[misc]
-            offset = update.update_id + 1
+class UpdateReader:
+    """Reads updates for ever. ``url``: of the Bot API with the token, without a method."""
+
+    def __init__(self, request: BotApiRequest, url: str, handle: Handle, metrics: Metrics) -> None:
+        self._request = request
+        self._url = url
+        self._handle = handle
+        self._metrics = metrics
+        self._offset: int | None = None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Asking for the next offset is what confirms the updates before it."""
+        wait, longest = BACKOFF
+        while not stopping.is_set():
+            began, before = time.monotonic(), self._offset or 0
+            try:
+                found = await self._fetch()
+            except TelegramError as error:
+                await sleep_unless(stopping, self._complain(error, wait))
+                wait = min(2 * wait, longest)
+                continue
+            read = [await self._take(raw, stopping) for raw in found]
+            new = any(read) and (self._offset or 0) > before
+            if not new and time.monotonic() - began < QUICK:
+                log.warning("Telegram: an answer at once with nothing new; next attempt in %.1f s", wait)
+                await sleep_unless(stopping, wait)
+                wait = min(2 * wait, longest)
+            else:
+                wait = BACKOFF[0]
+
+    async def _fetch(self) -> list[Any]:
+        query: dict[str, object] = {"timeout": LONG_POLL, "allowed_updates": json.dumps(KINDS)}
+        if self._offset is not None:
+            query["offset"] = self._offset
+        # Not `Bot.get_updates`, which reads all updates of an answer or none.
+        url = f"{self._url}/getUpdates?{urlencode(query)}"
+        found = await self._request.post(url, read_timeout=ANSWER_SECONDS)
+        assert isinstance(found, list)
+        return found
+
+    async def _take(self, raw: object, stopping: asyncio.Event) -> bool:
+        """Whether it could be read."""
+        update = readable(raw, self._metrics)
+        number = update.update_id if isinstance(update, Update) else update
+        if isinstance(update, Update):
+            await patiently(lambda: safely(self._handle, update), stopping)
+        if number is not None:
+            self._offset = number + 1
+        return isinstance(update, Update)
+
+    def _complain(self, error: TelegramError, wait: float) -> float:
+        self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
+        if isinstance(error, RetryAfter):
+            wait = min(seconds_of(error), LONGEST_WAIT)
+        if isinstance(error, Conflict):
+            what = "a webhook was set for" if "webhook" in str(error) else "another program reads the updates of"
+            log.error("%s this token; only one may: %s", what, error)
+            return max(wait, CONFLICT_SECONDS)
+        log.warning("Telegram: %s; next attempt in %.1f s", error, wait)
+        return wait
+
+
+def readable(raw: object, metrics: Metrics) -> Update | int | None:
+    """An update from outside. One that cannot be read is counted and passed over: its number, where it has one."""
+    try:
+        return read_update(raw)
+    except UnreadableUpdateError as error:
+        metrics.count("poem_updates_total", kind="unreadable")
+        log.warning("update %s cannot be read and is passed over: %s", error.number, error)
+        return error.number
 
 
 async def safely(handle: Handle, update: Update) -> None:
@@ -48,17 +115,5 @@ async def safely(handle: Handle, update: Update) -> None:
         await handle(update)
     except RedisError:
         raise
-    except Exception:
-        log.exception("update %d could not be handled", update.update_id)
-
-
-def _complain(error: TelegramError, wait: float) -> float:
-    if isinstance(error, RetryAfter):
-        delay = error.retry_after
-        wait = delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)
-    if isinstance(error, Conflict):
-        log.error("another program reads the updates of this token; only one may: %s", error)
-        wait = max(wait, 5.0)
-    else:
-        log.warning("Telegram: %s; next attempt in %.1f s", error, wait)
-    return wait
+    except Exception as error:
+        log.error("update %d could not be handled: %s", update.update_id, origin(error))

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 # These write whole addresses at INFO, and a Bot API address holds the token.
 _CHATTERERS = ("httpx", "httpcore", "aiohttp.access")
+
+
+def origin(error: BaseException) -> str:
+    """What an error is and where it arose, without its words, which may hold what people wrote."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    path = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {path or 'an unknown place'}"
 
 
 class _Json(logging.Formatter):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from telegram import Bot
-from telegram.request import HTTPXRequest
 
 from bot.blocklist import Blocklist
+from bot.bot_api import BotApiRequest
 from bot.delivery.best_effort import Asides
 from bot.delivery.outbox import Outbox
 from bot.delivery.rate_limit import Pace
@@ -28,12 +31,14 @@ POEM = Poem("continue", "恶龙山山山。", ("恶龙山山山",), "古风", 1,
 
 
 @contextlib.asynccontextmanager
-async def sending(queue: Queue, telegram: FakeTelegram, metrics: Metrics | None = None) -> AsyncIterator[Outbox]:
+async def sending(
+    queue: Queue, telegram: FakeTelegram, metrics: Metrics | None = None, deadline: float = 3600.0
+) -> AsyncIterator[Outbox]:
     """An outbox without gaps and with little patience for an answer."""
-    request = HTTPXRequest(connection_pool_size=64, read_timeout=0.5, connect_timeout=2.0)
+    request = BotApiRequest(64, seconds=0.5)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
         courier = Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None)
-        outbox = Outbox(queue, courier, Pace(0, 0, 0), metrics or Metrics(), LEASE)
+        outbox = Outbox(queue, courier, Pace(0, 0, 0), metrics or Metrics(), LEASE, deadline)
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -147,7 +152,7 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
 ) -> None:
     # The answer to the first message is slow; the program that waits for it is gone before it comes.
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
-    request = HTTPXRequest(read_timeout=5.0)
+    request = BotApiRequest(seconds=5.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
         outbox = Outbox(queue, Courier(queue, bot, Blocklist([]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE)
         running = asyncio.create_task(outbox.run())
@@ -196,6 +201,111 @@ async def test_a_reply_that_telegram_cannot_take_is_put_away(queue: Queue, teleg
     async with sending(queue, telegram):
         await all_done(queue)
     assert [sent.chat for sent in telegram.sent] == [2]
+
+
+NOT_TELEGRAM = [
+    Fault("sendMessage", status, body=body)
+    for status, body in [
+        (400, "<html>Bad Request</html>"),
+        (403, "<html>Forbidden by the proxy</html>"),
+        (400, '{"message": "chat not found"}'),
+        (403, '{"ok": false, "error_code": 400, "description": "Forbidden"}'),
+        (200, '{"message": "ok"}'),
+        (200, '{"ok": true}'),
+        (200, '{"ok": true, "result": true}'),
+        (200, '{"ok": true, "result": {"message_id": "5"}}'),
+        (200, "[]"),
+        (200, '{"ok": true, "result": {"mess'),
+        (200, "[" * 100_000),
+        (302, ""),
+        (400, '{"ok": false, "error_code": 400, "description": ["chat not found"]}'),
+        (429, '{"ok": false, "error_code": 429, "description": "slow", "parameters": {"retry_after": -1}}'),
+    ]
+]
+
+
+@pytest.mark.parametrize("fault", NOT_TELEGRAM, ids=lambda fault: f"{fault.status} {fault.body[:40]}")
+async def test_no_answer_but_telegrams_own_ends_a_reply(
+    queue: Queue, telegram: FakeTelegram, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    telegram.faults.append(replace(fault))
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        [sent] = await telegram.messages(1)
+        await all_done(queue)
+    assert sent.text == "好"
+    assert "html" not in caplog.text
+    assert "mess" not in caplog.text.replace("Message", "").replace("messages", "")
+
+
+async def test_a_reply_that_is_not_taken_before_its_deadline_waits_among_the_dead(
+    queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+) -> None:
+    telegram.faults.append(Fault("sendMessage", 200, body="{}", times=99))
+    metrics = Metrics()
+    async with sending(queue, telegram, metrics, deadline=0.3):
+        await say(queue, 1)
+        await redis.xadd(f"{prefix}replies", {"v": "1", "body": "no reply"})
+        await all_done(queue)
+    dead: Any = await redis.xrange(f"{prefix}dead")
+    assert sorted(fields["why"] for _, fields in dead) == ["a reply that Telegram did not take", "an unreadable reply"]
+    counted = metrics.news()
+    assert counted['poem_messages_total{outcome="given_up"}'] == 1
+    assert counted['poem_messages_total{outcome="unreadable"}'] == 1
+
+
+async def test_a_wait_longer_than_the_deadline_is_not_waited(queue: Queue, telegram: FakeTelegram) -> None:
+    telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 10**9}, times=99))
+    async with sending(queue, telegram, deadline=0.3):
+        await say(queue, 1)
+        await all_done(queue)
+    assert telegram.sent == []
+
+
+async def test_an_answer_that_drips_for_ever_is_cut_off_and_the_reply_comes(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    telegram.faults.append(Fault("sendMessage", 200, body="{" + " " * 10_000, drips=True))
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        [sent] = await telegram.messages(1)
+    assert sent.text == "好"
+
+
+async def test_a_group_that_moves_in_a_circle_is_not_chased_without_a_pause(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    telegram.migrated |= {-5: -1005, -1005: -5}
+    async with sending(queue, telegram, deadline=0.5):
+        await say(queue, -5)
+        await all_done(queue)
+    assert telegram.calls["sendMessage"] <= 3
+
+
+async def test_a_bot_that_was_stalled_sends_nothing_that_another_has_taken_over(
+    queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled, goes_on = Queue(redis, prefix), asyncio.Event()
+    renew = stalled.replies.renew
+
+    async def renew_late(consumer: str, ids: Sequence[str]) -> int:
+        await goes_on.wait()
+        return await renew(consumer, ids)
+
+    monkeypatch.setattr(stalled.replies, "renew", renew_late)
+    monkeypatch.setattr("bot.delivery.outbox.BACKOFF", (0.1, 0.1))
+    telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
+    for number in range(5):
+        await say(queue, 1, str(number))
+    async with sending(stalled, telegram):
+        await telegram.messages(1)
+        async with sending(queue, telegram):
+            await all_done(queue)
+            await asyncio.sleep(0.5)
+            goes_on.set()
+            await asyncio.sleep(0.5)
+    # The one that was on its way, again, and the others once.
+    assert sorted(sent.text for sent in telegram.sent) == ["0", "0", "1", "2", "3", "4"]
 
 
 class Clock:

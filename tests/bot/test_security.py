@@ -18,6 +18,7 @@ from aiohttp.test_utils import make_mocked_request
 from redis.asyncio import Redis
 
 from bot.http.server import Webhook
+from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded
 from bot.views.messages import error_html
@@ -40,8 +41,8 @@ def knock(headers: dict[str, str]) -> web.Request:
 
 
 def opened() -> Webhook:
-    webhook = Webhook(SECRET)
-    webhook.open(Mock(), Mock())
+    webhook = Webhook(SECRET, Metrics())
+    webhook.open(Mock())
     return webhook
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -22,6 +23,7 @@ class Fault:
     """Answers ``method`` wrongly ``times`` times; for ``chat`` alone if given. ``status`` 0: the connection breaks.
 
     ``after``: the message is delivered all the same, and only the answer is spoilt. ``seconds``: it comes late.
+    ``body``: what is answered instead of an error of the Bot API; ``drips``: a byte at a time, for ever.
     """
 
     method: str
@@ -32,6 +34,8 @@ class Fault:
     times: int = 1
     after: bool = False
     seconds: float = 0.0
+    body: str | None = None
+    drips: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,12 @@ class BotApi:
 
     # What Telegram does.
 
-    async def _call(self, request: web.Request) -> web.Response:
+    async def _call(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
         form = await request.post()
-        data = {name: _value(value) for name, value in form.items() if isinstance(value, str)}
+        data = {
+            name: _value(value) for name, value in [*request.query.items(), *form.items()] if isinstance(value, str)
+        }
         self.uploads += [value.file.read() for value in form.values() if isinstance(value, web.FileField)]
         async with self._changed:
             self.calls[method] += 1
@@ -126,10 +132,12 @@ class BotApi:
                 return fault
         return None
 
-    async def _fail(self, request: web.Request, fault: Fault) -> web.Response:
+    async def _fail(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         await asyncio.sleep(fault.seconds)
         if fault.status == 0 and request.transport is not None:
             request.transport.abort()
+        if fault.body is not None:
+            return await (drip(request, fault.body) if fault.drips else _plain(fault.status, fault.body))
         return _error(fault.status or 500, fault.description, fault.parameters)
 
     async def _get_me(self, _: dict[str, Any]) -> web.Response:
@@ -138,6 +146,10 @@ class BotApi:
     async def _set_webhook(self, data: dict[str, Any]) -> web.Response:
         self.webhook = data
         return _ok(True)
+
+    async def _get_webhook_info(self, _: dict[str, Any]) -> web.Response:
+        url = self.webhook.get("url", "")
+        return _ok({"url": url, "has_custom_certificate": False, "pending_update_count": 0})
 
     async def _delete_webhook(self, _: dict[str, Any]) -> web.Response:
         self.webhook = {}
@@ -320,6 +332,21 @@ def _value(text: str) -> Any:
 
 def _snake(name: str) -> str:
     return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
+
+
+async def _plain(status: int, body: str) -> web.Response:
+    return web.Response(status=status, text=body)
+
+
+async def drip(request: web.Request, body: str, every: float = 0.1) -> web.StreamResponse:
+    """A byte at a time, until the other end has enough."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        for byte in body.encode():
+            await answer.write(bytes([byte]))
+            await asyncio.sleep(every)
+    return answer
 
 
 def _ok(result: object) -> web.Response:

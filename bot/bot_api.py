@@ -1,0 +1,186 @@
+"""The edge towards the Bot API: what comes back is read once, here, and is either what its method answers or an error.
+
+Whatever stands between (a gateway, a captive portal, a broken proxy) may answer anything at any speed. Only a
+well-formed answer of the Bot API decides what becomes of a call; anything else is ``NotTelegramError``, after which the
+call is tried again. Nothing of an answer's body gets into an error's words but Telegram's own description.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+from telegram.error import NetworkError, TimedOut
+from telegram.request import BaseRequest, RequestData
+
+CALL_SECONDS = 30.0
+"""What one call may take in all: waiting for a free connection, sending, and the last byte of the answer."""
+CONNECT_SECONDS = 10.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""A hundred updates, the most there are in one answer, take about a third."""
+MAX_DESCRIPTION = 200
+"""Characters of Telegram's description of an error."""
+MAX_UPDATE_ID = 2**31 - 1
+_LARGEST = 2**63 - 1
+
+
+class NotTelegramError(NetworkError):
+    """An answer that the Bot API does not give."""
+
+
+class BotApiRequest(BaseRequest):
+    """HTTP for python-telegram-bot, which sees checked answers alone. ``seconds``: what one call may take in all."""
+
+    def __init__(self, connections: int = 64, seconds: float = CALL_SECONDS) -> None:
+        self._connections = connections
+        self._seconds = seconds
+        self._client = self._new_client()
+
+    @property
+    def read_timeout(self) -> float:
+        return self._seconds
+
+    async def initialize(self) -> None:
+        if self._client.is_closed:
+            self._client = self._new_client()
+
+    async def shutdown(self) -> None:
+        await self._client.aclose()
+
+    async def do_request(
+        self,
+        url: str,
+        method: str,
+        request_data: RequestData | None = None,
+        read_timeout: object = BaseRequest.DEFAULT_NONE,
+        write_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002  # the library's interface
+        connect_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002  # the library's interface
+        pool_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002  # the library's interface
+    ) -> tuple[int, bytes]:
+        """Raises TelegramError. A ``read_timeout`` of its own is the call's time in all; the others say nothing."""
+        seconds = float(read_timeout) if isinstance(read_timeout, int | float) else self._seconds
+        try:
+            async with asyncio.timeout(seconds):
+                status, body = await self._exchange(url, method, request_data)
+        except (TimeoutError, httpx.TimeoutException):
+            raise TimedOut(f"no whole answer within {seconds:.0f} s") from None
+        except httpx.ConnectError as error:
+            raise NetworkError(f"no connection: {error}") from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
+            # Its words may hold pieces of what came, or the address with the token.
+            raise NetworkError(f"the exchange failed ({type(error).__name__})") from None
+        return status, _checked(url.rpartition("/")[2].partition("?")[0], status, body)
+
+    async def _exchange(self, url: str, method: str, request_data: RequestData | None) -> tuple[int, bytes]:
+        data = request_data.json_parameters if request_data else None
+        files = request_data.multipart_data if request_data else None
+        body = bytearray()
+        async with self._client.stream(method, url, data=data, files=files or None) as answer:
+            async for part in answer.aiter_raw():
+                body += part
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise NotTelegramError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+            return answer.status_code, bytes(body)
+
+    def _new_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            # Compressed answers are not asked for: their size is known only after they are inflated.
+            headers={"Accept-Encoding": "identity"},
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
+        )
+
+
+def _checked(method: str, status: int, body: bytes) -> bytes:
+    """The answer in canonical form, with what the program reads and nothing else. Raises NotTelegramError."""
+    try:
+        answer = json.loads(body)
+        if not isinstance(answer, dict):
+            raise ValueError("no object")
+        if answer.get("ok") is True and 200 <= status <= 299:
+            return _dump({"ok": True, "result": _RESULTS.get(method, _yes)(answer["result"])})
+        if answer.get("ok") is not False or answer.get("error_code") != status:
+            raise ValueError("neither a result nor an error")
+        error: dict[str, object] = {"ok": False, "description": _one_line(answer["description"])}
+        if "parameters" in answer:
+            error["parameters"] = _parameters(answer["parameters"])
+        return _dump(error)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        words = f"{method} was answered by something that is not the Bot API (status {status}, {len(body)} bytes)"
+        raise NotTelegramError(words) from None
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _one_line(text: object) -> str:
+    """A description as it may stand in a log."""
+    if not isinstance(text, str):
+        raise TypeError("description")
+    return "".join(each if each.isprintable() else " " for each in text[:MAX_DESCRIPTION])
+
+
+def _whole(value: object, least: int = 0, most: int = _LARGEST) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError("not such a whole number")
+    return value
+
+
+def _parameters(value: Any) -> dict[str, int]:
+    found = {}
+    if "retry_after" in value:
+        found["retry_after"] = _whole(value["retry_after"], 1, 2**31)
+    if "migrate_to_chat_id" in value:
+        found["migrate_to_chat_id"] = _whole(value["migrate_to_chat_id"], -_LARGEST)
+    return found
+
+
+def _yes(result: object) -> bool:
+    if result is not True:
+        raise ValueError("not true")
+    return True
+
+
+def _message(result: Any) -> dict[str, object]:
+    """Of a message that was sent only its number is read."""
+    return {"message_id": _whole(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
+
+
+def _message_or_yes(result: object) -> object:
+    return True if result is True else _message(result)
+
+
+def _bot(result: Any) -> dict[str, object]:
+    name = result["username"]
+    if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isidentifier() or not name.isascii():
+        raise ValueError("username")
+    return {"id": _whole(result["id"], 1), "is_bot": True, "first_name": name, "username": name}
+
+
+def _webhook(result: Any) -> dict[str, object]:
+    if not isinstance(result["url"], str):
+        raise TypeError("url")
+    return {"url": result["url"], "has_custom_certificate": False, "pending_update_count": 0}
+
+
+def _updates(result: object) -> list[Any]:
+    """Each update is read by itself later, so that an unreadable one harms no other."""
+    if not isinstance(result, list):
+        raise TypeError("no list")
+    return result
+
+
+_RESULTS: dict[str, Callable[[Any], object]] = {
+    "getMe": _bot,
+    "getUpdates": _updates,
+    "getWebhookInfo": _webhook,
+    "sendMessage": _message,
+    "sendPhoto": _message,
+    "editMessageText": _message_or_yes,
+    "editMessageReplyMarkup": _message_or_yes,
+}
+"""What the methods that this program calls answer; all others answer ``true``."""

@@ -1,0 +1,112 @@
+"""A raw update → what the handlers read of it. The one place where updates from outside are parsed.
+
+Only fields that the bot uses are read, and each must have its type; whatever else Telegram adds is left out, so that
+nothing new there can break an update.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from telegram import Update
+
+from bot.bot_api import MAX_UPDATE_ID
+
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+class UnreadableUpdateError(ValueError):
+    """``number``: the update's, where that much can be read. The words hold nothing of what was sent."""
+
+    def __init__(self, reason: str, number: int | None) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _User(_Shape):
+    id: Number
+    is_bot: bool = False
+    first_name: str = ""
+    language_code: str | None = None
+
+
+class _Chat(_Shape):
+    id: Number
+    type: str
+
+
+class _Quoted(_Shape):
+    """A message that another one refers to."""
+
+    message_id: Number
+    date: Annotated[int, Field(ge=0, lt=2**33)] = 1
+    chat: _Chat
+    user: _User | None = Field(None, alias="from")
+    text: str | None = None
+    caption: str | None = None
+    message_thread_id: Number | None = None
+    is_topic_message: bool | None = None
+
+
+class _Message(_Quoted):
+    sender_chat: _Chat | None = None
+    reply_to_message: _Quoted | None = None
+
+
+class _CallbackQuery(_Shape):
+    id: str
+    user: _User = Field(alias="from")
+    chat_instance: str = ""
+    data: str | None = None
+    message: _Quoted | None = None
+    inline_message_id: str | None = None
+
+
+class _InlineQuery(_Shape):
+    id: str
+    user: _User = Field(alias="from")
+    query: str
+    offset: str = ""
+
+
+class _ChosenInlineResult(_Shape):
+    result_id: str
+    user: _User = Field(alias="from")
+    query: str = ""
+    inline_message_id: str | None = None
+
+
+class _Update(_Shape):
+    update_id: Annotated[int, Field(ge=0, le=MAX_UPDATE_ID)]
+    message: _Message | None = None
+    callback_query: _CallbackQuery | None = None
+    inline_query: _InlineQuery | None = None
+    chosen_inline_result: _ChosenInlineResult | None = None
+
+
+KINDS = [name for name in _Update.model_fields if name != "update_id"]
+"""Kinds of updates that Telegram is asked for."""
+
+
+def read_update(raw: object) -> Update:
+    """Raises UnreadableUpdateError."""
+    try:
+        fields = _Update.model_validate(raw).model_dump(by_alias=True, exclude_none=True)
+        return Update.de_json(fields, None)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
+        raise UnreadableUpdateError(where or "no object", _number(raw)) from None
+    except Exception as error:
+        # The library raises whatever it happens to stumble over.
+        raise UnreadableUpdateError(type(error).__name__, _number(raw)) from None
+
+
+def _number(raw: object) -> int | None:
+    number = raw.get("update_id") if isinstance(raw, dict) else None
+    usable = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_UPDATE_ID
+    return number if usable else None
