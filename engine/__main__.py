@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.outline import LEVEL_RHYMES
-from engine.contract.poem import FORMS, dumps
+from engine.contract.poem import FORMS, MODES, dumps
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   python -m engine --device cpu --threads 2
   python -m engine write continue 老夫聊发少年狂 --form 七绝 --seed 7
   python -m engine write acrostic 春风十里 --mood 欲穷千里目，更上一层楼
+  python -m engine write theme 思乡 --form 五律
   python -m engine check poem.txt"""
 DEAD_EXAMPLES = """examples:
   python -m engine dead list
@@ -120,8 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_device(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     write = _command(commands.add_parser("write", help="write poems here and now", epilog=EXAMPLES), _write)
-    write.add_argument("mode", choices=("continue", "acrostic"))
-    write.add_argument("text", metavar="TEXT", help="the opening line(s), or the heads of the acrostic")
+    write.add_argument("mode", choices=MODES)
+    write.add_argument("text", metavar="TEXT", help="the opening line(s), the characters to hide, or the theme")
     write.add_argument("--form", default="auto", metavar="F", help=" ".join(FORMS))
     write.add_argument(
         "--rhyme", metavar="R", help=f"a level-tone group of 平水韵: {LEVEL_RHYMES[0]} … {LEVEL_RHYMES[-1]}"

@@ -5,11 +5,12 @@ Pure and small, so that the bot can refuse in the same words as the engine befor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.contract.errors import PoemError
 from engine.contract.poem import FORMS, MAX_HEADS, MAX_MOOD, MAX_TEXT, PoemRequest
 from engine.contract.text import clauses, control_characters, foreign
+from engine.contract.themes import ENGLISH, in_chinese
 
 LEVEL_RHYMES = (
     *("一东", "二冬", "三江", "四支", "五微", "六鱼", "七虞", "八齐", "九佳", "十灰"),
@@ -31,7 +32,8 @@ OLD_STYLE_LINES = 8
 class Outline:
     """What a poem will be, before prosody and model have their say.
 
-    ``given``: the clauses that open it (continue) or its heads (acrostic), as written.
+    ``given``: the clauses that open it (continue) or its heads (acrostic), as written; a theme gives none.
+    ``mood``: the clauses that the model reads before the poem, the ``theme`` (as written, in Chinese) first.
     ``line_length`` None: an old-style poem of free lines that the model ends itself; then ``lines`` is None too.
     ``regulated``: tones and rhyme are those of regulated verse.
     """
@@ -43,6 +45,7 @@ class Outline:
     regulated: bool
     rhyme: str | None
     mood: tuple[str, ...]
+    theme: str = ""
 
 
 def outline(request: PoemRequest) -> Outline:
@@ -50,10 +53,13 @@ def outline(request: PoemRequest) -> Outline:
     form = _form(request.form)
     mood = tuple(_chinese(request.mood, "mood", MAX_MOOD)) if request.mood and request.mood.strip() else ()
     limit = MAX_HEADS if request.mode == "acrostic" else MAX_TEXT
-    given = tuple(_chinese(request.text, request.mode, limit))
+    text = in_chinese(request.text) if request.mode == "theme" else request.text
+    given = tuple(_chinese(text, request.mode, limit))
     rhyme = None if request.rhyme is None else _rhyme(request.rhyme)
     if request.mode == "acrostic":
         return _acrostic(form, tuple("".join(given)), request.lines, rhyme, mood)
+    if request.mode == "theme":
+        return replace(_themed(form, request.lines, rhyme, (*given, *mood)), theme="".join(given))
     return _continuation(form, given, request.lines, rhyme, mood)
 
 
@@ -85,14 +91,22 @@ def _continuation(
     if length is None or (wanted is not None and length != wanted):
         each = "五字或七字" if wanted is None else f"{form[0]}字"
         raise _mismatch(f"{form}每句须为{each}", f"each line of a {form} has {wanted or '5 or 7'} characters", given)
-    if form == "排律":
-        count = _long_lines(lines, length)
-    else:
-        _no_lines(form, lines)
-        count = _LINES[form[1]]
+    count = _count(form, length, lines)
     if len(given) > count:
         raise _mismatch(f"{form}只有{count}句", f"a {form} has {count} lines", given)
     return Outline(form, given, length, count, True, rhyme, mood)
+
+
+def _themed(form: str, lines: int | None, rhyme: str | None, mood: tuple[str, ...]) -> Outline:
+    """A poem all of whose lines the model writes: a 绝句 of seven characters unless asked otherwise."""
+    form = {"auto": "七绝", "七言": "七绝", "五言": "五绝"}.get(form, form)
+    length = 7 if form[0] == "七" else 5
+    if form == "古风":
+        _no_lines(form, lines)
+        if rhyme is None:
+            return Outline(form, (), None, None, False, None, mood)
+        return Outline(form, (), length, OLD_STYLE_LINES, False, rhyme, mood)
+    return Outline(form, (), length, _count(form, length, lines), True, rhyme, mood)
 
 
 def _acrostic(
@@ -129,6 +143,7 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
     name, english, example = {
         "continue": ("首句", "the opening line", "老夫聊发少年狂"),
         "acrostic": ("藏头", "the heads", "春风十里"),
+        "theme": ("题目", "the theme", "春天"),
         "mood": ("意境", "the mood", "欲穷千里目，更上一层楼"),
     }[what]
     if not text.strip():
@@ -141,10 +156,11 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
         )
     found = clauses(text)
     if not found or foreign(text):
+        words = "; or one of these words: " + ", ".join(ENGLISH) if what == "theme" else ""
         raise PoemError(
             "not_chinese",
             f"{name}只能用汉字，例如：{example}",
-            f"Please use Chinese characters only for {english}, for example {example}",
+            f"Please use Chinese characters only for {english}, for example {example}{words}",
         )
     if (count := len("".join(found))) > limit:
         raise PoemError(
@@ -184,6 +200,14 @@ def _cut(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
         if all(len(clause) % length == 0 for clause in given):
             return tuple(clause[i : i + length] for clause in given for i in range(0, len(clause), length))
     return given
+
+
+def _count(form: str, length: int, lines: int | None) -> int:
+    """The lines of a regulated form."""
+    if form == "排律":
+        return _long_lines(lines, length)
+    _no_lines(form, lines)
+    return _LINES[form[1]]
 
 
 def _long_lines(lines: int | None, length: int) -> int:

@@ -6,12 +6,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 VERSION = 1
 """Of the JSON form. A worker leaves a request of a newer version to newer workers."""
 
-Mode = Literal["continue", "acrostic"]
+Mode = Literal["continue", "acrostic", "theme"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 FORMS = ("auto", "五绝", "七绝", "五律", "七律", "排律", "古风", "五言", "七言")
 MAX_TEXT = 32
@@ -28,7 +29,7 @@ class CodecError(ValueError):
 class PoemRequest:
     """What a person asks for, as typed: the engine normalises it (see ``engine.generation.plan``).
 
-    ``text``: the first line(s), or the heads of an acrostic. ``form``: one of ``FORMS`` in either script.
+    ``text``: the first line(s), the heads of an acrostic, or the words of a theme. ``form``: one of ``FORMS`` in either script.
     ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境) steers without appearing.
     ``lines``: how many, for 排律 and acrostics. ``seed``: None draws one. ``candidates``: how many poems
     are written to choose from; None leaves it to the worker.
@@ -54,8 +55,8 @@ class PoemRequest:
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
         fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
-        if fields.get("mode") not in ("continue", "acrostic"):
-            raise CodecError('\'mode\' must be "continue" or "acrostic"')
+        if fields.get("mode") not in MODES:
+            raise CodecError('\'mode\' must be "continue", "acrostic" or "theme"')
         for name in ("text", "form", "rhyme", "mood"):
             optional = name in ("rhyme", "mood") or (name == "form" and name not in fields)
             if not isinstance(fields.get(name), str) and not (optional and fields.get(name) is None):

@@ -52,8 +52,10 @@ class Draft:
 
     def poem(self, ranker: Ranker, script: Script, model: str) -> Poem:
         """The best candidate, in the script of the request and with its text as it was typed."""
-        row = self.candidates[0] if len(self.candidates) == 1 else self._best(ranker)
-        traditional = script.is_traditional("".join(self.outline.given))
+        row = (
+            self.candidates[0] if len(self.candidates) == 1 else self._best(ranker, script.simplify(self.outline.theme))
+        )
+        traditional = script.is_traditional("".join((*self.outline.given, self.outline.theme)))
         text = _as_written(script.traditional(row.text) if traditional else row.text, self.outline)
         return Poem(
             mode=self.request.mode,
@@ -68,9 +70,9 @@ class Draft:
             mood=self.request.mood,
         )
 
-    def _best(self, ranker: Ranker) -> Row:
+    def _best(self, ranker: Ranker, theme: str) -> Row:
         scores = [
-            ranker.score(clauses(row.text), self.outline.form, _mean([row]), _mean(alone))
+            ranker.score(clauses(row.text), self.outline.form, _mean([row]), _mean(alone), theme)
             for row, alone in zip(self.candidates, self._alone, strict=True)
         ]
         return self.candidates[int(np.argmax(scores))]

@@ -14,6 +14,10 @@ from engine.contract.templates import Template, Tone, templates
 from engine.prosody import Prosody
 
 
+LONGEST_OPENING = 2
+"""Characters of a word of the theme that a line can begin with."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One character to come.
@@ -63,13 +67,23 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
         ends = [grid[i][-1] for i in range(1, outline.lines, 2)]
         rhyme = outline.rhyme and _common_rhyme(ends, outline.rhyme, prosody)
         return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
-    options = templates(outline.form, outline.line_length, outline.lines)
-    costs = [_cost(grid, template, prosody) for template in options]
-    return [
-        _regulated(mood, grid, template, outline, prosody)
-        for template, cost in zip(options, costs, strict=True)
-        if cost == min(costs)
-    ]
+    found = []
+    for opening in _openings(simplify(outline.theme), [simplify(clause) for clause in outline.mood]):
+        grid = _grid([opening] if opening else given, outline.line_length, outline.lines)
+        options = templates(outline.form, outline.line_length, outline.lines)
+        costs = [_cost(grid, template, prosody) for template in options]
+        found += [
+            _regulated(mood, grid, template, outline, prosody)
+            for template, cost in zip(options, costs, strict=True)
+            if cost == min(costs)
+        ]
+    return found
+
+
+def _openings(theme: str, words: Sequence[str]) -> list[str]:
+    """How the first line may begin: as the model likes, or with a word of the theme or its first character."""
+    short = [word for word in words if word in theme and len(word) <= LONGEST_OPENING] if theme else []
+    return list(dict.fromkeys(["", *short, *(word[0] for word in short)]))
 
 
 def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outline: Outline, prosody: Prosody) -> Plan:

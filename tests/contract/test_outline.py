@@ -120,3 +120,42 @@ def test_a_length_that_does_not_fit_is_named() -> None:
     with pytest.raises(PoemError, match="7") as refused:
         read("continue", "老夫聊发少年狂", form="五律")
     assert "五字" in refused.value.zh
+
+
+@pytest.mark.parametrize(
+    ("form", "found", "length", "lines"),
+    [
+        ("auto", "七绝", 7, 4),
+        ("五言", "五绝", 5, 4),
+        ("七言", "七绝", 7, 4),
+        ("五律", "五律", 5, 8),
+        ("排律", "排律", 5, 10),
+        ("古风", "古风", None, None),
+    ],
+)
+def test_a_theme_gives_no_line_and_is_a_mood(form: str, found: str, length: int | None, lines: int | None) -> None:
+    shape = read("theme", "思乡", form=form, mood="大漠孤烟直")
+    assert (shape.form, shape.line_length, shape.lines) == (found, length, lines)
+    assert (shape.given, shape.theme, shape.mood) == ((), "思乡", ("思乡", "大漠孤烟直"))
+
+
+@pytest.mark.parametrize(
+    ("text", "theme"),
+    [
+        ("春天", "春"),
+        ("太陽", "日"),
+        ("故乡的秋天", "故乡秋"),
+        ("目的", "目的"),
+        ("autumn moon", "秋月"),
+        ("The Mountains", "山"),
+        ("a poem about spring", "春"),
+    ],
+)
+def test_a_theme_is_read_in_the_words_of_poets(text: str, theme: str) -> None:
+    assert read("theme", text).theme == theme
+
+
+def test_a_theme_in_unknown_words_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(PoemError, match="autumn") as refused:
+        read("theme", "the stock market")
+    assert refused.value.code == "not_chinese"

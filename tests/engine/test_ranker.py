@@ -78,3 +78,29 @@ def test_a_line_by_itself_is_as_likely_as_the_model_says_without_any_context(fol
         nats += float(scores[0, character] - np.log(np.exp(scores[0].astype(np.float64)).sum()))
         before = character
     assert row.log_likelihood == pytest.approx(nats, abs=1e-3)
+
+
+def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
+    rng = np.random.default_rng(1)
+    ranker = Ranker(VOCABULARY, rng.normal(size=(8, len(VOCABULARY))).astype(np.float32) + 3)
+    near, far = ["月来"] * 4, ["山水"] * 4
+    assert ranker.nearness("".join(near), "月") > ranker.nearness("".join(far), "月")
+    assert ranker.score(near, "五绝", -4.0, -5.0, "月") > ranker.score(far, "五绝", -4.0, -5.0, "月")
+    assert ranker.score(near, "五绝", -4.0, -5.0) == ranker.score(far, "五绝", -4.0, -5.0)
+
+
+def test_a_theme_begins_some_candidates_and_leaves_others_to_the_model(folder: Path) -> None:
+    poet = Poet.load(folder, device="cpu")
+    request = PoemRequest("theme", "春天", seed=1, candidates=32)
+    draft = poet.add(request)
+    begun = {next(cell.forced for cell in row.plan.cells if cell.shown) for row in draft.candidates}
+    assert begun == {"", "春"}
+    assert [cell.forced for cell in draft.candidates[0].plan.cells if not cell.shown] == ["春", "。"]
+
+
+def test_a_theme_poem_has_its_form_and_comes_again_with_its_seed(folder: Path) -> None:
+    poet = Poet.load(folder, device="cpu", candidates=4)
+    [poem] = poet.write([PoemRequest("theme", "明月", form="五律", seed=5)])
+    assert [len(line) for line in poem.lines] == [5] * 8
+    [again] = poet.write([PoemRequest("theme", "明月", form="五律", seed=poem.seed, candidates=1)])
+    assert again.lines == poem.lines

@@ -44,3 +44,11 @@ def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(poet: Poet) -> No
     assert [poem.form for poem in poems] == ["七绝", "五绝"]
     assert poems[0].lines[0] == "老夫聊发少年狂"
     assert "".join(line[0] for line in poems[1].lines) == "春风十里"
+
+
+def test_most_poems_on_a_theme_name_it(poet: Poet) -> None:
+    themes = "月春酒雪江秋"
+    poems = poet.write([PoemRequest("theme", theme, seed=i) for i, theme in enumerate(themes)])
+    assert sum(theme in poem.text for theme, poem in zip(themes, poems, strict=True)) >= 5
+    for poem in poems:
+        assert check(poem.lines, poet.prosody).faults == ()
