@@ -29,7 +29,8 @@ class CodecError(ValueError):
 class PoemRequest:
     """What a person asks for, as typed: the engine normalises it (see ``engine.generation.plan``).
 
-    ``text``: the first line(s), the heads of an acrostic, or the words of a theme. ``form``: one of ``FORMS`` in either script.
+    ``text``: the first line(s), the heads of an acrostic, or the words of a theme.
+    ``form``: one of ``FORMS`` in either script.
     ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境) steers without appearing.
     ``lines``: how many, for 排律 and acrostics. ``seed``: None draws one. ``candidates``: how many poems
     are written to choose from; None leaves it to the worker.

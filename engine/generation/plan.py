@@ -13,7 +13,6 @@ from engine.contract.outline import MAX_GENERATED, Outline
 from engine.contract.templates import Template, Tone, templates
 from engine.prosody import Prosody
 
-
 LONGEST_OPENING = 2
 """Characters of a word of the theme that a line can begin with."""
 
@@ -68,8 +67,8 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
         rhyme = outline.rhyme and _common_rhyme(ends, outline.rhyme, prosody)
         return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
     found = []
-    for opening in _openings(simplify(outline.theme), [simplify(clause) for clause in outline.mood]):
-        grid = _grid([opening] if opening else given, outline.line_length, outline.lines)
+    for words in _openings(simplify(outline.theme), [simplify(clause) for clause in outline.mood]):
+        grid = _grid([words] if words else given, outline.line_length, outline.lines)
         options = templates(outline.form, outline.line_length, outline.lines)
         costs = [_cost(grid, template, prosody) for template in options]
         found += [

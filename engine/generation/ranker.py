@@ -34,8 +34,8 @@ class Ranker:
     likelihood less the likelihood of the same line by itself, which is the pointwise mutual information of a line
     and its context, as the model sees it (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural
     Conversation Models"). *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output
-    vectors of characters that face each other; characters used alike have vectors alike. *Nearness to a theme*, where one was
-    asked for: how close the poem comes to each of the theme's characters, by the same vectors.
+    vectors of characters that face each other; characters used alike have vectors alike. *Nearness to a theme*,
+    where one was asked for: how close the poem comes to each of the theme's characters, by the same vectors.
     """
 
     def __init__(self, vocabulary: Vocabulary, output: FloatArray, weights: Weights = DEFAULT_WEIGHTS) -> None:
