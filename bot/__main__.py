@@ -20,7 +20,8 @@ def main() -> int:
     ).parse_args()
     # The library announces its next version's types at every "too many requests" unless it is told to use them.
     os.environ.setdefault("PTB_TIMEDELTA", "true")
-    from bot.app import PortTakenError, serve
+    from bot.app import serve
+    from bot.http.listening import PortTakenError
     from bot.settings import BotSettings
 
     try:

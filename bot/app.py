@@ -26,6 +26,7 @@ from bot.delivery.sender import Courier, drawing
 from bot.delivery.training_progress import Herald
 from bot.expiry import sweep_until
 from bot.http.api import Api
+from bot.http.listening import cannot_listen
 from bot.http.page import Site
 from bot.http.pending import Waiters
 from bot.http.server import Probes, Webhook, application
@@ -45,10 +46,6 @@ BEST_EFFORT_SECONDS = 10.0
 """What a call may take that nobody waits for."""
 DRAIN = 6.0
 """Seconds that HTTP requests in hand may take after a signal."""
-
-
-class PortTakenError(Exception):
-    """The HTTP port cannot be had; the message is one sentence."""
 
 
 class App:
@@ -76,7 +73,7 @@ class App:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises PortTakenError, SettingError (a token Telegram refuses) and what is a bug."""
+        """Raises PortTakenError, SettingError (a token Telegram refuses, an address not here), and what is a bug."""
         runner = await self._listen()
         waiting = asyncio.create_task(self._waiters.run())
         tally = keep_tally(self._metrics, self._queue.tally, self._stopping)
@@ -120,9 +117,7 @@ class App:
         except OSError as error:
             await runner.cleanup()
             await self._redis.aclose()
-            raise PortTakenError(
-                f"HTTP cannot listen on {host}:{port}: set HTTP_HOST and HTTP_PORT to an address that is free."
-            ) from error
+            raise cannot_listen(error, host, port) from error
         for address in runner.addresses:
             log.info("HTTP on http://%s:%s", *address[:2])
         return runner

@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from engine.contract.settings import Settings
 
+TELEGRAM = "https://api.telegram.org/bot"
+
 
 class BotSettings(Settings):
     """Without a token the bot serves HTTP alone; without ``webhook_url`` it polls, and deletes a webhook that is
@@ -17,7 +19,7 @@ class BotSettings(Settings):
     is put aside. Limits of 0 are none."""
 
     telegram_bot_token: SecretStr | None = None
-    telegram_base_url: str = "https://api.telegram.org/bot"
+    telegram_base_url: str = TELEGRAM
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     delete_webhook: bool = False
@@ -50,8 +52,8 @@ class BotSettings(Settings):
     @field_validator("telegram_base_url", "webhook_url")
     @classmethod
     def _web(cls, url: str | None) -> str | None:
-        if url is not None and not re.match(r"https?://[^/]+", url):
-            raise ValueError("must begin with https:// (or http:// for a server of your own)")
+        if url is not None and not re.match(r"https?://[^/?#:@]+", url):
+            raise ValueError("must be https:// and a host (or http:// for a server of your own)")
         return url
 
     @field_validator("webhook_secret")
@@ -63,6 +65,13 @@ class BotSettings(Settings):
 
     @model_validator(mode="after")
     def _webhook(self) -> BotSettings:
-        if self.webhook_url is not None and self.webhook_secret is None:
+        if self.webhook_url is None:
+            return self
+        if self.webhook_secret is None:
             raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, 1 to 256 letters, digits, _ and -")
+        if not self.webhook_url.startswith("https://") and self.telegram_base_url == TELEGRAM:
+            raise ValueError(
+                "WEBHOOK_URL must begin with https://, for Telegram calls nothing else; "
+                "http:// is for a Bot API server of your own, named with TELEGRAM_BASE_URL"
+            )
         return self

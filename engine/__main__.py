@@ -18,6 +18,7 @@ from engine.contract.settings import SettingError
 from engine.contract.text import clauses
 from engine.generation.poet import RELEASED, Poet, read_prosody
 from engine.model.checkpoint import ModelFolderError
+from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
 from engine.model.versions import Versions
 from engine.prosody import check
@@ -51,8 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PoemError, CodecError, SettingError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except (ModelFolderError, PaddleMissingError, OSError) as error:
+    except (ModelFolderError, PaddleMissingError) as error:
         print(error, file=sys.stderr)
+        return SURROUNDINGS
+    except OSError as error:
+        print(f"{error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
         return SURROUNDINGS
 
 
@@ -92,8 +96,7 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
 
 
 def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
-    text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
-    lines = clauses(Script().simplify(text))
+    lines = clauses(Script().simplify(_read_text(options.file)))
     if not lines:
         raise PoemError(
             "empty", "没有诗可查：请给一首诗。", "There is no poem to check; send one, for example 床前明月光…"
@@ -107,6 +110,17 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
             place = f"第{fault.place}字" if fault.place else ""
             print(f"第{fault.line}句{place}{fault.character and f'「{fault.character}」'}：{fault.name}")
     return FAULTS_FOUND if report.faults else OK
+
+
+def _read_text(name: str) -> str:
+    """What a file holds, or standard input for ``-``. CodecError: it is not there, or no text."""
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+    except UnicodeDecodeError as error:
+        what = "standard input" if name == "-" else name
+        raise CodecError(f"{what} is not text in UTF-8; a text file with one poem is wanted") from error
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise CodecError(f"there is no file {name}; name a text file with one poem, or - for standard input") from error
 
 
 def _poet(options: argparse.Namespace, settings: EngineSettings, folder: Path | None = None) -> Poet:
@@ -154,7 +168,7 @@ def _command(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentP
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto")
-    parser.add_argument("--threads", type=int, metavar="N", help="cores to compute with; all by default")
+    parser.add_argument("--threads", type=threads_argument, metavar="N", help="cores to compute with; all by default")
 
 
 if __name__ == "__main__":

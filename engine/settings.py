@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.settings import Settings
+from engine.model.cpu import thread_count
 
 
 class EngineSettings(Settings):
@@ -19,5 +20,5 @@ class EngineSettings(Settings):
 
     model_dir: Path | None = None
     train_dir: Path = Path("runs")
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    threads: Annotated[int, BeforeValidator(thread_count)] | None = None
     candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 8

@@ -18,13 +18,14 @@ from engine.contract.settings import SettingError
 from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError, read_part
+from engine.model.cpu import threads_argument
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
 from train.data.source import CorpusError
 from train.evaluation.report import Ground, as_markdown, columns
 from train.evaluation.rhyme_and_tone import Judge, TableError
-from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
+from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
 from train.fit.flags import add_flags, given
 from train.fit.progress import TrainingError
@@ -86,10 +87,10 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.device != "auto":
         settings["use_gpu"] = options.device == "gpu"
     if options.resume and settings.keys() - {"use_gpu"}:
-        name = f"--{min(settings.keys() - {'use_gpu'}).replace('_', '-')}"
-        raise ConfigError(f"{name} does not go with --resume: a run goes on with the settings that it began with")
+        name = min(settings.keys() - {"use_gpu"})
+        raise ConfigError(f"{flag(name)} does not go with --resume: a run goes on with the settings that it began with")
     if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
-        raise ConfigError(f"--{own[0].replace('_', '-')} does not go with --from: the model brings its own")
+        raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:
         import_paddle(options.threads)  # first of all that imports Paddle
         if not options.resume:
@@ -281,7 +282,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto", help="where to compute (auto)")
-    parser.add_argument("--threads", type=_positive, metavar="N", help="threads on a CPU (every core)")
+    parser.add_argument("--threads", type=threads_argument, metavar="N", help="threads on a CPU (every core)")
 
 
 def _positive(text: str) -> int:

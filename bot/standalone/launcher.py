@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bot.http.listening import cannot_listen
 from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded, EmbeddedError
 from bot.standalone.supervisor import FailedError, Keeper, Program, Service, say
@@ -145,14 +146,13 @@ async def _greet(where: str, chats: bool) -> None:
 
 
 def _free_port(host: str, port: int) -> int:
-    """``port`` if it can be had, any free one for 0. Raises FailedError."""
+    """``port`` if it can be had, any free one for 0. Raises SettingError, FailedError."""
     try:
         with socket.create_server((host, port), reuse_port=False) as server:
             return int(server.getsockname()[1])
     except OSError as error:
-        raise FailedError(
-            f"Port {port} on {host} is taken: set HTTP_PORT to another, as in HTTP_PORT=8090 make run."
-        ) from error
+        why = cannot_listen(error, host, port)
+        raise why if isinstance(why, SettingError) else FailedError(str(why)) from error
 
 
 def _where(settings: BotSettings, port: int) -> str:

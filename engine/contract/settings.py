@@ -61,6 +61,8 @@ class Settings(BaseModel):
             )
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = str(first["loc"][0]).upper() if first["loc"] else "The settings"
             reason = first["msg"].removeprefix("Value error, ")
+            if not first["loc"]:  # of several settings together; the reason names them
+                raise SettingError(f"{reason}.") from error
+            name = str(first["loc"][0]).upper()
             raise SettingError(f"{name} is wrong: {reason[0].lower()}{reason[1:]}.") from error

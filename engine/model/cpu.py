@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 from pathlib import Path
@@ -14,6 +15,23 @@ def available_cores(cgroup: Path = CGROUP) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = _limit(cgroup)
     return cores if limit is None else max(1, min(cores, math.ceil(limit)))
+
+
+def thread_count(text: str) -> int:
+    """A number of threads as somebody typed it. ValueError: more than this machine has cores, or no number."""
+    most = os.cpu_count() or 1
+    number = int(text) if text.isdecimal() else 0
+    if not 1 <= number <= most:
+        raise ValueError(f"must be a whole number from 1 to {most}, the cores of this machine")
+    return number
+
+
+def threads_argument(text: str) -> int:
+    """``thread_count`` for a command line."""
+    try:
+        return thread_count(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _limit(cgroup: Path) -> float | None:

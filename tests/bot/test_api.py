@@ -12,12 +12,14 @@ import aiohttp
 import pytest
 from redis.asyncio import Redis
 
-from bot.app import App, PortTakenError
+from bot.app import App
 from bot.http.api import client_address
+from bot.http.listening import PortTakenError
 from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded
 from engine.contract import Poem
 from engine.contract.queue.store import Queue
+from engine.contract.settings import SettingError
 from tests.conftest import immortal
 from tests.support.fake_poet import REFUSED, FakePoet
 from tests.support.fake_telegram import FakeTelegram
@@ -277,6 +279,13 @@ async def test_a_taken_port_is_one_clear_sentence(server: Embedded, prefix: str)
     async with running_bot(server.url, prefix, HTTP_PORT=str(port)):
         settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_PORT": str(port)}, None)
         with pytest.raises(PortTakenError, match="HTTP_PORT"):
+            await App(settings).run()
+
+
+async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Embedded) -> None:
+    for host in ("nowhere.invalid", "192.0.2.1"):
+        settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_HOST": host, "HTTP_PORT": "0"}, None)
+        with pytest.raises(SettingError, match=f"HTTP_HOST is wrong: {host} is no address of this machine"):
             await App(settings).run()
 
 

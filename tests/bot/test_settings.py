@@ -40,6 +40,8 @@ def test_the_environment_wins_over_the_file_and_an_empty_value_is_none(tmp_path:
         ("TELEGRAM_BOT_TOKEN", "secret"),
         ("WEBHOOK_SECRET", "not allowed!"),
         ("WEBHOOK_URL", "ftp://x"),
+        ("WEBHOOK_URL", "https:///x"),
+        ("WEBHOOK_URL", "https://?x"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("LEASE", "0"),
@@ -54,6 +56,19 @@ def test_a_wrong_setting_is_named_in_one_sentence_that_does_not_show_it(name: st
     assert name in sentence
     assert "\n" not in sentence
     assert value not in sentence or len(value) < 3
+
+
+def test_settings_that_do_not_go_together_are_told_by_their_names_as_they_are_spelt() -> None:
+    with pytest.raises(SettingError, match=r"^WEBHOOK_URL needs WEBHOOK_SECRET beside it"):
+        BotSettings.read({"WEBHOOK_URL": "https://example.org"}, None)
+
+
+def test_a_webhook_without_tls_is_for_a_bot_api_server_of_ones_own() -> None:
+    plain = {"WEBHOOK_URL": "http://10.0.0.1/telegram", "WEBHOOK_SECRET": "word"}
+    with pytest.raises(SettingError, match=r"^WEBHOOK_URL must begin with https://"):
+        BotSettings.read(plain, None)
+    own = BotSettings.read({**plain, "TELEGRAM_BASE_URL": "http://10.0.0.2:8081/bot"}, None)
+    assert own.webhook_url == "http://10.0.0.1/telegram"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,32 @@ def test_check_exits_0_on_a_faultless_poem_and_1_on_faults(
     assert "落韵" in out
 
 
+@pytest.mark.parametrize("name", ["weights.safetensors", "missing.txt", "."])
+def test_what_is_no_poem_file_is_exit_2_and_a_sentence_that_names_it(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(folder)
+    code, out, err = run("check", name)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert name in err
+    assert "Errno" not in err
+    assert "text" in err
+
+
+def test_more_threads_than_cores_are_refused_in_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (("--threads", "99999"), ("--threads", "0")):
+        with pytest.raises(SystemExit) as ended:
+            run("write", "continue", "春眠不觉晓", *words)
+        assert ended.value.code == 2
+        assert "the cores of this machine" in capsys.readouterr().err
+    monkeypatch.setenv("THREADS", "99999")
+    code, _, err = run("write", "continue", "春眠不觉晓")
+    assert code == 2
+    assert "THREADS is wrong: must be a whole number from 1 to" in err
+
+
 def test_nothing_to_check_is_exit_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("hello", "utf-8")
     assert run("check", str(tmp_path / "empty.txt"))[0] == 2

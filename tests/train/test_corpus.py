@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,27 @@ def test_a_folder_of_song_poems_alone_is_no_tang_corpus(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", poems(20), "song")
     with pytest.raises(CorpusError, match="no chinese-poetry JSON"):
         corpus.prepare(str(source), tmp_path / "corpus")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("npm error code E404\nnpm error 404 Not Found - no such package\n", "404 Not Found - no such package"),
+        (
+            "npm error code ENOTFOUND\nnpm error errno ENOTFOUND\n"
+            "npm error network request to https://example.org/p failed, reason: getaddrinfo ENOTFOUND example.org\n",
+            "reason: getaddrinfo ENOTFOUND example.org",
+        ),
+        ("", "it gave no reason"),
+    ],
+)
+def test_npm_that_cannot_fetch_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+) -> None:
+    npm = tmp_path / "npm"
+    # As npm does it: errors are shown unless it is told to be silent.
+    npm.write_text(f"#!/bin/sh\ncase \"$*\" in *--silent*) ;; *) printf '{said}' >&2 ;; esac\nexit 1\n", "utf-8")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(CorpusError, match=reason):
+        corpus.prepare("npm", tmp_path / "corpus")

@@ -277,6 +277,10 @@ def test_a_model_is_exported_measured_and_trained_further(
         (["fit", "--lr", "fast"], 2, "--lr: 'fast' is not a number"),
         (["fit", "--lr", "-1"], 2, "--lr is -1.0; it must be above 0"),
         (["fit", "--batch-tokens", "a,b"], 2, "--batch-tokens: 'a,b' is not numbers"),
+        (["fit", "--epochs", "0"], 2, "--epochs is 0.0; it must be above 0"),
+        (["fit", "--resume", "--from", "m"], 2, "--from does not go with --resume"),
+        (["fit", "--run", "taken"], 2, "name another with --run"),
+        (["fit", "--threads", "99999"], 2, "the cores of this machine"),
         (["fit", "--resume", "--run", "nowhere"], 2, "there is no run in"),
         (["fit", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
         (["fit", "--from", "m", "--hidden-dim", "9"], 2, "--hidden-dim does not go with --from"),
@@ -291,6 +295,8 @@ def test_a_model_is_exported_measured_and_trained_further(
 def test_a_mistake_is_answered_in_one_sentence(
     home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
 ) -> None:
+    (home / "taken").mkdir(exist_ok=True)
+    (home / "taken" / "run.json").touch()
     assert main(arguments, {"TRAIN_DIR": str(home)}) == code
     out, err = capsys.readouterr()
     assert out == ""

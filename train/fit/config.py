@@ -17,6 +17,14 @@ class ConfigError(ValueError):
     """A setting that cannot be; the message names it and says what would be right."""
 
 
+_SHORT_FLAGS = {"epoch": "--epochs", "model_path": "--from", "model_prefix": "--run"}
+
+
+def flag(name: str) -> str:
+    """The flag of a setting as the documentation has it; the tutorial's own name for it is a flag as well."""
+    return _SHORT_FLAGS.get(name, f"--{name.replace('_', '-')}")
+
+
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
 
@@ -111,7 +119,7 @@ class TrainConfig:
 
     def _want(self, right: bool, name: str, what: str) -> None:
         if not right:
-            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must be {what}")
+            raise ConfigError(f"{flag(name)} is {getattr(self, name)}; it must be {what}")
 
 
 def device_of(use_gpu: bool | None) -> DeviceChoice:

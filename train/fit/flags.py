@@ -7,9 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
-from train.fit.config import PRESETS, TrainConfig
-
-ALIASES = {"epoch": ["--epochs"], "model_path": ["--from"], "model_prefix": ["--run"]}
+from train.fit.config import PRESETS, TrainConfig, flag
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +15,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     hints = get_type_hints(TrainConfig)
     group = parser.add_argument_group("settings (defaults: preset best)")
     for field in dataclasses.fields(TrainConfig):
-        flags = [f"--{field.name.replace('_', '-')}", *ALIASES.get(field.name, [])]
+        flags = list(dict.fromkeys([f"--{field.name.replace('_', '-')}", flag(field.name)]))
         default = _spelt(getattr(PRESETS["best"], field.name))
         text = f"{field.metadata['help']} ({default})" if default else str(field.metadata["help"])
         options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}

@@ -74,9 +74,7 @@ class Run:
         """A new run; RunError where there is one already."""
         run = cls(folder)
         if (folder / "run.json").exists():
-            raise RunError(
-                f"there is a run in {folder} already; go on with --resume, or name another with --model-prefix"
-            )
+            raise RunError(f"there is a run in {folder} already; go on with --resume, or name another with --run")
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "vocabulary.json", _json(setup.vocabulary.characters))
         settings = {"config": setup.config.to_json(), "corpus": setup.corpus, "parent": setup.parent}
