@@ -16,6 +16,7 @@ from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
 from engine.contract.text import clauses
+from engine.generation.candidates import SECOND_READING
 from engine.generation.poet import RELEASED, Poet, read_prosody
 from engine.model.checkpoint import ModelFolderError
 from engine.model.cpu import threads_argument
@@ -64,12 +65,12 @@ def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
     versions = Versions.of(settings.model_dir or RELEASED, settings.train_dir)
 
     def load(version: str) -> PoetLike:
-        return _poet(options, settings, versions.find(version))
+        return _poet(options, settings, versions.find(version), settings.write_budget)
 
     def renewing(queue: Queue) -> Renewal[PoetLike]:
         return Renewal(queue.models, load, versions.home_version(), versions.figures)
 
-    return work(lambda: _poet(options, settings), settings, renewing)
+    return work(lambda: _poet(options, settings, budget=settings.write_budget), settings, renewing)
 
 
 def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
@@ -123,9 +124,17 @@ def _read_text(name: str) -> str:
         raise CodecError(f"there is no file {name}; name a text file with one poem, or - for standard input") from error
 
 
-def _poet(options: argparse.Namespace, settings: EngineSettings, folder: Path | None = None) -> Poet:
-    threads = options.threads or settings.threads
-    return Poet.load(folder or settings.model_dir or RELEASED, options.device, threads, settings.candidates)
+def _poet(
+    options: argparse.Namespace, settings: EngineSettings, folder: Path | None = None, budget: float | None = None
+) -> Poet:
+    return Poet.load(
+        folder or settings.model_dir or RELEASED,
+        options.device,
+        options.threads or settings.threads,
+        settings.candidates,
+        budget=budget,
+        second_reading=getattr(options, "second_reading", SECOND_READING),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--seed", type=int, metavar="S", help="same seed, same poem")
     write.add_argument("--count", type=int, default=1, metavar="N", help="how many poems; poem i takes seed S + i")
     write.add_argument("--candidates", type=int, metavar="K", help="how many to choose each from")
+    write.add_argument("--second-reading", type=float, default=SECOND_READING, help=argparse.SUPPRESS)
     write.add_argument("--json", action="store_true", help="a poem a line, as JSON")
     _add_device(write)
     examine = _command(

@@ -15,10 +15,12 @@ from engine.model.cpu import thread_count
 class EngineSettings(Settings):
     """``model_dir`` None: the released model. ``threads`` None: the backend chooses.
 
+    ``candidates``: written to choose each poem from, where ``write_budget`` seconds are enough for so many.
     ``train_dir``: below it, in ``models``, lie the versions that retraining made.
     """
 
     model_dir: Path | None = None
     train_dir: Path = Path("runs")
     threads: Annotated[int, BeforeValidator(thread_count)] | None = None
-    candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 8
+    candidates: Annotated[int, Field(ge=1, le=MAX_CANDIDATES)] = 64
+    write_budget: Annotated[float, Field(gt=0, le=3600)] = 0.5

@@ -23,7 +23,7 @@ from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
 from train.data.source import CorpusError
-from train.evaluation.report import Ground, as_markdown, columns
+from train.evaluation.report import CANDIDATES, Ground, as_markdown, columns
 from train.evaluation.rhyme_and_tone import Judge, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
@@ -127,7 +127,7 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     folder = Path(options.model)
     model = checkpoint.load(folder)
     corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
-    poet = Poet.load(folder, "cpu", options.threads)
+    poet = Poet.load(folder, "cpu", options.threads, CANDIDATES)
     import_paddle(options.threads)
     from train.export.model_folder import measure
 

@@ -10,7 +10,7 @@ import numpy as np
 from engine.generation.allowed import Masks
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.sampler import DEFAULT_SAMPLING, Choice, Sampling
-from engine.generation.sequence import Row
+from engine.generation.sequence import Reading, Row
 from engine.model.backend import Backend
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
@@ -32,41 +32,44 @@ class Decoder:
         self._masks = masks
         self._choice = Choice(vocabulary, masks, lines, sampling)
         self._rows: list[Row] = []
+        self._added: list[Row] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
+        scores, state = backend.step(np.array([vocabulary.start]), backend.start(1))
+        self._start = Reading(state[0], scores[0])
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self._added)
 
     def run(self, rows: Iterable[Row], width: int = 64) -> Iterator[Row]:
         """Write every row, ``width`` at a time; they come as they are finished."""
         waiting = iter(rows)
         while True:
             self.add(list(islice(waiting, width - len(self))))
-            if not self._rows:
+            if not len(self):
                 return
             yield from self.step()
 
     def add(self, rows: Sequence[Row]) -> None:
         """Rows that begin with the next step."""
-        if not rows:
-            return
-        self._rows += rows
-        self._state = np.concatenate([self._state, self._backend.start(len(rows))])
+        self._added += rows
 
     def clear(self) -> None:
         """Forget every row."""
-        self._rows, self._state = [], self._backend.start(0)
+        self._rows, self._added, self._state = [], [], self._backend.start(0)
 
     def step(self) -> list[Row]:
-        """Feed one character to every row and fill its next cell; returns the rows that are finished."""
-        wanting = [i for i, row in enumerate(self._rows) if row.cell.scored or not row.cell.forced]
-        ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
-        scores, self._state = self._backend.step(ids, self._state, np.array(wanting, np.int64))
-        for row in self._rows:
-            if row.cell.forced and not row.cell.scored:
-                row.take(row.cell.forced)
-        if wanting:
-            self._fill([self._rows[i] for i in wanting], scores)
+        """Fill the first cell of the rows that were added, by what is read before it already; then feed one character
+        to every row and fill its next cell. Returns the rows that are finished."""
+        finished = []
+        if self._added:
+            self._begin()
+            finished = self._leave()
+        if self._rows:
+            self._feed()
+            finished += self._leave()
+        return finished
+
+    def _leave(self) -> list[Row]:
         finished = [row for row in self._rows if row.done]
         if finished:
             kept = [i for i, row in enumerate(self._rows) if not row.done]
@@ -74,16 +77,51 @@ class Decoder:
             self._state = self._state[kept]
         return finished
 
+    def _feed(self) -> None:
+        asking = [i for i, row in enumerate(self._rows) if row.cell.asks]
+        ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
+        scores, self._state = self._backend.step(ids, self._state, np.array(asking, np.int64))
+        asked = [self._rows[i] for i in asking]
+        for row in self._rows:
+            row.fed += 1
+            if not row.cell.asks:
+                row.take(row.cell.forced)
+        for i, row, own in zip(asking, asked, scores, strict=True):
+            if row.cell.branch:
+                row.stop(Reading(self._state[i].copy(), own.copy()))
+        if asked:
+            self._fill(asked, scores)
+
+    def _begin(self) -> None:
+        rows, self._added = self._added, []
+        readings = [row.reading or self._start for row in rows]
+        choosing = []
+        for row, reading in zip(rows, readings, strict=True):
+            if row.done:
+                continue
+            if not row.cell.forced:
+                choosing.append((row, reading.scores))
+            elif row.cell.scored:
+                row.take(row.cell.forced, float(reading.scores[self._vocabulary.id(row.cell.forced)] - reading.log_sum))
+            else:
+                row.take(row.cell.forced)
+        if choosing:
+            self._fill([row for row, _ in choosing], np.stack([scores for _, scores in choosing]))
+        self._state = np.concatenate([self._state, np.stack([reading.state for reading in readings])])
+        self._rows += rows
+
     def _fill(self, rows: list[Row], scores: FloatArray) -> None:
-        """``scores`` [rows, V]: score the forced characters, choose the others."""
+        """``scores`` [rows, V]: score the forced characters, choose the others; a row that is done stays as it is."""
         log_sums = _log_sums(rows, scores)
         ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
-        choosing = [i for i, row in enumerate(rows) if not row.cell.forced]
+        choosing = [i for i, row in enumerate(rows) if not row.cell.forced and not row.done]
         if choosing:
             own = scores if len(choosing) == len(rows) else scores[choosing]
             ids[choosing] = self._choice.draw([rows[i] for i in choosing], own)
         likelihoods = scores[np.arange(len(rows)), ids] - log_sums
         for row, drawn, likelihood in zip(rows, ids.tolist(), likelihoods.tolist(), strict=True):
+            if row.done:
+                continue
             cell = row.cell
             character = cell.forced or self._vocabulary.decode([drawn])
             row.take(character, likelihood)

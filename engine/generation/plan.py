@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
 
 from engine.contract.outline import MAX_GENERATED, Outline
 from engine.contract.templates import Template, Tone, templates
@@ -24,7 +26,8 @@ class Cell:
     ``forced``: this character, in simplified form, as the model reads it; ``shown`` whether it is part of the
     poem. Otherwise a choice among the characters of ``tone`` (None: either) and, if it ``rhymes``, of the
     poem's rhyme group, which its first rhyme fixes. ``free``: the model writes on by itself, marks and end
-    included; always the last cell. ``scored``: a forced character whose likelihood counts.
+    included; always the last cell. ``scored``: a forced character whose likelihood counts. ``branch``: nothing is
+    written; several sequences go on from what the model says here; always the last cell.
     """
 
     forced: str = ""
@@ -33,6 +36,12 @@ class Cell:
     rhymes: bool = False
     free: bool = False
     scored: bool = False
+    branch: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether the model's scores are wanted here."""
+        return self.scored or not self.forced
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,18 @@ class Plan:
     def rhymes(self) -> int:
         """How many rhyme words are still to be found."""
         return sum(cell.rhymes for cell in self.cells)
+
+    @cached_property
+    def asking(self) -> int:
+        """How many cells there are up to the last that asks the model; it need not read what follows."""
+        return max((place + 1 for place, cell in enumerate(self.cells) if cell.asks), default=0)
+
+
+def opening_of(options: Sequence[Plan]) -> Plan | None:
+    """What stands before the first choice in all ``options``, to be read once; None where there is nothing."""
+    forced = [tuple(takewhile(lambda cell: not cell.asks, plan.cells[: plan.asking])) for plan in options]
+    shared = tuple(cells[0] for cells in takewhile(lambda cells: len(set(cells)) == 1, zip(*forced, strict=False)))
+    return replace(options[0], cells=(*shared, Cell(branch=True))) if shared else None
 
 
 def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) -> list[Plan]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.script import Script
 from engine.generation.allowed import Masks
-from engine.generation.candidates import SEEDS, Draft
+from engine.generation.budget import Budget
+from engine.generation.candidates import SECOND_READING, SEEDS, Draft, seeds_of
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.plan import plans
@@ -28,7 +30,7 @@ from engine.prosody.examiner import examine
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES = "prosody.json", "lines.bin"
-CANDIDATES, WIDTH = 8, 64
+CANDIDATES, WIDTH = 64, 64
 """Poems written to choose each one from, where there is time; rows written side by side."""
 
 
@@ -49,12 +51,16 @@ class Poet:
         model: str,
         candidates: int = CANDIDATES,
         sampling: Sampling = DEFAULT_SAMPLING,
+        budget: float | None = None,
+        second_reading: float = SECOND_READING,
     ) -> None:
         self.model = model
         self.prosody = prosody
         self.script = Script()
         self._ranker = ranker
         self._candidates = candidates
+        self._budget = Budget(candidates, budget)
+        self._second_reading = second_reading
         self._decoder = Decoder(backend, vocabulary, Masks(vocabulary, prosody), lines, sampling)
         self._waiting: deque[Row] = deque()
         self._first: list[Row] = []
@@ -68,9 +74,13 @@ class Poet:
         threads: int | None = None,
         candidates: int = CANDIDATES,
         backend: Backend | None = None,
+        budget: float | None = None,
+        second_reading: float = SECOND_READING,
     ) -> Poet:
         """Load a model folder; ``backend`` takes the place of the one that ``device`` would choose.
 
+        ``candidates``: to choose each poem from, where a request does not say; with a ``budget`` of seconds fewer,
+        where they would take longer. ``second_reading``: the share of them that is read twice.
         ModelFolderError names the part that is missing or does not fit.
         """
         checkpoint = load_checkpoint(Path(folder))
@@ -82,6 +92,8 @@ class Poet:
             Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"]),
             checkpoint.version,
             candidates,
+            budget=budget,
+            second_reading=second_reading,
         )
 
     def write(self, requests: Sequence[PoemRequest]) -> list[Poem]:
@@ -110,18 +122,16 @@ class Poet:
     def add(self, request: PoemRequest) -> Draft:
         """Begin a poem with the next step. PoemError: the request cannot be served.
 
-        Where neither seed nor number of candidates is asked for, there are fewer the more is being written.
+        Where neither seed nor number of candidates is asked for, there are as many as the time allows.
         """
         shape = outline(request)
         options = plans(shape, self.prosody, self.script.simplify)
         count = request.candidates or self._candidates
         if request.seed is None and request.candidates is None:
-            count = max(1, min(count, WIDTH // (1 + len(set(self._drafts.values())))))
+            count = self._budget.candidates(options, len(set(self._drafts.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        draft = Draft(request, shape, options, seed, count)
-        self._drafts.update((row, draft) for row in draft.rows)
-        self._first.append(draft.rows[0])
-        self._waiting.extend(draft.rows[1:])
+        draft = Draft(request, shape, options, seeds_of(seed, count), self._ranker, self.script, self._second_reading)
+        self._begin(draft)
         return draft
 
     def examine(self, request: CheckRequest) -> Examination:
@@ -131,23 +141,35 @@ class Poet:
     def step(self) -> list[tuple[Draft, Poem]]:
         """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""
         finished = []
+        began = time.perf_counter()
         try:
             self._fill_up()
+            rows = len(self._decoder)
             for draft in dict.fromkeys([self._drafts.pop(row) for row in self._decoder.step()]):
                 if draft.written:
-                    if draft.read_again():
-                        # Before all that is not begun: this poem is nearly done.
-                        self._drafts.update((row, draft) for row in draft.rows)
-                        self._waiting.extendleft(reversed(draft.rows))
+                    if draft.go_on():
+                        self._begin(draft)
                     else:
-                        finished.append((draft, draft.poem(self._ranker, self.script, self.model)))
+                        finished.append((draft, draft.poem(self.model)))
         except Exception:
             self._decoder.clear()
             self._first.clear()
             self._waiting.clear()
             self._drafts.clear()
             raise
+        self._budget.spent(time.perf_counter() - began, rows)
         return finished
+
+    def _begin(self, draft: Draft) -> None:
+        """Turn to the rows of a draft's next stage; those read again go before all that is not begun, for this poem is
+        nearly done."""
+        first, *rest = draft.rows
+        self._drafts.update((row, draft) for row in draft.rows)
+        self._first.append(first)
+        if draft.read_again:
+            self._waiting.extendleft(reversed(rest))
+        else:
+            self._waiting.extend(rest)
 
     def _fill_up(self) -> None:
         """What begins with this step: each new poem's first row, for no poem waits for the candidates of others; of

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.plan import Cell, Plan
+from engine.model.checkpoint import FloatArray
 from engine.model.vocab import EOP, START
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model knows and says after a text: its ``state`` [2 * layers, hidden], its ``scores`` [V]."""
+
+    state: FloatArray
+    scores: FloatArray
+
+    @cached_property
+    def log_sum(self) -> np.float32:
+        """ln of the sum of exp over the vocabulary."""
+        top = self.scores.max()
+        return np.float32(top + np.log(np.exp(self.scores - top).sum()))
 
 
 class Row:
@@ -17,7 +34,8 @@ class Row:
     ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
     sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
     ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which costs time; it is nan
-    without. ``fed``: characters that the model has read for it.
+    without. ``fed``: characters that the model has read for it. ``reading``: what it begins with, START's where it
+    is None; where its plan ends in a branch, what others may go on from.
     """
 
     def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
@@ -32,9 +50,20 @@ class Row:
         self.log_likelihood = 0.0
         self.chosen = 0
         self.fed = 0
-        self.done = not plan.cells
+        self.done = False
+        self.reading: Reading | None = None
         self._at = 0
         self._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+        self._close()
+
+    def branch(self, plan: Plan, seed: int) -> Row:
+        """Another that goes on from here by its own ``plan`` and ``seed``; they begin alike."""
+        other = copy(self)
+        other.plan, other.seed, other.judged, other.rhyme = plan, seed, True, plan.rhyme
+        other.earlier = list(self.earlier)
+        other._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+        other.fed, other.done = 0, False
+        return other
 
     @cached_property
     def _random(self) -> np.random.Generator:
@@ -68,7 +97,6 @@ class Row:
     def take(self, character: str, log_probability: float | None = None) -> None:
         """Fill the cell with ``character``; a probability where the model's word for it counts."""
         cell = self.cell
-        self.fed += 1
         if log_probability is not None:
             self.log_likelihood += log_probability
             self.chosen += 1
@@ -80,8 +108,20 @@ class Row:
             self._show(character)
         if not cell.free:
             self._at += 1
-            self.done = self._at == len(self.plan.cells)
+            self._close()
         elif self.chosen >= self.plan.limit:
+            self.done = True
+
+    def stop(self, reading: Reading) -> None:
+        """Keep what the model says at a branch."""
+        self.reading, self.done = reading, True
+
+    def _close(self) -> None:
+        """Where the model is asked no more, the rest of the plan is written at once."""
+        if self._at >= self.plan.asking:
+            for cell in self.plan.cells[self._at :]:
+                if cell.shown:
+                    self._show(cell.forced)
             self.done = True
 
     def _show(self, character: str) -> None:

@@ -19,7 +19,8 @@ def test_nothing_set_is_enough() -> None:
     assert (settings.http_host, settings.http_port, settings.queue_max) == ("127.0.0.1", 8080, 2000)
     assert (settings.user_per_minute, settings.user_per_day, settings.job_deadline) == (6, 200, 60)
     assert settings.telegram_bot_token is None
-    assert EngineSettings.read({}, None).candidates == 8
+    engine = EngineSettings.read({}, None)
+    assert (engine.candidates, engine.write_budget) == (64, 0.5)
 
 
 def test_the_environment_wins_over_the_file_and_an_empty_value_is_none(tmp_path: Path) -> None:

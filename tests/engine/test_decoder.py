@@ -10,7 +10,7 @@ import pytest
 from engine.generation.allowed import Masks
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
-from engine.generation.plan import Cell, Plan
+from engine.generation.plan import Cell, Plan, opening_of
 from engine.generation.sequence import Row
 from engine.model.backend import Ids
 from engine.model.checkpoint import FloatArray
@@ -49,17 +49,49 @@ def written(backend: Known, *cells: Cell, seed: int = 0, rhyme: str | None = Non
 
 
 def test_forced_characters_are_fed_in_order_and_cost_no_scores() -> None:
-    backend = Known()
-    row = written(backend, *(Cell(c) for c in "啊，阿。"))
-    assert row.text == "啊，阿。"
-    assert backend.fed == [[VOCABULARY.start], *([VOCABULARY.id(c)] for c in "啊，阿")]
-    assert backend.scored == 0
+    backend = Known(CHARACTERS[9])
+    row = written(backend, *(Cell(c) for c in "啊，阿。"), Cell())
+    assert row.text == "啊，阿。" + CHARACTERS[9]
+    assert backend.fed == [[VOCABULARY.start], *([VOCABULARY.id(c)] for c in "啊，阿。")]
+    assert backend.scored == 2, "what the start says, which serves every row, and the one choice"
+
+
+def test_what_stands_after_the_last_choice_is_not_read() -> None:
+    backend = Known(CHARACTERS[9])
+    assert written(backend, Cell("啊"), Cell(), *(Cell(c) for c in "，阿。")).text == f"啊{CHARACTERS[9]}，阿。"
+    assert backend.fed == [[VOCABULARY.start], [VOCABULARY.id("啊")]]
+
+
+def test_what_several_rows_begin_with_is_read_once_and_they_go_on_from_there() -> None:
+    class Sums(Known):
+        """The state is the sum of what was fed, and the character of that number the likeliest."""
+
+        def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
+            scores, _ = super().step(ids, state, wanted)
+            after = state + ids[:, None, None].astype(np.float32)
+            own = np.arange(len(ids)) if wanted is None else wanted
+            scores[np.arange(len(own)), 20 + after[own, 0, 0].astype(int) % 500] = 20.0
+            return scores, after
+
+    cells = (Cell("啊", shown=False), Cell("阿"))
+    plan, backend = Plan((*cells, Cell(), Cell(), Cell("。")), ""), Sums()
+    opening = opening_of([plan])
+    assert opening == Plan((*cells, Cell(branch=True)), "")
+    begun, running = Row(opening, 0), decoder(backend)
+    alone = [next(iter(running.run([Row(plan, seed)]))) for seed in range(3)]
+    assert list(running.run([begun])) == [begun]
+    backend.fed.clear()
+    rows = list(running.run([begun.branch(plan, seed) for seed in range(3)]))
+    assert [row.text for row in rows] == [row.text for row in alone]
+    assert [row.log_likelihood for row in rows] == [row.log_likelihood for row in alone]
+    assert [len(fed) for fed in backend.fed] == [3], "the first choice of each is made by what was read for all"
 
 
 def test_a_hidden_character_is_fed_and_not_shown() -> None:
     backend = Known()
-    row = written(backend, Cell("啊", shown=False), Cell("阿"))
-    assert row.text == "阿"
+    row = written(backend, Cell("啊", shown=False), Cell("阿"), Cell())
+    assert row.text[:1] == "阿"
+    assert len(row.text) == 2
     assert [VOCABULARY.id("啊")] in backend.fed
 
 
@@ -103,10 +135,10 @@ def test_a_scored_character_counts_though_it_is_forced() -> None:
 
 def test_a_finished_row_gives_its_place_to_the_next_one_at_once() -> None:
     backend = Known()
-    short, long = Plan((Cell("啊"),), ""), Plan(tuple(Cell(c) for c in CHARACTERS[:6]), "")
+    short, long = Plan((Cell("啊"), Cell()), ""), Plan((*(Cell(c) for c in CHARACTERS[:6]), Cell()), "")
     rows = [Row(long, 0), *(Row(short, i) for i in range(5))]
     assert len(list(decoder(backend).run(rows, width=2))) == 6
-    assert [len(fed) for fed in backend.fed] == [2, 2, 2, 2, 2, 1]
+    assert [len(fed) for fed in backend.fed[1:]] == [2, 2, 2, 2, 2, 1]
 
 
 def test_a_free_poem_never_begins_a_line_with_a_mark_and_ends_after_a_closing_one() -> None:

@@ -123,11 +123,14 @@ def test_however_many_come_those_that_wait_for_room_are_written_too(poet: Poet) 
         pass
 
 
-def test_the_busier_the_fewer_candidates_but_not_where_the_seed_is_named(poet: Poet) -> None:
-    crowd = poet.write([PoemRequest("acrostic", "春风", candidates=None) for _ in range(64)])
-    assert crowd[0].candidates == 3
-    assert crowd[-1].candidates == 1
-    assert {poem.candidates for poem in poet.write([PoemRequest("acrostic", "春风", seed=1)] * 64)} == {3}
+@pytest.mark.parametrize(("budget", "count"), [(None, 3), (3600.0, 3), (1e-9, 1)])
+def test_there_are_as_many_candidates_as_there_is_time_for_but_not_where_the_seed_is_named(
+    tmp_path: Path, budget: float | None, count: int
+) -> None:
+    poet = Poet.load(write_model(tmp_path / "tiny"), device="cpu", candidates=3, budget=budget)
+    assert {poem.candidates for poem in poet.write([PoemRequest("acrostic", "春风")] * 3)} == {count}
+    assert poet.write([PoemRequest("acrostic", "春风", candidates=2)])[0].candidates == 2
+    assert poet.write([PoemRequest("acrostic", "春风", seed=1)])[0].candidates == 3
 
 
 def test_a_failure_harms_only_what_was_being_written(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
 def test_a_theme_begins_some_candidates_and_leaves_others_to_the_model(folder: Path) -> None:
     poet = Poet.load(folder, device="cpu")
     request = PoemRequest("theme", "春天", seed=1, candidates=32)
-    draft = poet.add(request)
+    draft = finished(poet, request)
     begun = {next(cell.forced for cell in row.plan.cells if cell.shown) for row in draft.candidates}
     assert begun == {"", "春"}
     assert [cell.forced for cell in draft.candidates[0].plan.cells if not cell.shown] == ["春", "。"]
@@ -104,3 +104,17 @@ def test_a_theme_poem_has_its_form_and_comes_again_with_its_seed(folder: Path) -
     assert [len(line) for line in poem.lines] == [5] * 8
     [again] = poet.write([PoemRequest("theme", "明月", form="五律", seed=poem.seed, candidates=1)])
     assert again.lines == poem.lines
+
+
+@pytest.mark.parametrize(("count", "share", "read"), [(5, 0.25, 5), (40, 0.25, 10), (40, 1.0, 40)])
+def test_the_best_quarter_by_the_first_pass_is_read_again_and_a_handful_in_any_case(
+    folder: Path, count: int, share: float, read: int
+) -> None:
+    poet = Poet.load(folder, device="cpu", second_reading=share)
+    draft = finished(poet, PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=count))
+    assert len(draft.candidates) == count
+    assert len(draft.rows) == 3 * read
+    fluency = sorted((row.log_likelihood / row.chosen for row in draft.candidates), reverse=True)
+    lines = {clauses(row.text)[0] for row in draft.rows}
+    again = [row for row in draft.candidates if set(clauses(row.text)[1:]) <= lines]
+    assert sorted((row.log_likelihood / row.chosen for row in again), reverse=True) == fluency[:read]

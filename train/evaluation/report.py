@@ -27,6 +27,10 @@ HEADS = 4
 Row = dict[str, Any]
 
 
+CANDIDATES = 8
+"""That each poem measured is chosen from."""
+
+
 @dataclass(frozen=True)
 class Ground:
     """What all columns are measured against; one for the whole table."""

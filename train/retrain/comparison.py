@@ -11,7 +11,7 @@ from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
-from train.evaluation.report import FORMS, Ground, measure
+from train.evaluation.report import CANDIDATES, FORMS, Ground, measure
 from train.evaluation.rhyme_and_tone import Judge
 from train.export.model_folder import measure as perplexities
 
@@ -24,7 +24,7 @@ def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, thre
     """Perplexities of a model folder, and means over ``poems`` poems a form by its own decoder."""
     model = checkpoint.load(folder)
     found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
-    poet = Poet.load(folder, device, threads)
+    poet = Poet.load(folder, device, threads, CANDIDATES)
     ground = Ground.of(corpus, Judge.of(poet.prosody), poems, SEED)
     rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, ground)) is not None]
     for name in MEASURES:
