@@ -13,13 +13,14 @@ COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY bot bot
 COPY engine engine
 COPY train train
-RUN pip install --no-cache-dir --constraint constraints.txt . \
+RUN pip install --no-cache-dir --constraint constraints.txt '.[picture]' \
  && install -d -o 10001 -g 10001 /train
 USER 10001:10001
 CMD ["python", "-m", "bot"]
 
 # PaddlePaddle's image brings CUDA and cuDNN, and a Python older than this project wants; uv brings a newer one.
-# PADDLE_INDEX is the package index that PaddlePaddle's installation page names for the image's CUDA.
+# PADDLE_INDEX is the package index that PaddlePaddle's installation page names for the image's CUDA; the public index has
+# only paddlepaddle-gpu 2.6.2, which the constraints refuse.
 FROM ${PADDLE_IMAGE} AS gpu
 ARG PADDLE_INDEX
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UV_PYTHON_INSTALL_DIR=/opt/python PATH=/opt/venv/bin:${PATH}
