@@ -7,6 +7,7 @@ import logging
 import re
 import signal
 from functools import partial
+from typing import Literal
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -69,6 +70,14 @@ class App:
         secret = settings.webhook_secret
         self._webhook = Webhook(secret.get_secret_value(), self._metrics) if settings.webhook_url and secret else None
 
+        self._polls_or_calls: BotApiRequest | None = None
+        """What tells whether Telegram can be reached, once this bot has met it."""
+
+    def _telegram_state(self) -> Literal["off", "connecting", "on"]:
+        if self._settings.telegram_bot_token is None:
+            return "off"
+        return "on" if self._polls_or_calls is not None and self._polls_or_calls.reached else "connecting"
+
     def stop(self) -> None:
         self._stopping.set()
 
@@ -108,7 +117,7 @@ class App:
     async def _listen(self) -> web.AppRunner:
         api = Api(self._desk, self._waiters, self._blocklist, self._metrics)
         site = Site(self._blocklist, drawing())
-        app = application(api, Probes(self._queue, self._metrics), site, self._webhook)
+        app = application(api, Probes(self._queue, self._metrics, self._telegram_state), site, self._webhook)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=DRAIN)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port
@@ -143,6 +152,8 @@ class App:
             name = await self._introduce(bot)
             if name is None:
                 return
+            self._polls_or_calls = calls if self._webhook else updates
+            self._polls_or_calls.reached = True
             menu = Menu(asides, settings.admin_ids)
             handlers = Handlers(self._desk, asides, name, bot.id, menu, self._metrics, draw is not None)
             menu.publish()

@@ -38,6 +38,8 @@ class BotApiRequest(BaseRequest):
         self._connections = connections
         self._seconds = seconds
         self._client = self._new_client()
+        self.reached = False
+        """Whether the last call was answered by the Bot API."""
 
     @property
     def read_timeout(self) -> float:
@@ -62,9 +64,13 @@ class BotApiRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         """Raises TelegramError. A ``read_timeout`` of its own is the call's time in all; the others say nothing."""
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else self._seconds
+        reached = False
         try:
             async with asyncio.timeout(seconds):
                 status, body = await self._exchange(url, method, request_data)
+            checked = _checked(url.rpartition("/")[2].partition("?")[0], status, body)
+            reached = True
+            return status, checked
         except (TimeoutError, httpx.TimeoutException):
             raise TimedOut(f"no whole answer within {seconds:.0f} s") from None
         except httpx.ConnectError as error:
@@ -72,7 +78,8 @@ class BotApiRequest(BaseRequest):
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
             # Its words may hold pieces of what came, or the address with the token.
             raise NetworkError(f"the exchange failed ({type(error).__name__})") from None
-        return status, _checked(url.rpartition("/")[2].partition("?")[0], status, body)
+        finally:
+            self.reached = reached
 
     async def _exchange(self, url: str, method: str, request_data: RequestData | None) -> tuple[int, bytes]:
         data = request_data.json_parameters if request_data else None

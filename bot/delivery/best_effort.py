@@ -13,6 +13,8 @@ from typing import Any
 from telegram import Bot
 from telegram.error import TelegramError
 
+from engine.contract.logs import origin
+
 log = logging.getLogger("bot.delivery.best_effort")
 
 AT_ONCE = 200
@@ -48,3 +50,5 @@ async def _quietly(call: Coroutine[Any, Any, object]) -> None:
     except TelegramError as error:
         # A press that is too old to be answered, a message that is gone, a chat that is closed.
         log.debug("Telegram: %s", error)
+    except Exception as error:
+        log.error("something beside the poems could not be said: %s", origin(error))

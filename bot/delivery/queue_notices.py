@@ -15,6 +15,7 @@ from telegram.constants import ChatAction
 
 from bot.delivery.best_effort import Asides
 from bot.views.messages import Language, as_language, say
+from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, Queued, Status
@@ -53,8 +54,8 @@ class Notices:
                 await self._look(time.time())
             except RedisError as error:
                 log.debug("Redis: %s", error)
-            except Exception:
-                log.exception("the queue cannot be told")
+            except Exception as error:
+                log.error("the queue cannot be told: %s", origin(error))
             await sleep_unless(self._stopping, EVERY)
 
     async def _look(self, now: float) -> None:

@@ -7,7 +7,6 @@ A bot that dies between sending and noting it sends a message twice, as with poe
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import secrets
 import time
@@ -17,8 +16,10 @@ from telegram import Bot, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
+from bot.delivery.rate_limit import seconds_of
 from bot.views import admin_messages as texts
 from bot.views.messages import Language, as_language
+from engine.contract.logs import origin
 from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.retry import sleep_unless
@@ -33,6 +34,8 @@ VOICE = 10.0
 """Seconds after which another bot may speak, if this one falls silent."""
 FIRST, SHARE = 10.0, 0.1
 """An edit comes at the earliest after so many seconds, and after this share of the time the training has taken."""
+BACKOFF = (5.0, 300.0)
+"""Seconds between attempts while Telegram fails: the first, the longest."""
 WISH_SECONDS = 60.0
 """The longest wait for the workers' answers to a wish; wishes ten times as old are nobody's concern any more."""
 
@@ -76,23 +79,24 @@ class Herald:
 
     async def run(self) -> None:
         """Failures of Redis or Telegram are waited out; what was not told is told later."""
+        pause, longest = BACKOFF
         while not self._stopping.is_set():
             wait = EVERY
             try:
                 if await self._trainings.speak(self._name, VOICE):
                     await self._look()
                     await self._answer_wish()
+                pause = BACKOFF[0]
             except RetryAfter as error:
-                delay = error.retry_after
-                wait = delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)
+                wait = seconds_of(error)
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except TelegramError as error:
-                log.warning("Telegram: %s", error)
-                wait = 5.0
-            except Exception:
-                log.exception("the state of the training cannot be told")
-                wait = 30.0
+                log.warning("Telegram: %s; next attempt in %.0f s", error, pause)
+                wait, pause = pause, min(2 * pause, longest)
+            except Exception as error:
+                log.error("the state of the training cannot be told: %s", origin(error))
+                wait = BACKOFF[1]
             await sleep_unless(self._stopping, wait)
 
     async def _look(self) -> None:
@@ -108,25 +112,22 @@ class Herald:
                 await self._edit(training, training.message, alive)
             if over:
                 await self._end(training)
-        except Forbidden:
-            log.warning("the administrator's chat is closed to the bot")
+        except (Forbidden, BadRequest) as error:
+            # Telegram's own word on this chat or message: the same call would be refused again for ever.
+            log.warning("the training is not told any more: %s", error)
             await self._trainings.close(training.id)
 
     async def _begin(self, training: Training, alive: bool) -> None:
         to = training.order.to
         text = self._text(training, alive)
-        try:
-            sent = await self._bot.send_message(
-                to.chat,
-                text,
-                parse_mode=ParseMode.HTML,
-                reply_parameters=None
-                if to.message is None
-                else ReplyParameters(to.message, allow_sending_without_reply=True),
-            )
-        except BadRequest as error:
-            log.error("refused by Telegram: %s", error)
-            return
+        sent = await self._bot.send_message(
+            to.chat,
+            text,
+            parse_mode=ParseMode.HTML,
+            reply_parameters=None
+            if to.message is None
+            else ReplyParameters(to.message, allow_sending_without_reply=True),
+        )
         self._shown = text
         await self._trainings.shown_in(training.id, sent.message_id)
         self._moments.due(training, alive, time.monotonic())

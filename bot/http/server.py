@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -18,6 +19,7 @@ from bot.http.api import Api, TooLargeError, problem, read_limited, reply
 from bot.http.page import FILES, Site
 from bot.metrics import Metrics, Sight
 from bot.updates.polling import Handle, readable, safely
+from engine.contract.logs import origin
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.server")
@@ -74,11 +76,14 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Probes:
+    """``telegram``: whether the bot and Telegram talk."""
+
     queue: Queue
     metrics: Metrics
+    telegram: Callable[[], Literal["off", "connecting", "on"]]
 
     async def health(self, _: web.Request) -> web.Response:
-        return reply({"status": "alive"})
+        return reply({"status": "alive", "telegram": self.telegram()})
 
     async def ready(self, _: web.Request) -> web.Response:
         """Ready is: Redis answers and a worker lives."""
@@ -140,6 +145,6 @@ async def _in_words(
         if allow := error.headers.get("Allow"):
             answer.headers["Allow"] = allow
         return answer
-    except Exception:
-        log.exception("%s %s failed", request.method, request.rel_url.path)
+    except Exception as error:
+        log.error("%s %s failed: %s", request.method, request.rel_url.path, origin(error))
         return problem(500, "internal", "Something is wrong here; it was logged.")

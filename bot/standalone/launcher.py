@@ -23,6 +23,8 @@ from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
 
 DATA = Path("var") / "valkey"
+TELEGRAM_SECONDS = 3.0
+"""How long the greeting waits for the bot to reach Telegram."""
 WATCH_SECONDS = 0.5
 """Seconds between two looks at the store."""
 
@@ -129,7 +131,7 @@ async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: 
 
 
 async def _greet(where: str, chats: bool) -> None:
-    """Say where to go once the first poem can be had."""
+    """Say where to go once the first poem can be had, and that Telegram is reached once it is."""
     async with aiohttp.ClientSession() as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError):
@@ -137,12 +139,30 @@ async def _greet(where: str, chats: bool) -> None:
                     if answer.status == 200:
                         break
             await asyncio.sleep(0.2)
-    chat = "The Telegram bot is on." if chats else "No TELEGRAM_BOT_TOKEN is set: HTTP alone."
-    body = '{"mode":"acrostic","text":"春风十里"}'
-    print(
-        f"\nReady on {where}. {chat} Ctrl-C stops everything.\nA poem: curl -s {where}/api/poems -d '{body}'\n",
-        flush=True,
-    )
+        on = chats and await _telegram_is_on(session, where, TELEGRAM_SECONDS)
+        chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot goes on trying."
+        if not chats:
+            chat = "No TELEGRAM_BOT_TOKEN is set: HTTP alone."
+        body = '{"mode":"acrostic","text":"春风十里"}'
+        print(
+            f"\nReady on {where}. {chat} Ctrl-C stops everything.\nA poem: curl -s {where}/api/poems -d '{body}'\n",
+            flush=True,
+        )
+        if chats and not on and await _telegram_is_on(session, where):
+            print("The Telegram bot is on.", flush=True)
+
+
+async def _telegram_is_on(session: aiohttp.ClientSession, where: str, seconds: float | None = None) -> bool:
+    """Whether the bot reaches Telegram within so many seconds (None: it is waited for)."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                with contextlib.suppress(aiohttp.ClientError, ValueError):
+                    async with session.get(f"{where}/healthz") as answer:
+                        if (await answer.json()).get("telegram") == "on":
+                            return True
+                await asyncio.sleep(0.2)
+    return False
 
 
 def _free_port(host: str, port: int) -> int:

@@ -9,12 +9,12 @@ from telegram import Message, Update
 from bot.delivery.best_effort import Asides
 from bot.delivery.command_menu import Menu
 from bot.metrics import Metrics
-from bot.submission import Desk
+from bot.submission import Desk, rate_limited
 from bot.updates.admin import COMMANDS, Admin
 from bot.updates.callbacks import Presses
 from bot.updates.commands import Command, addressed_elsewhere, bare_line, parse, poem_request, without_mention
 from bot.updates.inline import Inlines
-from bot.updates.message_context import Visit
+from bot.updates.message_context import Visit, sender_of
 from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, say
 from engine.contract import PoemError
 from engine.contract.check import CheckRequest
@@ -22,6 +22,11 @@ from engine.contract.queue.messages import Kind, Request
 
 log = logging.getLogger("bot.updates.handlers")
 
+UPDATES_PER_COMMAND = 10
+"""Updates of any kind that a sender may cause for each command that the limits allow: somebody who types an inline
+query sends one a character."""
+CANCEL_PAUSE = 60
+"""Seconds after which somebody who cancelled too often may do so again."""
 _WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy"}
 
 
@@ -42,7 +47,11 @@ class Handlers:
 
     async def handle(self, update: Update) -> None:
         """Durable when it returns: the update may then be confirmed. Raises RedisError while Redis is gone."""
-        if update.callback_query is not None:
+        sender, limits = sender_of(update), self._desk.limits
+        minute, day = UPDATES_PER_COMMAND * limits.per_minute, UPDATES_PER_COMMAND * limits.per_day
+        if sender is not None and not await self._desk.queue.chats.allow(sender, minute, day):
+            kind = "over_limit"
+        elif update.callback_query is not None:
             kind = "button"
             await self._presses.handle(update.callback_query, update.update_id)
         elif update.inline_query is not None:
@@ -118,8 +127,12 @@ class Handlers:
         if command.name in _WORDS:
             await self._words(visit, say(_WORDS[command.name], language))
         elif command.name == "cancel":
-            # Each poem that is cancelled has an answer of its own.
-            if not await self._desk.cancel(visit.to.chat, visit.sender, language):
+            # Counted before the queue is read, which costs more than any other command. Each poem that is cancelled
+            # has an answer of its own.
+            limits, counted = self._desk.limits, f"cancel:{visit.sender}"
+            if not await self._desk.queue.chats.allow(counted, limits.per_minute, limits.per_day):
+                await self._words(visit, error_html(rate_limited(CANCEL_PAUSE), language))
+            elif not await self._desk.cancel(visit.to.chat, visit.sender, language):
                 await self._words(visit, say("nothing_to_cancel", language))
         elif command.name == "language":
             await self._language(visit, command.rest.strip().lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from telegram import Message, User
+from telegram import Message, Update, User
 from telegram.constants import ChatType
 
 from bot.views.messages import Language, as_language, language_of
@@ -27,17 +27,29 @@ class Visit:
     @classmethod
     async def of(cls, message: Message, update_id: int, chats: Chats) -> Visit:
         user = message.from_user
-        # Anonymous administrators and channels share one user; the chat they speak as tells them apart.
-        sender = message.sender_chat.id if message.sender_chat else None if user is None else user.id
         return cls(
             message.text or "",
             message.chat.type == ChatType.PRIVATE,
             Chat(message.chat.id, message.message_id, topic_of(message)),
             None if user is None else user.id,
-            f"tg:{sender}",
+            _author(message) or "tg:None",
             await language_for(user, chats),
             f"u{update_id}",
         )
+
+
+def sender_of(update: Update) -> str | None:
+    """Who is held to the limits for an update of whatever kind."""
+    if update.message is not None:
+        return _author(update.message)
+    cause = update.callback_query or update.inline_query or update.chosen_inline_result
+    return None if cause is None else f"tg:{cause.from_user.id}"
+
+
+def _author(message: Message) -> str | None:
+    # Anonymous administrators and channels share one user; the chat they speak as tells them apart.
+    author = message.sender_chat or message.from_user
+    return None if author is None else f"tg:{author.id}"
 
 
 def topic_of(message: Message) -> int | None:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.check import CheckRequest, Examination
-from engine.contract.logs import set_up
+from engine.contract.logs import origin, set_up
 from engine.contract.queue.messages import Job, Reply, Work, too_late
 from engine.contract.queue.retry import patiently, sleep_unless
 from engine.contract.queue.store import MAX_LONELY, Queue, connect
@@ -132,9 +132,9 @@ class Worker:
                 answer, work = await self._write(job.request, delivery)
         except PoemError as refusal:
             answer = refusal
-        except Exception:
+        except Exception as error:
             # Left unfinished: its lease runs out, and it comes back alone.
-            log.exception("not written", extra={"job": delivery.id})
+            log.error("not written: %s", origin(error), extra={"job": delivery.id})
             return
         reply = Reply(job.to, job.language, answer, job.request, delivery.id, work)
         done = await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))

@@ -1,7 +1,7 @@
-"""What the chats need to remember: languages, buttons that are busy, waiting notices.
+"""What the chats need to remember: languages, buttons that are busy, waiting notices, how many updates somebody sent.
 
-Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…`` and ``notice:…`` carry a time to
-live.
+Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…``, ``notice:…`` and ``count:…`` carry a
+time to live.
 """
 
 from __future__ import annotations
@@ -28,6 +28,19 @@ redis.call('HSET', KEYS[1], 'place', ARGV[1])
 return 1
 """
 
+_COUNT = """
+local allowed = 1
+for i, key in ipairs(KEYS) do
+  local most, ttl = tonumber(ARGV[2 * i - 1]), ARGV[2 * i]
+  if most > 0 then
+    local count = redis.call('INCR', key)
+    if count == 1 then redis.call('EXPIRE', key, ttl) end
+    if count > most then allowed = 0 end
+  end
+end
+return allowed
+"""
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -45,9 +58,17 @@ class Chats:
         self._prefix = prefix
         self._busy = redis.register_script(_BUSY)
         self._reach = redis.register_script(_REACH)
+        self._count = redis.register_script(_COUNT)
 
     def _key(self, name: str) -> str:
         return self._prefix + name
+
+    async def allow(self, what: str, per_minute: int, per_day: int) -> bool:
+        """Count one more of ``what``; whether there were not too many (0: no limit)."""
+        if not (per_minute or per_day):
+            return True
+        keys = [self._key(f"count:{what}:{unit}") for unit in ("minute", "day")]
+        return bool(await self._count(keys=keys, args=[per_minute, 60, per_day, 86_400]))
 
     async def language(self, user: int) -> str | None:
         """What ``user`` chose; None: nothing."""

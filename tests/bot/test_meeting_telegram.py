@@ -1,0 +1,99 @@
+"""Laws of the first contact: another bot's webhook is left alone, and nothing is called on before it is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.app import App
+from bot.settings import BotSettings
+from bot.standalone.launcher import _greet
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import Queue
+from engine.contract.settings import SettingError
+from tests.support.fake_bot_api import TOKEN, Fault
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import free_port
+from tests.support.running import running_bot
+
+HOOK = "https://other.example.org/secret-path"
+
+
+async def test_a_polling_bot_refuses_to_delete_a_webhook_it_was_not_told_to(
+    server: Embedded, prefix: str, telegram: FakeTelegram
+) -> None:
+    telegram.webhook = {"url": HOOK}
+    environ = {"REDIS_URL": server.url, "KEY_PREFIX": prefix, "HTTP_PORT": str(free_port())}
+    environ |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": telegram.base_url}
+    with pytest.raises(SettingError, match="DELETE_WEBHOOK") as refused:
+        await App(BotSettings.read(environ, None)).run()
+    assert "other.example.org" in str(refused.value)
+    assert "secret-path" not in str(refused.value)
+    assert telegram.webhook == {"url": HOOK}
+    assert telegram.calls["deleteWebhook"] == 0
+
+
+async def test_a_polling_bot_that_was_told_to_deletes_the_webhook(
+    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram
+) -> None:
+    telegram.webhook = {"url": HOOK}
+    async with running_bot(server.url, prefix, telegram, DELETE_WEBHOOK="true"):
+        await telegram.called("getUpdates")
+    assert telegram.webhook == {}
+
+
+@pytest.mark.parametrize("body", ["<html>log in</html>", '{"ok": true, "result": {"username": 5}}', '{"ok": true}'])
+async def test_health_says_whether_telegram_is_reached(
+    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram, body: str
+) -> None:
+    telegram.faults.append(Fault("getMe", 200, body=body, times=2))
+    async with running_bot(server.url, prefix, telegram) as where, aiohttp.ClientSession() as http:
+
+        async def said() -> str:
+            async with http.get(f"{where}/healthz") as answer:
+                return str((await answer.json())["telegram"])
+
+        assert await said() == "connecting"
+        await telegram.called("getUpdates")
+        assert await said() == "on"
+
+
+@pytest.mark.parametrize(
+    ("chats", "reached", "words"),
+    [
+        (True, True, ["The Telegram bot is on."]),
+        (True, False, ["cannot be reached yet", "The Telegram bot is on."]),
+        (False, False, ["No TELEGRAM_BOT_TOKEN is set"]),
+    ],
+)
+async def test_make_run_says_that_the_bot_is_on_when_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, chats: bool, reached: bool, words: list[str]
+) -> None:
+    monkeypatch.setattr("bot.standalone.launcher.TELEGRAM_SECONDS", 0.3)
+    asked = 0
+
+    async def health(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return web.json_response({"telegram": "on" if reached or asked > 3 else "connecting"})
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", health), web.get("/readyz", ready)])
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with asyncio.timeout(20):
+            await _greet(f"http://127.0.0.1:{runner.addresses[0][1]}", chats)
+    finally:
+        await runner.cleanup()
+    said = capsys.readouterr().out
+    places = [said.index(each) for each in words]
+    assert places == sorted(places)
+    assert said.count("The Telegram bot is on.") == words.count("The Telegram bot is on.")
