@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -109,7 +109,8 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         from train.fit.trainer import Trainer
 
         device = device_of(settings.get("use_gpu", setup.config.use_gpu))
-        with Bar() as bar:
+        alone = run.locked() if rank_of(options.environment)[0] == 0 else nullcontext()
+        with alone, Bar() as bar:
             trainer = Trainer(run, corpus, bar.show, asked_to_stop, device)
             state = trainer.train()
     return {

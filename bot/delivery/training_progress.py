@@ -50,7 +50,7 @@ class Moments:
     def due(self, training: Training, alive: bool, now: float) -> bool:
         """Whether to edit now; then the next moment counts from here."""
         report = training.report
-        turn = (training.id, report.phase, report.resumed, report.validation, alive)
+        turn = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
         if self._turn is None or turn[0] != self._turn_id():
             self._began = now
         if turn == self._turn and now - self._last < max(FIRST, SHARE * (now - self._began)):

@@ -35,6 +35,7 @@ NO_VERSIONS = ("还没有版本可列：没有写诗进程报到过。", "No ver
 
 _PHASES: dict[Phase, tuple[str, str]] = {
     "queued": ("排队，等训练进程来取", "queued, waiting for a trainer"),
+    "waiting": ("等另一个训练结束", "waiting for another training in the same TRAIN_DIR"),
     "preparing": ("准备语料", "preparing the corpus"),
     "training": ("训练中", "training"),
     "measuring": ("测量中", "measuring"),
@@ -51,6 +52,7 @@ _UNREAD: dict[str, tuple[str, str]] = {
     "large": ("文件太大，请分成几份", "it is too large; cut it into several"),
     "utf8": ("不是 UTF-8 文本，请另存为 UTF-8", "it is not UTF-8 text; save it as UTF-8"),
     "npz": ("不是教程的 .npz，或已损坏", "it is not the tutorial's .npz, or damaged"),
+    "special": ("不是普通文件（例如管道或设备）", "it is no ordinary file but a pipe or a device, for example"),
     "unreadable": ("打不开，请看文件权限", "it cannot be opened; look at its permissions"),
 }
 _FAILURES: dict[Failure, tuple[str, str]] = {
@@ -74,6 +76,10 @@ _FAILURES: dict[Failure, tuple[str, str]] = {
     "died": (
         "训练进程一再中断（也许内存不够）；已放弃。",
         "The training was killed again and again (memory, perhaps); it was given up.",
+    ),
+    "moved": (
+        "它是在另一个 TRAIN_DIR 里开始的，这里没有它的存档，所以不接着练；需要就再发一次 /retrain。",
+        "It was begun in another TRAIN_DIR and nothing of it is here, so it was dropped; send /retrain to begin anew.",
     ),
     "other": ("训练没有成功，日志里有详情。", "The training failed; the log has the details."),
 }
@@ -115,12 +121,13 @@ def progress(order: Order, report: Report, alive: bool, language: Language) -> s
         lines.append(
             f"{report.speed:,.0f} tokens/s, {left} left" if english else f"每秒 {report.speed:,.0f} 字　约剩 {left}"
         )
-    if report.resumed is not None:
-        lines.append(
-            f"(an earlier trainer died; resumed at step {report.resumed})"
-            if english
-            else f"（先前的训练进程中断，已从第 {report.resumed} 步接着练）"
-        )
+    if report.interruptions:
+        times = "once" if report.interruptions == 1 else f"{report.interruptions} times"
+        happened = f"interrupted {times}" if english else f"中断过 {report.interruptions} 次"
+        if report.resumed is not None and phase in ("training", "measuring"):
+            step = report.resumed
+            happened += f", going on from step {step}" if english else f"，从第 {step} 步接着练"
+        lines.append(f"({happened})" if english else f"（{happened}）")
     if report.own_poems:
         lines.append(f"own poems: {report.own_poems}" if english else f"自备的诗：{report.own_poems} 首")
     for name, why in list(report.skipped.items())[:5]:
@@ -130,6 +137,8 @@ def progress(order: Order, report: Report, alive: bool, language: Language) -> s
             if english
             else f"未读：{_escape(name)}（{_escape(reason)}）"
         )
+    if (others := max(0, len(report.skipped) - 5) + report.more_skipped) > 0:
+        lines.append(f"not read besides: {others} files" if english else f"另有 {others} 个文件未读")
     if phase == "failed":
         lines.append(_FAILURES[report.failure][english])
         if report.detail:

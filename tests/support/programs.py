@@ -83,11 +83,11 @@ async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIt
 
 
 def child_running(pid: int, words: str) -> int:
-    """The child of a process that runs ``python -m WORDS``; LookupError if none does."""
+    """The child of a process that runs ``python -m WORDS …``; LookupError if none does."""
     wanted = ["-m", *words.split()]
     for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{word}/cmdline").read_text().split("\0")[1:-1] == wanted:
+            if Path(f"/proc/{word}/cmdline").read_text("utf-8").split("\0")[1:][: len(wanted)] == wanted:
                 return int(word)
     raise LookupError(words)
 

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,17 +18,28 @@ import aiohttp
 import pytest
 
 from bot.standalone.redis_server import Embedded
+from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue, connect
-from engine.contract.queue.training import OVER, Training
+from engine.contract.queue.training import OVER, Order, Report, Training
 from engine.model.checkpoint import save
 from tests.support import tiny_corpus as train_tiny
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program, answers, environment, program
+from tests.support.programs import Program, answers, child_running, environment, program
 from tests.support.waiting import until
 from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
+from train.retrain.order import MAX_LIVES
 
 ADMIN, CHAT = 42, 77
+DYING_JOB = """if True:
+    import runpy, sys
+    import train.retrain.order as order
+    order.JOB = ("-c", "import os; os.kill(os.getpid(), 9)")
+    order.PAUSE_SECONDS = 0.0
+    sys.argv[0] = "train"
+    runpy.run_module("train", run_name="__main__")
+"""
+"""A trainer whose training processes are killed before they do anything."""
 TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poems", "2", "--save-every", "0.0001")
 FULL_DISK = """if True:
     import resource, runpy, sys
@@ -65,6 +78,10 @@ def endless(environ: dict[str, str], folder: Path) -> None:
     """So large a corpus that no machine is through with a hundred epochs before the test is."""
     source = train_tiny.write_source(folder / "many", train_tiny.poems(20_000))
     corpora.prepare(str(source), Path(environ["TRAIN_DIR"]) / "corpus")
+
+
+def training_process(trainer: int) -> int:
+    return child_running(trainer, "train.retrain.job")
 
 
 async def order(telegram: FakeTelegram, text: str, **options: Any) -> None:
@@ -201,7 +218,7 @@ async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot
         step = (await current(queue)).report.step
         async with bot_and_trainer(queue, environ, tmp_path):
             await telegram.until(
-                lambda: any("接着练" in edit.plain and "先前" in edit.plain for edit in telegram.edits)
+                lambda: any("中断过 1 次，从第" in edit.plain and "接着练" in edit.plain for edit in telegram.edits)
             )
             resumed = (await current(queue)).report.resumed
             assert resumed is not None
@@ -212,6 +229,78 @@ async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot
             assert "没有训练" in await asked(telegram, "/retrain cancel", "没有训练")
     assert len([sent for sent in telegram.sent if "再训练" in sent.plain]) == 1
     assert list((tmp_path / "ground" / "home").glob("retrain-*")) == []
+
+
+async def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_the_message_says_so(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    endless(environ, tmp_path)
+    async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
+        await order(telegram, "/retrain 100")
+        await until(trained(queue, 5))
+        for _ in range(2):
+            before = (await current(queue)).report
+            await until(trained(queue, before.step + 5))
+            os.kill(training_process(trainer.pid), signal.SIGKILL)
+
+            async def goes_on(before: Report = before) -> bool:
+                now = (await current(queue)).report
+                return now.phase == "training" and now.interruptions == before.interruptions + 1
+
+            await until(goes_on)
+            assert ((await current(queue)).report.resumed or 0) >= before.step, "every step is saved here"
+        await telegram.until(lambda: any("中断过 2 次，从第" in edit.plain for edit in telegram.edits))
+        assert not trainer.has_ended
+        await order(telegram, "/retrain cancel")
+        await telegram.until(lambda: "已取消" in telegram.edits[-1].plain)
+
+
+async def test_a_training_process_that_dies_each_time_before_a_step_is_given_up(
+    queue: Queue, environ: dict[str, str], tmp_path: Path
+) -> None:
+    await queue.trainings.order(Order(1, "continue", Chat(CHAT), "en"), "u1")
+    async with program(tmp_path / "trainer.log", "-c", DYING_JOB, *TRAINER[2:], environ=environ):
+
+        async def over() -> bool:
+            return (await current(queue)).report.phase in OVER
+
+        await until(over)
+    report = (await current(queue)).report
+    assert (report.failure, report.detail, report.interruptions) == ("died", "signal 9", MAX_LIVES + 1)
+
+
+async def test_an_order_that_was_begun_in_another_train_dir_is_reported_and_dropped(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    endless(environ, tmp_path)
+    async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
+        await order(telegram, "/retrain 100")
+        await until(trained(queue, 5))
+        await trainer.kill()
+    begun, now = environ["TRAIN_DIR"], str(tmp_path / "elsewhere")
+    async with bot_and_trainer(queue, environ | {"TRAIN_DIR": now}, tmp_path):
+        await telegram.until(lambda: any("另一个 TRAIN_DIR" in edit.plain for edit in telegram.edits))
+    report = (await current(queue)).report
+    assert (report.phase, report.failure, report.detail) == ("failed", "moved", f"{begun} → {now}")
+    assert await queue.trainings.orders.length() == 0
+    assert list((tmp_path / "elsewhere").glob("*")) == [], "nothing of it was run"
+
+
+async def test_many_unreadable_files_are_counted_and_stop_nothing(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    for number in range(1500):
+        (own / f"{number:04d}{'诗' * 60}.md").touch()
+    (own / os.fsdecode(b"\xff.txt")).touch()
+    async with bot_and_trainer(queue, environ | {"OWN_POEMS_DIR": str(own)}, tmp_path):
+        await order(telegram, "/retrain 1")
+        await telegram.until(lambda: bool(telegram.photos))
+    report = (await current(queue)).report
+    assert report.phase == "done"
+    assert len(report.skipped) + report.more_skipped == 1501
+    assert any("另有 1496 个文件未读" in edit.plain for edit in telegram.edits)
 
 
 async def test_a_stopped_trainer_leaves_its_order_to_the_next(

@@ -26,7 +26,7 @@ from train.export.model_folder import export
 from train.fit.config import TrainConfig
 from train.fit.progress import Progress
 from train.fit.run_folder import Run, RunError, Setup, State
-from train.fit.trainer import Trainer
+from train.fit.trainer import FIRST_SAVE_STEPS, Trainer
 
 CONFIG = TrainConfig(
     num_layers=2,
@@ -160,6 +160,34 @@ def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path: Path, corpus:
     assert weights(run)["w"][0] == 1
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_by_their_names(
+    tmp_path: Path, corpus: corpora.Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = begin(tmp_path / "run", corpus)
+    for step in (1, 2):
+        run.save(State(step=step), {"w": np.full(3, step, np.float32)}, {})
+    (run.folder / "checkpoints" / "step-000000002" / "weights.safetensors").write_bytes(b"")
+    assert run.newest() is not None
+    assert "step-000000002 (weights.safetensors is not what was written)" in caplog.text
+    (run.folder / "checkpoints" / "step-000000001" / "optimizer.safetensors").unlink()
+    with pytest.raises(RunError, match=r"step-000000002 \(weights.*step-000000001 \(optimizer.safetensors: No such"):
+        Trainer(run, corpus)
+
+
+def test_the_first_checkpoint_comes_early(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    run = begin(tmp_path / "run", corpus, TrainConfig.from_json({**CONFIG.to_json(), "epoch": 100}))
+    saved: list[int] = []
+
+    def note(progress: Progress) -> None:
+        if progress.event == "checkpoint":
+            saved.append(progress.step)
+
+    for _ in range(2):  # after every start, for each may die early
+        Trainer(run, corpus, note, StopAfter(60)).train()
+    assert saved[0] == FIRST_SAVE_STEPS
+    assert saved[2] == saved[1] + FIRST_SAVE_STEPS
+
+
 def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path, corpus: corpora.Corpus) -> None:
     begin(tmp_path / "run", corpus)
     with pytest.raises(RunError, match="--resume"):
@@ -221,6 +249,10 @@ def test_a_run_killed_while_it_saves_is_resumed(home: Path, endless: subprocess.
     endless.communicate()
     step = run.newest_step()
     assert step is not None
+
+    with run.locked(), command(home, "fit", "--resume", "--run", "endless", "--device", "cpu") as second:
+        assert f"process {os.getpid()} is training the run" in second.communicate()[1]
+        assert second.returncode == 2
 
     with command(home, "fit", "--resume", "--run", "endless", "--device", "cpu", "--json") as resumed:
         until(resumed, lambda: (run.newest_step() or 0) >= step + 3)

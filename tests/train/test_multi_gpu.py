@@ -105,13 +105,13 @@ async def test_a_killed_job_takes_its_processes_with_it(task: Task, tmp_path: Pa
         await until(gone)
 
 
-async def test_a_process_that_dies_ends_the_training_with_a_sentence(task: Task, tmp_path: Path) -> None:
+async def test_a_process_that_dies_ends_the_job_as_a_death(task: Task, tmp_path: Path) -> None:
     folder = Path(task.home) / task.run
     async with program(tmp_path / "job.log", "-c", IN_TWO, endless(task), environ=SECRET) as job:
         await job.says('"event": "progress"')
         os.kill(next(pid for pid, words in living(folder).items() if "paddle.distributed.launch" not in words), 9)
         assert await job.ended() == 0
         [failed] = events(job.output(), "failed")
-    assert failed["failure"] == "other"
+    assert failed["failure"] == "died", "the trainer goes on with it"
     assert "2 processes ended with" in str(failed["detail"])
     assert living(folder) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import PaddleMissingError
 from train.data.source import CorpusError
 from train.fit.run_folder import RunError
-from train.retrain.job import SmallCorpusError, explain, settings
+from train.retrain.job import KilledError, SmallCorpusError, alone, explain, settings
 from train.retrain.order import run_name, version_name
 
 
@@ -27,6 +28,7 @@ from train.retrain.order import run_name, version_name
         (SmallCorpusError(), "small"),
         (ModelFolderError("lacks weights"), "model"),
         (PaddleMissingError("install"), "paddle"),
+        (KilledError("x"), "died"),
         (RunError("x"), "other"),
         (KeyError("x"), "other"),
     ],
@@ -42,3 +44,16 @@ def test_what_goes_on_is_trained_more_gently_than_what_begins() -> None:
 def test_a_version_is_named_after_the_moment_of_its_order() -> None:
     assert version_name("1795473308015-0") == "r20261123-223508"
     assert Path(run_name("1795473308015-0")).name == "retrain-1795473308015-0"
+
+
+def test_a_second_job_says_that_it_waits_and_begins_when_the_first_has_ended(tmp_path: Path) -> None:
+    with ExitStack() as first:
+        first.enter_context(alone(tmp_path, lambda: pytest.fail("nobody to wait for")))
+        told: list[bool] = []
+
+        def waiting() -> None:
+            told.append(True)
+            first.close()
+
+        with alone(tmp_path, waiting):
+            assert told == [True]

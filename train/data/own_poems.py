@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -58,8 +59,10 @@ def read_own(folder: Path | None) -> OwnPoems:
         try:
             own.texts.extend(read_file(file))
         except (UnreadError, OSError) as error:
-            log.warning("%s is left out: %s", file.name, error)
-            own.skipped[file.name] = error.why if isinstance(error, UnreadError) else "unreadable"
+            # A name is bytes; not every one is text.
+            name = os.fsencode(file.name).decode("utf-8", "replace")
+            log.warning("%s is left out: %s", name, error)
+            own.skipped[name] = error.why if isinstance(error, UnreadError) else "unreadable"
     return own
 
 

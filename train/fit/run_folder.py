@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -19,10 +21,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from engine.contract.lock import HeldError, locked
 from engine.model.checkpoint import FloatArray, sync_folder, write_durably
 from engine.model.vocab import Vocabulary
 from train.data.batches import Position
 from train.fit.config import TrainConfig
+
+log = logging.getLogger("train.fit")
 
 KEEP = 2
 """Checkpoints: the newest, and the one before should the disk have spoilt it."""
@@ -112,13 +117,38 @@ class Run:
         for old in [*self._newest_first()[KEEP:], *self._checkpoints.glob(".step-*.new")]:
             shutil.rmtree(old, ignore_errors=True)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Whoever trains the run holds this; RunError while another process does."""
+        try:
+            with locked(self.folder / ".lock"):
+                yield
+        except HeldError as error:
+            raise RunError(
+                f"process {error.holder} is training the run in {self.folder}; wait for it or stop it, or start "
+                "another run"
+            ) from error
+
     def newest(self) -> tuple[State, Tensors, Tensors] | None:
-        """State, weights and optimiser of the newest checkpoint that is whole; None where there is none."""
+        """State, weights and optimiser of the newest checkpoint that is whole; None where there is none.
+
+        RunError where there are some and every one is damaged.
+        """
+        damaged = []
         for place in self._newest_first():
             try:
-                return _read(place)
-            except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-                continue  # spoilt: the one before it is next
+                kept = _read(place)
+            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+                damaged.append(f"{place.name} ({_why(error)})")
+                continue  # the one before it is next
+            if damaged:
+                log.warning("damaged and passed over in %s: %s", self._checkpoints, "; ".join(damaged))
+            return kept
+        if damaged:
+            raise RunError(
+                f"every checkpoint in {self._checkpoints} is damaged: {'; '.join(damaged)}; put a copy back, or start "
+                "another run"
+            )
         return None
 
     def newest_step(self) -> int | None:
@@ -133,13 +163,26 @@ class Run:
         return sorted(self._checkpoints.glob("step-*"), reverse=True)
 
 
+class _NotWrittenError(ValueError):
+    """The named file is not the one that was written."""
+
+
+def _why(error: Exception) -> str:
+    """The damaged file of a checkpoint, in a few words."""
+    if isinstance(error, _NotWrittenError):
+        return f"{error} is not what was written"
+    if isinstance(error, OSError):
+        return f"{Path(error.filename or '').name}: {error.strerror or error}"
+    return f"{_STATE} cannot be read"
+
+
 def _read(place: Path) -> tuple[State, Tensors, Tensors]:
     state: Mapping[str, Any] = json.loads((place / _STATE).read_text("utf-8"))
     tensors = []
     for name in (_WEIGHTS, _OPTIMIZER):
         content = (place / name).read_bytes()
         if hashlib.sha256(content).hexdigest() != state["sha256"][name]:
-            raise ValueError(f"{name} is not the file that {_STATE} names")
+            raise _NotWrittenError(name)
         tensors.append(load_tensors(content))
     fields = {f.name: state[f.name] for f in dataclasses.fields(State)}
     return State(**{**fields, "position": Position(**state["position"])}), tensors[0], tensors[1]

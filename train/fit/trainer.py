@@ -25,6 +25,8 @@ from train.fit.run_folder import Run, RunError, State, Tensors
 
 LOG_EVERY = 50
 """Steps between two entries of the history."""
+FIRST_SAVE_STEPS, FIRST_SAVE_SECONDS = 50, 20.0
+"""The first checkpoint after a start comes after so many steps or seconds: whoever dies early loses little."""
 
 
 class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
@@ -76,6 +78,7 @@ class Trainer:
         )
         self._nats = model_nats(self._model, self._vocabulary.pad)
         self.state = self._restore()
+        self._restored_step, self._has_saved = self.state.step, False
         self._began = time.monotonic() - self.state.seconds
         self._loss = self.state.last("loss") or math.nan
         self._speed = 0.0
@@ -132,7 +135,7 @@ class Trainer:
                 self._tell("sample", self._sample())
             if epoch_ends or time.monotonic() - self._validated > 60 * config.validate_every:
                 self._validate()
-            if time.monotonic() - self._saved > 60 * config.save_every:
+            if self._save_is_due():
                 self._save()
 
     def _step(self, batch: Batch) -> None:
@@ -195,7 +198,15 @@ class Trainer:
         if self._ranks.first:
             draw_curve(self.state.history, self._run.folder / "loss.png")
 
+    def _save_is_due(self) -> bool:
+        since = time.monotonic() - self._saved
+        if since > 60 * self._config.save_every:
+            return True
+        steps = self.state.step - self._restored_step
+        return not self._has_saved and (steps >= FIRST_SAVE_STEPS or since > FIRST_SAVE_SECONDS)
+
     def _save(self) -> None:
+        self._has_saved = True
         if self._ranks.alone:
             self.state.seconds = time.monotonic() - self._began
         self._saved = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
+import itertools
 import json
 import os
 import signal
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError
@@ -34,7 +35,10 @@ from train.fit.run_folder import Run, RunError, Setup
 from train.retrain import multi_gpu as cards
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-LOCK_SECONDS = 30.0
+LOCK_POLL_SECONDS = 0.5
+NAMED_FILES = 20
+"""Own files that could not be read are counted beyond these."""
+DETAIL_CHARACTERS = 2000
 REPORT_EVERY = 0.5
 """Seconds between two lines of progress."""
 
@@ -45,6 +49,10 @@ class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
 
 class SmallCorpusError(Exception):
     """Too few poems to hold some out."""
+
+
+class KilledError(Exception):
+    """One of several processes that train was killed."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,8 @@ class Job:
         base = self._corpus()
         own = read_own(Path(task.own_poems) if task.own_poems else None)
         corpus, added = merge(base, own.texts)
-        self.say("corpus", own_poems=added, skipped=own.skipped)
+        named = dict(itertools.islice(own.skipped.items(), NAMED_FILES))
+        self.say("corpus", own_poems=added, skipped=named, more_skipped=len(own.skipped) - len(named))
         if not corpus.poems["train"] or not corpus.poems["validation"] or not corpus.poems["test"]:
             raise SmallCorpusError
         manifest = corpora.manifest(self._home / "corpus")
@@ -155,13 +164,14 @@ class Job:
             return self._train_together(run, corpus, processes)
         from train.fit.trainer import Trainer
 
-        trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
-        self.say("training", step=trainer.state.step)
-        self._training = True
-        try:
-            trainer.train()
-        finally:
-            self._training = False
+        with run.locked():
+            trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
+            self.say("training", step=trainer.state.step)
+            self._training = True
+            try:
+                trainer.train()
+            finally:
+                self._training = False
         return trainer.finished and not self._stop
 
     def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
@@ -176,8 +186,9 @@ class Job:
         if code in _DISK:
             raise OSError(code, os.strerror(code))
         if code:
-            ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-            raise TrainingError(f"training in {processes} processes ended with {ended}; the trainer's log says more")
+            ended = f"training in {processes} processes ended with exit code {code}; the trainer's log says more"
+            # Paddle's launcher hands on what killed one of them as a negative code, which the system makes positive.
+            raise KilledError(ended) if not 0 < code < 128 else TrainingError(ended)
         return True
 
     def _hear(self, progress: Progress) -> None:
@@ -211,25 +222,28 @@ def explain(error: Exception) -> tuple[Failure, str]:
         return "model", str(error)
     if isinstance(error, PaddleMissingError):
         return "paddle", str(error)
+    if isinstance(error, KilledError):
+        return "died", str(error)
     if isinstance(error, RunError | TrainingError):
         return "other", str(error)
     return "other", type(error).__name__
 
 
 @contextlib.contextmanager
-def alone(home: Path) -> Iterator[None]:
-    """Of several jobs in one TRAIN_DIR one runs; the others wait a while, then RunError."""
+def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Of several jobs in one TRAIN_DIR one runs; the others say so once with ``waiting``, and wait."""
     home.mkdir(parents=True, exist_ok=True)
-    with (home / ".retraining").open("w") as lock:
-        end = time.monotonic() + LOCK_SECONDS
+    with contextlib.ExitStack() as held:
+        told = False
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(locked(home / ".retraining"))
                 break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise RunError(f"another training is at work in {home.name}") from None
-            time.sleep(0.2)
+            except HeldError:
+                if not told:
+                    waiting()
+                told = True
+            time.sleep(LOCK_POLL_SECONDS)
         yield
 
 
@@ -237,14 +251,14 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.
     """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
     cards.die_with_parent()
     os.nice(10)  # the workers beside it come first
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # what libraries print must not stand among the events
     task = Task.from_json(arguments[0])
     job = Job(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
     try:
-        with alone(Path(task.home)):
+        with alone(Path(task.home), lambda: job.say("waiting")):
             job.run()
     except _Stopped:
         return 3
@@ -253,7 +267,7 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.
     except Exception as error:
         failure, detail = explain(error)
         with contextlib.suppress(BrokenPipeError):
-            job.say("failed", failure=failure, detail=detail)
+            job.say("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
         with contextlib.suppress(OSError):  # the disk may be full for the log as well
             traceback.print_exc()
     return 0

@@ -21,6 +21,7 @@ from types import FrameType
 
 from engine.model.paddle_runtime import DEVICE_CHOICES, DeviceChoice, import_paddle
 from train.data.corpus import Corpus
+from train.fit.data_parallel import rank_of
 from train.fit.progress import Progress
 from train.fit.run_folder import Run
 
@@ -129,8 +130,9 @@ def main(arguments: list[str]) -> int:
         run = Run(Path(folder))
         corpus = Corpus(json.loads((run.folder / _CORPUS).read_text("utf-8")))
         [choice] = (choice for choice in DEVICE_CHOICES if choice == device)
-        trainer = Trainer(run, corpus, _Notes(run), lambda: bool(asked), choice)
-        trainer.train()
+        with run.locked() if rank_of(os.environ)[0] == 0 else contextlib.nullcontext():
+            trainer = Trainer(run, corpus, _Notes(run), lambda: bool(asked), choice)
+            trainer.train()
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)
         return error.errno or 1

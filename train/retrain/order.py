@@ -12,23 +12,25 @@ import re
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from redis.exceptions import RedisError
 
+from engine.contract.lines import lines_of
 from engine.contract.queue.models import Asker, Models
-from engine.contract.queue.retry import patiently
+from engine.contract.queue.retry import patiently, sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import OVER, Order, Report, Trainings
 from engine.generation.poet import RELEASED
 from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice
 from engine.model.versions import Versions
-from train.retrain.job import Task
+from train.retrain.job import Task, explain
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.order")
@@ -36,10 +38,17 @@ T = TypeVar("T")
 
 _RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
 
+JOB = ("-m", "train.retrain.job")
+"""What Python runs, with the task after it."""
 LEASES = 4
 """The lease of an order in leases of a job: training busies a machine, and a trainer may be slow to say it lives."""
 MAX_LIVES = 3
-"""How often in a row an order may be taken over without a step gained."""
+"""How often in a row an order may be gone on with, after a death, without a step gained."""
+PAUSE_SECONDS = 1.0
+"""Before a training process that died is followed by another."""
+LEFT_BEHIND_SECONDS = 7 * 86_400
+"""A run untouched for so long belongs to no order any more."""
+LONGEST_EVENT = 1 << 20
 GRACE = 12.0
 """Seconds that a job may take to write its checkpoint when the trainer is asked to stop."""
 
@@ -101,16 +110,29 @@ class Work:
     async def carry_out(self, taken_over: bool) -> Report:
         trainer, entry = self._trainer, self._entry
         before = await trainer.persist(trainer.trainings.current)
+        rested = False
         if before is not None and before.id == entry:
+            rested = before.report.phase == "resting"
             self._report = dataclasses.replace(before.report, phase="preparing")
             if before.report.phase in OVER:
                 return before.report  # its trainer died between saying so and finishing it
-        if taken_over:
-            self._report = dataclasses.replace(self._report, lives=self._report.lives + 1)
-            log.warning("taken over from a trainer that fell silent", extra={"job": entry})
-            if self._report.lives > MAX_LIVES:
-                return dataclasses.replace(self._report, phase="failed", failure="died")
+        if self._report.train_dir and not self._run_folder.is_dir():
+            begun = self._report.train_dir
+            log.warning("dropped: it was begun in %s, which this trainer does not see", begun, extra={"job": entry})
+            detail = f"{begun} → {trainer.home}"
+            return dataclasses.replace(self._report, phase="failed", failure="moved", detail=detail)
+        if taken_over and not rested and not self._goes_on_after("the trainer fell silent"):
+            return dataclasses.replace(self._report, phase="failed", failure="died")
         await self._say()
+        try:
+            # The order is tied to this TRAIN_DIR from here on: what is left of it lies in this folder.
+            await asyncio.to_thread(self._run_folder.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            failure, detail = explain(error)
+            return dataclasses.replace(
+                self._report, phase="failed", failure=failure, detail=f"{trainer.home}: {detail}"
+            )
+        self._report = dataclasses.replace(self._report, train_dir=str(trainer.home))
         try:
             base = await self._base()
         except (ModelFolderError, OSError) as error:
@@ -119,7 +141,12 @@ class Work:
         home = trainer.versions.home
         before_name = trainer.versions.home_version() if base == home else base.name
         self._report = dataclasses.replace(self._report, version=version, before=before_name)
-        events = await self._compute(self._task(base, version))
+        task = self._task(base, version)
+        events = await self._compute(task)
+        while self._died(events) and self._goes_on_after(events["detail"]):
+            await self._say()
+            await sleep_unless(trainer.stopping, PAUSE_SECONDS)
+            events = None if trainer.stopping.is_set() else await self._compute(task)
         if self._cancelled:
             self._forget(version)
             return dataclasses.replace(self._report, phase="cancelled")
@@ -146,6 +173,24 @@ class Work:
             await trainer.persist(partial(trainer.models.use, report.version, asker))
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
+
+    def _died(self, last: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+        """Whether the training process died, and this trainer is still the one to go on."""
+        over = self._cancelled or self._lost or self._trainer.stopping.is_set()
+        return last is not None and last.get("failure") == "died" and not over
+
+    def _goes_on_after(self, death: str) -> bool:
+        """Count an interruption; False when there have been too many without a step gained."""
+        report = self._report
+        self._report = dataclasses.replace(
+            report, phase="preparing", lives=report.lives + 1, interruptions=report.interruptions + 1
+        )
+        log.warning("interrupted: %s", death, extra={"job": self._entry})
+        return self._report.lives <= MAX_LIVES
+
+    @property
+    def _run_folder(self) -> Path:
+        return self._trainer.home / run_name(self._entry)
 
     def _forget(self, version: str) -> None:
         """What there is of a version that came to nothing, half-written files included."""
@@ -179,7 +224,8 @@ class Work:
         trainer, manner = self._trainer, self._trainer.manner
         own = trainer.settings.own_poems_dir
         for other in trainer.home.glob("retrain-*"):
-            if _RUN.fullmatch(other.name) and other.name != run_name(self._entry):
+            # One that is younger may belong to a trainer of another store.
+            if _RUN.fullmatch(other.name) and time.time() - _touched(other) > LEFT_BEHIND_SECONDS:
                 shutil.rmtree(other, ignore_errors=True)
         return Task(
             home=str(trainer.home),
@@ -199,8 +245,7 @@ class Work:
         """Run the job; its last event, or None where it did not come to one: stopped, cancelled or lost."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "train.retrain.job",
+            *JOB,
             task.to_json(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -210,11 +255,17 @@ class Work:
         last: dict[str, Any] | None = None
         try:
             assert process.stdout is not None
-            async for line in process.stdout:
-                event = json.loads(line)
-                if event["event"] in ("done", "failed"):
+            async for line in lines_of(process.stdout, LONGEST_EVENT):
+                try:
+                    event = json.loads(line)
+                    ends = event["event"] in ("done", "failed")
+                    news = not ends and self._hear(event)
+                except (ValueError, KeyError, TypeError):
+                    log.warning("passed over %d bytes of a job that are no event", len(line))
+                    continue
+                if ends:
                     last = event
-                elif self._hear(event):
+                elif news:
                     await self._say()
             code = await process.wait()
         finally:
@@ -230,11 +281,14 @@ class Work:
     def _hear(self, event: Mapping[str, Any]) -> bool:
         """Take an event into the report."""
         kind, report = event["event"], self._report
-        if kind == "corpus":
-            report = dataclasses.replace(report, own_poems=event["own_poems"], skipped=event["skipped"])
+        if kind in ("waiting", "preparing"):
+            report = dataclasses.replace(report, phase=kind)
+        elif kind == "corpus":
+            skipped, more = event["skipped"], event["more_skipped"]
+            report = dataclasses.replace(report, own_poems=event["own_poems"], skipped=skipped, more_skipped=more)
         elif kind == "training":
             resumed = event["step"] if report.lives else None
-            # Steps gained since the last time a trainer died: it is not the order that kills them.
+            # Steps gained since the last death: it is not the order that kills.
             lives = 1 if resumed is not None and (report.resumed or 0) < resumed else report.lives
             report = dataclasses.replace(report, phase="training", step=event["step"], resumed=resumed, lives=lives)
         elif kind == "progress":
@@ -280,6 +334,13 @@ class Work:
 
 def run_name(entry: str) -> str:
     return f"retrain-{entry}"
+
+
+def _touched(run: Path) -> float:
+    """Unix seconds of the last checkpoint or other file of a run."""
+    with contextlib.suppress(OSError):
+        return max(place.stat().st_mtime for place in (run, *run.glob("checkpoints")))
+    return time.time()
 
 
 def version_name(entry: str) -> str:

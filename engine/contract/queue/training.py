@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from redis.asyncio import Redis
@@ -20,9 +20,9 @@ from engine.contract.queue.heartbeats import Roll
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
-Phase = Literal["queued", "preparing", "training", "measuring", "resting", "done", "failed", "cancelled"]
+Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "resting", "done", "failed", "cancelled"]
 OVER: tuple[Phase, ...] = ("done", "failed", "cancelled")
-Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "other"]
+Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
 KEPT = 30 * 86_400
 """Seconds that the order, its last report and the curve are kept."""
 SEEN_TTL = 2 * 86_400
@@ -81,7 +81,7 @@ class Order:
             raise CodecError(f"not an order: {error!r}") from error
 
 
-Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "unreadable"]
+Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "special", "unreadable"]
 """Why a file of an operator's own poems was not read."""
 
 
@@ -89,9 +89,11 @@ Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "
 class Report:
     """What the trainer says of an order.
 
-    ``part``: of the training, 0 to 1. ``resumed``: the step at which a trainer took over from a dead one; ``lives``:
-    how often that was without a step gained. ``table``: rows of a measure's name, before and after. ``skipped``: why
-    own files were not read (``Unread``), by their names. ``failure`` with its ``detail``: why it failed.
+    ``part``: of the training, 0 to 1. ``interruptions``: how often its training process or its trainer died;
+    ``resumed``: the step at which it went on after the last time; ``lives``: how often that was without a step gained.
+    ``train_dir``: the folder in which it was begun, for people. ``table``: rows of a measure's name, before and after.
+    ``skipped``: why own files were not read (``Unread``), by their names; ``more_skipped``: how many besides these.
+    ``failure`` with its ``detail``: why it failed.
     """
 
     phase: Phase
@@ -102,10 +104,13 @@ class Report:
     validation: float | None = None
     speed: float = 0.0
     seconds_left: float | None = None
+    interruptions: int = 0
     resumed: int | None = None
     lives: int = 0
+    train_dir: str = ""
     own_poems: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    more_skipped: int = 0
     version: str = ""
     before: str = ""
     promoted: bool = False
@@ -115,7 +120,9 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
+        """What a newer trainer says besides is passed over."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in json.loads(text).items() if name in known})
 
 
 @dataclass(frozen=True)
