@@ -23,6 +23,7 @@ LEVEL_RHYMES = (
 # Form and rhyme names have few characters that the scripts spell differently; a table needs no dictionary.
 _SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
 _LINES = {"绝": 4, "律": 8}
+_NUMERALS = "零一二三四五六七八九"
 MIN_LONG, MAX_GENERATED = 10, 200
 OLD_STYLE_LINES = 8
 """Lines of an old-style poem that is asked to rhyme; without a rhyme the model ends it."""
@@ -85,15 +86,21 @@ def _continuation(
             return Outline(form, given, None, None, False, None, mood)
         if length is None:
             raise _mismatch(
-                "押韵的古风需要五言或七言的首句", "a rhymed 古风 needs an opening line of 5 or 7 characters", given
+                "指定韵部的古风每句五字或七字", "each line of a 古风 with a rhyme group has 5 or 7 characters", given
             )
         return Outline(form, given, length, max(OLD_STYLE_LINES, len(given) + len(given) % 2), False, rhyme, mood)
     if length is None or (wanted is not None and length != wanted):
         each = "五字或七字" if wanted is None else f"{form[0]}字"
-        raise _mismatch(f"{form}每句须为{each}", f"each line of a {form} has {wanted or '5 or 7'} characters", given)
+        fits = f"{_digit(length)}{form[1]}" if length else "古风"
+        raise _mismatch(f"{form}每句{each}", f"each line of a {form} has {wanted or '5 or 7'} characters", given, fits)
     count = _count(form, length, lines)
     if len(given) > count:
-        raise _mismatch(f"{form}只有{count}句", f"a {form} has {count} lines", given)
+        fits = f"{_digit(length)}律" if len(given) <= _LINES["律"] else "古风"
+        raise PoemError(
+            "length_mismatch",
+            f"{form}只有{_number(count)}句，您写了{_number(len(given))}句；请减去{_number(len(given) - count)}句，或改用{fits}。",
+            f"A {form} has {count} lines; you wrote {len(given)}. Remove {len(given) - count}, or ask for {fits}.",
+        )
     return Outline(form, given, length, count, True, rhyme, mood)
 
 
@@ -118,23 +125,25 @@ def _acrostic(
         raise PoemError(
             "length_mismatch",
             f"藏头有{len(heads)}字，句数应在{len(heads)}与{MAX_HEADS}之间；一字一句，不写句数即可。",
-            f"With {len(heads)} heads, lines must be {len(heads)} to {MAX_HEADS}; leave it out for a line a head.",
+            f"With {len(heads)} characters to hide, lines must be {len(heads)} to {MAX_HEADS}; leave it out for one line "
+            "per character.",
         )
-    natural = {4: "绝", 8: "律"}.get(count)
     if form[1] in "绝律" and form != "排律" and _LINES[form[1]] != count:
         raise PoemError(
             "length_mismatch",
             f"{form}有{_LINES[form[1]]}句，藏头应为{_LINES[form[1]]}字，现有{count}字；可改用{form[0]}言。",
-            f"A {form} has {_LINES[form[1]]} lines, a head each; yours has {count}. Ask for {form[0]}言 instead.",
+            f"A {form} has {_LINES[form[1]]} lines, one per hidden character; you gave {count}. Ask for {form[0]}言.",
         )
     if form == "排律" and (count % 2 or count < MIN_LONG):
         raise PoemError(
             "length_mismatch",
-            f"排律须为双数且不少于{MIN_LONG}句，现有{count}字；可改用五言或七言。",
-            f"A 排律 has an even number of lines, {MIN_LONG} or more; yours has {count}. Ask for 五言 or 七言.",
+            f"排律的句数为双数，至少{MIN_LONG}句；藏头现有{count}字，请改用五言或七言。",
+            f"A 排律 has an even number of lines, {MIN_LONG} or more; you gave {count} characters. Ask for 五言 or 七言.",
         )
-    if form != "古风":
-        form = f"{_digit(length)}{natural}" if natural else "排律" if count % 2 == 0 else f"{_digit(length)}言"
+    if form in ("auto", "五言", "七言"):
+        # Eight lines that begin with given characters cannot be held to parallel couplets, so they are no 律诗.
+        kind = "绝" if count == 4 else "言"
+        form = "排律" if count >= MIN_LONG and count % 2 == 0 else f"{_digit(length)}{kind}"
     return Outline(form, heads, length, count, form != "古风", rhyme, mood)
 
 
@@ -142,7 +151,7 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
     """The clauses of what a person typed, or the reason why there are none."""
     name, english, example = {
         "continue": ("首句", "the opening line", "老夫聊发少年狂"),
-        "acrostic": ("藏头", "the heads", "春风十里"),
+        "acrostic": ("藏头的字", "the characters to hide", "春风十里"),
         "theme": ("题目", "the theme", "春天"),
         "mood": ("意境", "the mood", "欲穷千里目，更上一层楼"),
     }[what]
@@ -176,8 +185,8 @@ def _form(name: str) -> str:
     if form not in FORMS:
         raise PoemError(
             "unknown_form",
-            "没有这种体裁；可选：五绝 七绝 五律 七律 排律 古风，藏头诗还有 五言 七言。",
-            "There is no such form; choose 五绝 七绝 五律 七律 排律 古风, or for an acrostic 五言 七言.",
+            f"没有“{form[:8]}”。可选：五绝 七绝 五律 七律 排律 古风；藏头诗另有五言、七言。",
+            f"There is no form “{form[:8]}”. Choose 五绝 七绝 五律 七律 排律 古风, or for an acrostic 五言 or 七言.",
         )
     return form
 
@@ -189,8 +198,8 @@ def _rhyme(name: str) -> str:
             return rhyme
     raise PoemError(
         "unknown_rhyme",
-        f"没有这个韵部；请选平水韵的平声韵：{' '.join(LEVEL_RHYMES)}。",
-        f"There is no such rhyme group; choose a level-tone group of 平水韵: {' '.join(LEVEL_RHYMES)}.",
+        f"没有“{wanted[:8]}”韵。请选平水韵的平声韵：{' '.join(LEVEL_RHYMES)}。",
+        f"There is no rhyme group “{wanted[:8]}”. Choose a level-tone group of 平水韵: {' '.join(LEVEL_RHYMES)}.",
     )
 
 
@@ -231,13 +240,27 @@ def _no_lines(form: str, lines: int | None) -> None:
         )
 
 
-def _mismatch(zh: str, en: str, given: tuple[str, ...]) -> PoemError:
+def _mismatch(zh: str, en: str, given: tuple[str, ...], fits: str = "") -> PoemError:
+    """``fits``: the form to ask for instead."""
     lengths = [len(clause) for clause in given]
+    others = (f"，或改用{fits}", f", or ask for {fits}") if fits else ("", "")
+    if len(lengths) == 1:
+        zh, en = f"{zh}，您的首句有{_number(lengths[0])}字", f"{en}; yours has {lengths[0]}"
+    else:
+        zh = f"{zh}，您写的{_number(len(lengths))}句分别有{'、'.join(map(_number, lengths))}字"
+        en = f"{en}; yours have {', '.join(map(str, lengths))}"
     return PoemError(
-        "length_mismatch",
-        f"{zh}，您写了{len(lengths)}句，字数为{'、'.join(map(str, lengths))}；请改首句或换体裁。",
-        f"{en[0].upper()}{en[1:]}; yours: {', '.join(map(str, lengths))}. Change the line or the form.",
+        "length_mismatch", f"{zh}；请改首句{others[0]}。", f"{en[0].upper()}{en[1:]}. Change the opening{others[1]}."
     )
+
+
+def _number(number: int) -> str:
+    """As Chinese counts, up to 99."""
+    if number == 2:
+        return "两"
+    tens, ones = divmod(number, 10)
+    begin = "" if tens == 0 else "十" if tens == 1 else f"{_NUMERALS[tens]}十"
+    return f"{begin}{_NUMERALS[ones] if ones or not tens else ''}"
 
 
 def _digit(length: int) -> str:

@@ -108,7 +108,7 @@ class Draft:
         """The best candidate, in the script of the request and with its text as it was typed; after the last stage."""
         row = self._chosen or self.candidates[0]
         traditional = self._script.is_traditional("".join((*self.outline.given, self.outline.theme)))
-        text = _as_written(self._script.traditional(row.text) if traditional else row.text, self.outline)
+        text = _as_written(row.text, self._script.traditional(row.text) if traditional else row.text, self.outline)
         return Poem(
             mode=self.request.mode,
             text=_couplets(text),
@@ -150,17 +150,23 @@ def _lines_alone(row: Row) -> list[Plan]:
     return [Plan(tuple(cells), row.plan.form) for cells in lines if any(cell.scored for cell in cells)]
 
 
-def _as_written(text: str, shape: Outline) -> str:
-    """Put the given characters back exactly as they were typed, line by line."""
+def _as_written(plain: str, text: str, shape: Outline) -> str:
+    """Put the given characters back exactly as they were typed, line by line.
+
+    ``text`` is ``plain`` in the script of the answer; a character that is doubled is spelled alike both times.
+    """
     given = iter(shape.given)
-    written, begins = [], True
-    rest = ""
-    for character in text:
+    written: list[str] = []
+    begins, rest = True, ""
+    for i, character in enumerate(text):
         if begins:
             rest = next(given, "")
         begins = character in CLAUSE_MARKS
-        written.append(rest[0] if rest and not begins else character)
-        rest = rest[1:] if not begins else ""
+        if rest and not begins:
+            written.append(rest[0])
+            rest = rest[1:]
+        else:
+            written.append(written[-1] if i and plain[i] == plain[i - 1] else character)
     return "".join(written)
 
 

@@ -62,7 +62,10 @@ def test_heads_are_the_chinese_characters_alone(text: str) -> None:
     [
         ("春风十里", "auto", "五绝"),
         ("春风十里", "七言", "七绝"),
-        ("春风十里柔情似水", "auto", "五律"),
+        ("春风十里柔情似水", "auto", "五言"),
+        ("春风十里柔情似水", "五律", "五律"),
+        ("春风十里柔情", "七言", "七言"),
+        ("春风", "auto", "五言"),
         ("夜月一帘幽梦春风十里柔情", "auto", "排律"),
         ("春风十", "auto", "五言"),
         ("春风十里", "古风", "古风"),
@@ -119,7 +122,22 @@ def test_a_bad_request_is_refused_in_both_languages(mode: str, text: str, fields
 def test_a_length_that_does_not_fit_is_named() -> None:
     with pytest.raises(PoemError, match="7") as refused:
         read("continue", "老夫聊发少年狂", form="五律")
-    assert "五字" in refused.value.zh
+    assert refused.value.zh == "五律每句五字，您的首句有七字；请改首句，或改用七律。"
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "words"),
+    [
+        ("床前明月光", "六绝", "没有“六绝”。可选：五绝 七绝 五律 七律 排律 古风；藏头诗另有五言、七言。"),
+        ("大江东去", "五律", "五律每句五字，您的首句有四字；请改首句，或改用古风。"),
+        ("一二三四五，" * 5, "五绝", "五绝只有四句，您写了五句；请减去一句，或改用五律。"),
+        ("老夫聊发少年狂，左牵黄", "七绝", "七绝每句七字，您写的两句分别有七、三字；请改首句，或改用古风。"),
+    ],
+)
+def test_a_form_that_does_not_fit_is_answered_with_one_that_does(text: str, form: str, words: str) -> None:
+    with pytest.raises(PoemError) as refused:
+        read("continue", text, form=form)
+    assert refused.value.zh == words
 
 
 @pytest.mark.parametrize(

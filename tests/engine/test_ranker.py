@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.contract import PoemRequest
+from engine.contract import PoemRequest, outline
 from engine.contract.text import clauses
-from engine.generation.candidates import Draft
+from engine.generation.candidates import Draft, _as_written
 from engine.generation.poet import Poet, _backend
 from engine.generation.ranker import Ranker, Weights
 from engine.model.checkpoint import load
@@ -118,3 +118,9 @@ def test_the_best_quarter_by_the_first_pass_is_read_again_and_a_handful_in_any_c
     lines = {clauses(row.text)[0] for row in draft.rows}
     again = [row for row in draft.candidates if set(clauses(row.text)[1:]) <= lines]
     assert sorted((row.log_likelihood / row.chosen for row in again), reverse=True) == fluency[:read]
+
+
+def test_a_doubled_character_is_spelled_alike_both_times() -> None:
+    shape = outline(PoemRequest("acrostic", "春風十里"))
+    plain = "春山青，风青青，十里里，里里山。"
+    assert _as_written(plain, "春山青，風青青，十里裏，里裏山。", shape) == "春山青，風青青，十里里，里里山。"
