@@ -96,10 +96,11 @@ def _continuation(
     count = _count(form, length, lines)
     if len(given) > count:
         fits = f"{_digit(length)}律" if len(given) <= _LINES["律"] else "古风"
+        many = len(given) - count
         raise PoemError(
             "length_mismatch",
-            f"{form}只有{_number(count)}句，您写了{_number(len(given))}句；请减去{_number(len(given) - count)}句，或改用{fits}。",
-            f"A {form} has {count} lines; you wrote {len(given)}. Remove {len(given) - count}, or ask for {fits}.",
+            f"{form}只有{_number(count)}句，您写了{_number(len(given))}句；请减去{_number(many)}句，或改用{fits}。",
+            f"A {form} has {count} lines; you wrote {len(given)}. Remove {many}, or ask for {fits}.",
         )
     return Outline(form, given, length, count, True, rhyme, mood)
 
@@ -125,8 +126,8 @@ def _acrostic(
         raise PoemError(
             "length_mismatch",
             f"藏头有{len(heads)}字，句数应在{len(heads)}与{MAX_HEADS}之间；一字一句，不写句数即可。",
-            f"With {len(heads)} characters to hide, lines must be {len(heads)} to {MAX_HEADS}; leave it out for one line "
-            "per character.",
+            f"With {len(heads)} characters to hide, lines must be {len(heads)} to {MAX_HEADS}; leave it out for one "
+            "line per character.",
         )
     if form[1] in "绝律" and form != "排律" and _LINES[form[1]] != count:
         raise PoemError(
@@ -138,7 +139,7 @@ def _acrostic(
         raise PoemError(
             "length_mismatch",
             f"排律的句数为双数，至少{MIN_LONG}句；藏头现有{count}字，请改用五言或七言。",
-            f"A 排律 has an even number of lines, {MIN_LONG} or more; you gave {count} characters. Ask for 五言 or 七言.",
+            f"A 排律 has an even number of lines, {MIN_LONG} or more; you gave {count}. Ask for 五言 or 七言.",
         )
     if form in ("auto", "五言", "七言"):
         # Eight lines that begin with given characters cannot be held to parallel couplets, so they are no 律诗.
