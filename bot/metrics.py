@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.samples import Sample
 
 from engine.contract import Poem
+from engine.contract.codec import unreadable
 from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Serving
 from engine.contract.queue.store import Status
@@ -57,6 +58,8 @@ class Metrics:
         )
         self._redis_up = gauge("poem_redis_up", "Whether Redis answers.")
         self._jobs = gauge("poem_queue_jobs", "Jobs not yet finished.")
+        self._dead = gauge("poem_dead_jobs", "Jobs and replies put aside, for `engine dead`.")
+        self._unreadable = gauge("poem_unreadable", "What this bot has passed over because it cannot be read.", "kind")
         self._workers = gauge("poem_workers", "Workers alive.")
         self._wait = gauge("poem_wait_seconds", "Expected seconds until one more poem is written.")
         self._serving = gauge("poem_model_workers", "Workers that serve a version of the model.", "version")
@@ -95,6 +98,9 @@ class Metrics:
         status, training = sight.status, sight.training
         self._redis_up.set(status is not None)
         self._jobs.set(status.waiting if status else math.nan)
+        self._dead.set(status.dead if status else math.nan)
+        for kind, number in unreadable.items():
+            self._unreadable.labels(kind).set(number)
         self._workers.set(status.workers if status else math.nan)
         self._wait.set(status.wait_seconds if status else math.nan)
         under_way = training is not None and training.report.phase not in OVER

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from engine.contract.codec import CodecError, decode
 from engine.contract.errors import PoemError
-from engine.contract.poem import VERSION, CodecError
+from engine.contract.poem import VERSION
 from engine.contract.text import clauses, control_characters
 
 MAX_CHECKED = 400
@@ -79,7 +80,6 @@ class Examination:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        if value.get("v") != VERSION:
-            raise CodecError(f"'v' is {value.get('v')!r}; this program reads version {VERSION}")
-        faults = tuple(Blemish(**fault) for fault in value["faults"])
-        return cls(value["form"], value["template"], value["rhyme"], tuple(value["rhymes"]), faults)
+        if not isinstance(value, Mapping) or value.get("v") != VERSION:
+            raise CodecError(f"an examination of version {VERSION} is wanted")
+        return decode(cls, value)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
+
+from engine.contract.codec import decode
 
 ErrorCode = Literal[
     "empty",
@@ -42,4 +45,15 @@ class PoemError(Exception):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(value["code"], value["zh"], value["en"], value.get("retry_after"))
+        said = decode(_Said, value)
+        return cls(said.code, said.zh, said.en, said.retry_after)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A ``PoemError`` as it travels."""
+
+    code: ErrorCode
+    zh: str
+    en: str
+    retry_after: int | None = None

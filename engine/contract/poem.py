@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
+
+from engine.contract.codec import CodecError as CodecError
+from engine.contract.codec import decode
+from engine.contract.codec import dumps as dumps
 
 VERSION = 1
 """Of the JSON form. A worker leaves a request of a newer version to newer workers."""
@@ -19,10 +22,6 @@ MAX_TEXT = 32
 MAX_HEADS = 20
 MAX_MOOD = 64
 MAX_CANDIDATES = 64
-
-
-class CodecError(ValueError):
-    """JSON that is not a request or a poem of this version; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,7 @@ class Poem:
         fields = _fields(value, names)
         if missing := names - fields.keys():
             raise CodecError(f"'{min(missing)}' is missing")
-        return cls(**{**fields, "lines": tuple(fields["lines"])})
-
-
-def dumps(value: Mapping[str, object]) -> str:
-    """The one spelling of JSON between the programs: compact, Chinese as it is."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return decode(cls, fields)
 
 
 def _fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

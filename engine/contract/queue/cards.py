@@ -7,7 +7,6 @@ came for so long), ``card:…`` (a request that waits to be chosen) and ``ready:
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
+from engine.contract.codec import CodecError, dumps, loads_object, pass_over
+from engine.contract.poem import VERSION, Poem, PoemRequest
 from engine.contract.text import clauses
 
 CARD_TTL = 30 * 86_400
@@ -57,10 +57,15 @@ class Card:
         if fields.get("v") != str(VERSION):
             return None
         try:
-            value = json.loads(fields["body"])
-            request, poem = PoemRequest.from_json(value["request"]), value.get("poem")
-            return cls(request, Poem.from_json({**_said(request, poem["text"]), **poem}) if poem else None)
-        except (CodecError, KeyError, TypeError, ValueError):
+            value = loads_object(fields.get("body", ""))
+            request, poem = PoemRequest.from_json(value.get("request", {})), value.get("poem")
+            if poem is None:
+                return cls(request)
+            if not isinstance(poem, dict) or not isinstance(poem.get("text"), str):
+                raise CodecError("'poem' must be a poem")
+            return cls(request, Poem.from_json({**_said(request, poem["text"]), **poem}))
+        except CodecError as error:
+            pass_over("card", error)
             return None
 
 
@@ -104,7 +109,13 @@ class Cards:
             entries: Any = await self._redis.xrange(self._stream, name, name)
             return Card.from_fields(entries[0][1]) if entries else None
         found: Any = await self._redis.get(self._unwritten(name))
-        return None if found is None else Card.from_fields(json.loads(found))
+        if found is None:
+            return None
+        try:
+            return Card.from_fields(loads_object(found))
+        except CodecError as error:
+            pass_over("card", error)
+            return None
 
     async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:
         """For each request the card of a poem that was written for an equal one lately, with its name."""

@@ -12,6 +12,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from engine.contract.codec import CodecError, decode, pass_over
+
 NOTICE_TTL = 86_400
 
 _BUSY = """
@@ -115,4 +117,10 @@ class Chats:
 
 
 def _notice(found: Mapping[Any, Any]) -> Notice | None:
-    return Notice(int(found["message"]), int(found["place"])) if found else None
+    if not found:
+        return None
+    try:
+        return decode(Notice, dict(found))
+    except CodecError as error:
+        pass_over("notice", error)
+        return None

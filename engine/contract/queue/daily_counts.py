@@ -31,7 +31,7 @@ class Tally:
 
     async def today(self) -> dict[str, int]:
         found: Any = await self._redis.hgetall(self._key(datetime.now(UTC)))
-        return {name: int(number) for name, number in found.items()}
+        return {name: int(number) for name, number in found.items() if number.isdecimal()}
 
     def _key(self, day: datetime) -> str:
         return f"{self._prefix}tally:{day:%Y-%m-%d}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 from engine.contract.check import CheckRequest, Examination
+from engine.contract.codec import CodecError, decode, dumps, loads_object
 from engine.contract.errors import PoemError
-from engine.contract.poem import VERSION, CodecError, Poem, PoemRequest, dumps
+from engine.contract.poem import VERSION, Poem, PoemRequest
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,8 @@ class Job:
     def from_fields(cls, fields: Mapping[str, str]) -> Self:
         """Read a stream entry; CodecError where it is no job."""
         value = _body(fields)
-        try:
-            request = _request(value["request"])
-            to, sender = _address(value["to"]), str(value.get("sender", ""))
-            return cls(request, to, str(value["language"]), float(value["deadline"]), sender)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CodecError(f"not a job: {error!r}") from error
+        wrapped = decode(_JobFields, value)
+        return cls(_request(wrapped.request), _address(wrapped.to), wrapped.language, wrapped.deadline, wrapped.sender)
 
 
 @dataclass(frozen=True)
@@ -138,25 +134,46 @@ class Reply:
     def from_fields(cls, fields: Mapping[str, str]) -> Self:
         """Read a stream entry; CodecError where it is no reply."""
         value = _body(fields)
-        try:
-            content: Content
-            if "poem" in value:
-                content = Poem.from_json(value["poem"])
-            elif "examination" in value:
-                content = Examination.from_json(value["examination"])
-            elif "error" in value:
-                content = PoemError.from_json(value["error"])
-            else:
-                content = str(value["text"])
-            request = _request(value["request"]) if "request" in value else None
-            work = Work(**value["work"]) if "work" in value else None
-            kind: Kind = value.get("kind", "message")
-            if kind not in get_args(Kind):
-                raise ValueError("kind")
-            to, language, job = _address(value["to"]), str(value["language"]), str(value["job"])
-            return cls(to, language, content, request, job, work, kind, int(value.get("place", 0)))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CodecError(f"not a reply: {error!r}") from error
+        wrapped = decode(_ReplyFields, value)
+        content: Content
+        if "poem" in value:
+            content = Poem.from_json(value["poem"])
+        elif "examination" in value:
+            content = Examination.from_json(value["examination"])
+        elif "error" in value:
+            content = PoemError.from_json(value["error"])
+        elif wrapped.text is not None:
+            content = wrapped.text
+        else:
+            raise CodecError("a reply that says nothing")
+        request = None if wrapped.request is None else _request(wrapped.request)
+        to = _address(wrapped.to)
+        return cls(to, wrapped.language, content, request, wrapped.job, wrapped.work, wrapped.kind, wrapped.place)
+
+
+@dataclass(frozen=True)
+class _JobFields:
+    """The body of a job's entry; what is inside the mappings is read by their own types."""
+
+    request: dict[str, Any]
+    to: dict[str, Any]
+    language: str
+    deadline: float
+    sender: str = ""
+
+
+@dataclass(frozen=True)
+class _ReplyFields:
+    """The body of a reply's entry, but for what it says."""
+
+    to: dict[str, Any]
+    language: str
+    job: str
+    text: str | None = None
+    request: dict[str, Any] | None = None
+    work: Work | None = None
+    kind: Kind = "message"
+    place: int = 0
 
 
 def too_late() -> PoemError:
@@ -189,13 +206,9 @@ def given_up() -> PoemError:
 
 
 def _body(fields: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        value = json.loads(fields["body"])
-    except (KeyError, ValueError) as error:
-        raise CodecError(f"a stream entry without a readable body: {error!r}") from error
-    if not isinstance(value, dict):
-        raise CodecError("a stream entry whose body is no object")
-    return value
+    if "body" not in fields:
+        raise CodecError("a stream entry without a body")
+    return loads_object(fields["body"])
 
 
 def _request(value: Mapping[str, Any]) -> Request:
@@ -212,7 +225,7 @@ def _address_json(to: Address) -> dict[str, object]:
 
 def _address(value: Mapping[str, Any]) -> Address:
     if "chat" in value:
-        return Chat(int(value["chat"]), value.get("message"), value.get("topic"))
+        return decode(Chat, value)
     if "inline" in value:
-        return Inline(str(value["inline"]))
-    return Waiter(str(value["process"]), str(value["id"]))
+        return decode(Inline, {"message": value["inline"]})
+    return decode(Waiter, value)

@@ -6,24 +6,29 @@ Keys: ``model`` (string, the wish) and ``versions`` (hash, what there is) are st
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from engine.contract.poem import dumps
+from engine.contract.codec import CodecError, decode, dumps, loads_object, pass_over
 from engine.contract.queue.messages import Chat
 
-# The wish before is kept beside the new one: a worker that cannot load this one can load that.
+T = TypeVar("T")
+
+# The wish before is kept beside the new one: a worker that cannot load this one can load that. The serial is the
+# server's time in milliseconds, so that none comes back after the server lost its data.
 _USE = """
-local before, old = '', redis.call('GET', KEYS[1])
-if old then before = cjson.decode(old).version end
-local serial = 1
-if old then serial = cjson.decode(old).serial + 1 end
-local wish = cjson.encode({version = ARGV[1], before = before, serial = serial, at = tonumber(ARGV[2]), by = ARGV[3]})
+local time = redis.call('TIME')
+local at = time[1] + time[2] / 1000000
+local before, serial = '', math.floor(at * 1000)
+local readable, old = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')
+if readable and type(old) == 'table' then
+  if type(old.version) == 'string' then before = old.version end
+  serial = math.max(serial, (tonumber(old.serial) or 0) + 1)
+end
+local wish = cjson.encode({version = ARGV[1], before = before, serial = serial, at = at, by = ARGV[2]})
 redis.call('SET', KEYS[1], wish)
 return serial
 """
@@ -43,7 +48,8 @@ class Figures:
 
 @dataclass(frozen=True)
 class Wish:
-    """The version that is to be served. ``serial`` grows with every wish, also with one for the same version."""
+    """The version that is to be served. ``serial`` grows with every wish, also with one for the same version; ``at``:
+    Unix seconds by the server's clock."""
 
     version: str
     before: str
@@ -65,8 +71,7 @@ class Asker:
     @classmethod
     def of(cls, text: str) -> Asker | None:
         """None: nobody asked."""
-        value = json.loads(text) if text else None
-        return None if value is None else cls(Chat(**value["to"]), value["language"])
+        return _read(cls, text) if text else None
 
 
 @dataclass(frozen=True)
@@ -88,12 +93,12 @@ class Models:
 
     async def use(self, version: str, by: str = "") -> int:
         """Wish for a version; the wish's serial. ``by``: an ``Asker`` as text."""
-        return int(await self._use(keys=[f"{self._prefix}model"], args=[version, time.time(), by]))
+        return int(await self._use(keys=[f"{self._prefix}model"], args=[version, by]))
 
     async def wish(self) -> Wish | None:
         """None: nobody wished for another than the workers' own."""
         found: Any = await self._redis.get(f"{self._prefix}model")
-        return None if found is None else Wish(**json.loads(found))
+        return None if found is None else _read(Wish, found)
 
     async def publish(self, figures: Iterable[Figures]) -> None:
         """Say which versions there are; those published before stay."""
@@ -108,7 +113,7 @@ class Models:
     async def versions(self) -> dict[str, Figures]:
         """By name, the oldest first."""
         found: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
-        figures = [Figures(**json.loads(value)) for value in found.values()]
+        figures = [each for value in found.values() if (each := _read(Figures, value)) is not None]
         return {
             each.version: each for each in sorted(figures, key=lambda each: (not each.home, each.date, each.version))
         }
@@ -126,4 +131,14 @@ class Models:
         keys = [key async for key in self._redis.scan_iter(f"{start}*", count=1000)]
         values: Any = await self._redis.mget(keys) if keys else []
         pairs = zip(keys, values, strict=True)
-        return {key.removeprefix(start): Serving(**json.loads(value)) for key, value in pairs if value}
+        served = {key.removeprefix(start): _read(Serving, value) for key, value in pairs if value}
+        return {worker: each for worker, each in served.items() if each is not None}
+
+
+def _read(kind: type[T], text: str) -> T | None:
+    """None: it cannot be read, and is passed over."""
+    try:
+        return decode(kind, loads_object(text))
+    except CodecError as error:
+        pass_over(kind.__name__, error)
+        return None

@@ -29,7 +29,8 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from engine.contract.poem import VERSION, CodecError
+from engine.contract.codec import CodecError, pass_over
+from engine.contract.poem import VERSION
 from engine.contract.queue.cards import Cards
 from engine.contract.queue.chats import Chats
 from engine.contract.queue.daily_counts import Tally
@@ -85,7 +86,7 @@ return 1
 _STATUS = """
 local now = tonumber(redis.call('TIME')[1])
 local alive = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
-return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0'}
+return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0', redis.call('XLEN', KEYS[4])}
 """
 
 
@@ -111,11 +112,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Status:
-    """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job."""
+    """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job; ``dead``: entries put
+    aside for an operator."""
 
     waiting: int
     workers: int
     wait_seconds: int
+    dead: int = 0
 
 
 def connect(url: str) -> Redis:
@@ -127,6 +130,7 @@ def connect(url: str) -> Redis:
     pool = BlockingConnectionPool.from_url(
         url,
         decode_responses=True,
+        encoding_errors="surrogateescape",  # what is no UTF-8 comes as halves of characters, which ``codec`` refuses
         max_connections=64,
         socket_timeout=10.0,
         socket_connect_timeout=5.0,
@@ -215,10 +219,10 @@ class Queue:
         return await self._roll.names()
 
     async def status(self) -> Status:
-        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace"]
-        waiting, workers, pace = await self._status(keys=keys, args=[])
-        seconds = math.ceil((int(waiting) + 1) * float(pace) / max(1, int(workers)))
-        return Status(int(waiting), int(workers), seconds)
+        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace", f"{self._prefix}dead"]
+        waiting, workers, pace, dead = await self._status(keys=keys, args=[])
+        seconds = math.ceil((int(waiting) + 1) * _pace(pace) / max(1, int(workers)))
+        return Status(int(waiting), int(workers), seconds, int(dead))
 
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
         """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
@@ -245,11 +249,16 @@ class Queue:
         key = self._prefix + reply_stream(Waiter(process, ""))
         found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
         entries = [entry for _, entries in found or [] for entry in entries]
-        replies = [reply for _, fields in entries if (reply := _readable(fields)) is not None]
+        read = [(fields, _readable(fields)) for _, fields in entries]
+        replies = [reply for _, reply in read if reply is not None]
         if entries:
             guards = [self._guard(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))
+                for fields, reply in read:
+                    if reply is None:
+                        aside: Any = {**fields, "why": "an unreadable reply"}
+                        pipe.xadd(f"{self._prefix}dead", aside, maxlen=MAX_DEAD)
                 for key_of_guards, field in guards:
                     pipe.hdel(key_of_guards, field)
                 await pipe.execute()
@@ -275,6 +284,15 @@ class Queue:
         return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
 
 
+def _pace(text: str) -> float:
+    """Seconds a poem; 0 where what stands there is no such number."""
+    try:
+        pace = float(text)
+    except ValueError:
+        return 0.0
+    return pace if 0 <= pace <= PACE_TTL else 0.0
+
+
 def _number(entry: str) -> tuple[int, int]:
     """An entry's id, to be compared."""
     milliseconds, _, serial = entry.partition("-")
@@ -294,7 +312,8 @@ async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | Non
     for entry, fields in found:
         try:
             job = Job.from_fields(fields)
-        except CodecError:
+        except CodecError as error:
+            pass_over("job", error)
             job = None
         jobs.append((entry, job, fields.get("why", "")))
     return jobs
@@ -303,5 +322,6 @@ async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | Non
 def _readable(fields: Mapping[str, str]) -> Reply | None:
     try:
         return Reply.from_fields(fields)
-    except CodecError:
+    except CodecError as error:
+        pass_over("reply", error)
         return None

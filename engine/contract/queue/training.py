@@ -8,14 +8,14 @@ live.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from redis.asyncio import Redis
 
-from engine.contract.poem import VERSION, CodecError, dumps
+from engine.contract.codec import CodecError, decode, dumps, loads_object, pass_over
+from engine.contract.poem import VERSION
 from engine.contract.queue.heartbeats import Roll
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
@@ -71,14 +71,8 @@ class Order:
 
     @classmethod
     def from_body(cls, body: str) -> Self:
-        try:
-            value = json.loads(body)
-            start = value["start"]
-            if start not in ("continue", "scratch"):
-                raise ValueError("start")
-            return cls(float(value["epochs"]), start, Chat(**value["to"]), str(value["language"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CodecError(f"not an order: {error!r}") from error
+        """CodecError: it is no order."""
+        return decode(cls, loads_object(body))
 
 
 Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "special", "unreadable"]
@@ -120,9 +114,8 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What a newer trainer says besides is passed over."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in json.loads(text).items() if name in known})
+        """What a newer trainer says besides is passed over. CodecError: it is no report."""
+        return decode(cls, loads_object(text))
 
 
 @dataclass(frozen=True)
@@ -165,14 +158,14 @@ class Trainings:
         found: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
         if not found:
             return None
-        message = found.get("message")
-        return Training(
-            found["id"],
-            Order.from_body(found["order"]),
-            Report.from_json(found["report"]),
-            int(message) if message else None,
-            "closed" in found,
-        )
+        message = found.get("message", "")
+        try:
+            order, report = Order.from_body(found.get("order", "")), Report.from_json(found.get("report", ""))
+        except CodecError as error:
+            pass_over("training", error)
+            return None
+        shown_in = int(message) if message.isdecimal() else None
+        return Training(found.get("id", ""), order, report, shown_in, "closed" in found)
 
     async def report(self, entry: str, report: Report) -> bool:
         """False: another order has taken its place."""
@@ -212,7 +205,11 @@ class Trainings:
     async def curve(self) -> bytes | None:
         """The loss curve, a PNG."""
         found: Any = await self._redis.get(self._key("training:curve"))
-        return None if found is None else base64.b64decode(found)
+        try:
+            return None if found is None else base64.b64decode(found)
+        except ValueError as error:
+            pass_over("curve", CodecError(str(error)))
+            return None
 
     async def beat(self, trainer: str, ttl: int) -> None:
         """Say that ``trainer`` lives for ``ttl`` seconds more."""

@@ -1,0 +1,157 @@
+"""What comes from outside and cannot be read is put aside, counted and passed over, whatever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from engine.contract import CodecError, PoemRequest
+from engine.contract.codec import loads, unreadable
+from engine.contract.queue.cards import Card
+from engine.contract.queue.messages import Chat, Job, Reply, Waiter
+from engine.contract.queue.models import Figures
+from engine.contract.queue.store import Queue
+from engine.serving.worker import Worker
+from tests.support.fake_poet import FakePoet
+from tests.support.waiting import until
+
+DEEP = "[" * 100_000 + "]" * 100_000
+DEEP_REQUEST = json.dumps({"request": {}, "to": {}, "language": "en", "deadline": 1})[:-1] + f',"more":{DEEP}}}'
+TO = {"process": "p", "id": "1"}
+REPLY = {"to": TO, "language": "en", "job": "1"}
+JOB = Job(PoemRequest("acrostic", "春"), Chat(7), "en", 2e9)
+BODIES: list[Any] = [
+    b"",
+    b"\xff\xfe\x00",
+    b'{"text":"\xff","to":{"process":"p","id":"1"},"language":"en","job":"1"}',
+    b'{"text":"\\ud800","to":{"process":"p","id":"1"},"language":"en","job":"1"}',
+    b"nonsense",
+    b"[]",
+    b"17",
+    DEEP,
+    DEEP_REQUEST,
+    json.dumps({**REPLY, "examination": []}),
+    json.dumps({**REPLY, "examination": {"v": 1, "form": "", "template": 1, "rhyme": 2, "rhymes": 3, "faults": 4}}),
+    json.dumps({**REPLY, "error": ["deadline"]}),
+    json.dumps({**REPLY, "error": {"code": "made up", "zh": "", "en": ""}}),
+    json.dumps({**REPLY, "poem": {"v": 1, "lines": [1]}}),
+    json.dumps({**REPLY, "text": "x", "work": {"waited": []}}),
+    json.dumps({**REPLY, "text": "x", "kind": []}),
+    json.dumps({**REPLY, "text": "x", "to": 5}),
+    json.dumps({**REPLY, "text": ["x"]}),
+    JOB.fields()["body"].replace("2000000000.0", "1e999"),
+    JOB.fields()["body"].replace("2000000000.0", "NaN"),
+    JOB.fields()["body"].replace("2000000000.0", "1" + "0" * 400),
+    JOB.fields()["body"].replace('"chat":7', '"chat":[7]'),
+    JOB.fields()["body"].replace('{"v":1', '["v"'),
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+def test_a_body_is_read_or_is_a_codec_error_and_nothing_else(body: str | bytes) -> None:
+    text = body if isinstance(body, str) else body.decode(errors="surrogateescape")
+    for kind in (Job, Reply):
+        with pytest.raises(CodecError):
+            kind.from_fields({"v": "1", "body": text})
+    Card.from_fields({"v": "1", "body": text})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*REPLY, "request", "deadline", "poem"]), inner),
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from([*REPLY, "text", "poem", "error", "examination", "work", "kind", "request", "deadline"]),
+        json_values,
+    )
+)
+def test_no_object_makes_any_other_error(value: dict[str, Any]) -> None:
+    for kind in (Job, Reply):
+        try:
+            kind.from_fields({"body": json.dumps(value)})
+        except CodecError:
+            continue
+
+
+async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: Queue, redis: Redis) -> None:
+    for body in BODIES:
+        await redis.xadd(queue.jobs.key, {"v": "1", "body": body})
+    await queue.submit(Job(PoemRequest("acrostic", "春"), Chat(7), "en", time.time() + 60), "g")
+    assert await queue.overdue(0) == []
+    assert len(await queue.line(100)) == 1
+
+    async def all_buried() -> bool:
+        return len(await queue.dead()) == len(BODIES)
+
+    worker = Worker(queue, FakePoet(), 0.5)
+    working = asyncio.create_task(worker.run())
+    try:
+        found: list[Any] = []
+        while not found:
+            found = await queue.replies.take("reader", 10, 0.2)
+        await until(all_buried)
+    finally:
+        worker.stop()
+        await working
+    assert {(job, why) for _, job, why in await queue.dead()} == {(None, "unreadable")}
+    assert (await queue.status()).dead == len(BODIES)
+
+
+async def test_unreadable_answers_to_http_are_put_aside_and_the_others_come(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    for body in BODIES:
+        await redis.xadd(f"{prefix}http:p", {"v": "1", "body": body})
+    fields: dict[Any, Any] = dict(Reply(Waiter("p", "1"), "en", "words").fields())
+    await redis.xadd(f"{prefix}http:p", fields)
+    await redis.expire(f"{prefix}http:p", 60)
+    found: list[Reply] = []
+    while not found:
+        found = await queue.answers("p", 0.2)
+    assert [reply.content for reply in found] == ["words"]
+    assert {why for _, _, why in await queue.dead()} == {"an unreadable reply"}
+    assert len(await queue.dead()) == len(BODIES)
+
+
+async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_it_cannot_be_read(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    bad = [*BODIES, '{"version":"v","validation":[1]}', '{"version":[]}']
+    await queue.models.publish([Figures("good", validation=100.0)])
+    for number, text in enumerate(bad):
+        await redis.hset(f"{prefix}versions", f"bad{number}", text)
+        await redis.set(f"{prefix}serving:bad{number}", text, ex=60)
+        await redis.set(f"{prefix}model", text)
+        await redis.hset(f"{prefix}training", mapping={"id": "1-0", "order": text, "report": text})
+        await redis.expire(f"{prefix}training", 60)
+        assert await queue.models.wish() is None
+        assert await queue.trainings.current() is None
+    assert list(await queue.models.versions()) == ["good"]
+    assert await queue.models.serving() == {}
+    assert unreadable["Figures"] >= len(bad)
+    assert await queue.models.use("good") > 0
+    assert (wish := await queue.models.wish()) is not None
+    assert wish.version == "good"
+
+
+@pytest.mark.parametrize("pace", ["nan", "inf", "-1", "fast", "\udcff"])
+async def test_a_pace_that_is_none_breaks_no_status(queue: Queue, redis: Redis, prefix: str, pace: str) -> None:
+    await redis.set(f"{prefix}pace", pace, ex=60)
+    assert (await queue.status()).wait_seconds == 0
+
+
+@pytest.mark.parametrize("text", ["{", "NaN", "[Infinity]", "1e999", '"\\ud800"', "\ud800", DEEP])
+def test_json_that_no_program_of_ours_writes_is_refused(text: str) -> None:
+    with pytest.raises(CodecError):
+        loads(text)
