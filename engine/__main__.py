@@ -91,8 +91,11 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
             print(dumps(poem.to_json()))
         return OK
     for number, poem in enumerate(poems):
-        note = " · ".join(part for part in (poem.template or poem.form, poem.rhyme, f"seed {poem.seed}") if part)
-        print(f"{chr(10) if number else ''}{poem.text}\n\n（{note}）")
+        note = " · ".join(part for part in (poem.template or poem.form, poem.rhyme) if part)
+        # The seed of the best of several candidates is not the one that was asked for.
+        asked = "" if seeds[number] in (None, poem.seed) else f"--seed {seeds[number]}, or "
+        alone = f"--seed {poem.seed} --candidates 1"
+        print(f"{chr(10) if number else ''}{poem.text}\n\n（{note}）\nThis poem again: {asked}{alone}")
     return OK
 
 

@@ -30,6 +30,7 @@ from train.fit.data_parallel import rank_of, wait_for_run
 from train.fit.flags import add_flags, given
 from train.fit.progress import TrainingError
 from train.fit.run_folder import Run, RunError, Setup
+from train.fit.summary import summary
 from train.settings import TrainSettings
 
 EXAMPLES = {
@@ -83,12 +84,15 @@ def prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     settings = given(options)
-    run = Run(_run_folder(settings.pop("model_prefix", PRESETS[options.preset].model_prefix), home))
+    name = str(settings.pop("model_prefix", PRESETS[options.preset].model_prefix))
+    run = Run(_run_folder(name, home))
     if options.device != "auto":
         settings["use_gpu"] = options.device == "gpu"
     if options.resume and settings.keys() - {"use_gpu"}:
-        name = min(settings.keys() - {"use_gpu"})
-        raise ConfigError(f"{flag(name)} does not go with --resume: a run goes on with the settings that it began with")
+        first = min(settings.keys() - {"use_gpu"})
+        raise ConfigError(
+            f"{flag(first)} does not go with --resume: a run goes on with the settings that it began with"
+        )
     if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
         raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:
@@ -113,15 +117,7 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         with alone, Bar() as bar:
             trainer = Trainer(run, corpus, bar.show, asked_to_stop, device)
             state = trainer.train()
-    return {
-        "run": str(run.folder),
-        "finished": trainer.finished,
-        "step": state.step,
-        "tokens": state.tokens,
-        "minutes": round(state.seconds / 60, 2),
-        "loss": state.last("loss"),
-        "validation_perplexity": state.last("validation"),
-    }
+    return summary(run.folder, name, setup, state, trainer.loss, trainer.finished)
 
 
 def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:

@@ -47,6 +47,17 @@ def test_poem_i_of_a_count_takes_the_seed_plus_i(run: Run) -> None:
     assert many.splitlines()[1] == one.strip()
 
 
+def test_a_poem_says_how_to_write_it_again(run: Run) -> None:
+    written = run("write", "acrostic", "春风十里", "--seed", "5", "--candidates", "4")[1]
+    poem, _, again = written.strip().rpartition("\nThis poem again: ")
+    first, _, alone = again.rpartition("or ")
+    assert first in ("", "--seed 5, ")
+    assert run("write", "acrostic", "春风十里", *alone.split())[1].startswith(poem)
+    unasked = run("write", "acrostic", "春风十里")[1]
+    poem, _, alone = unasked.strip().rpartition("\nThis poem again: ")
+    assert run("write", "acrostic", "春风十里", *alone.split())[1].startswith(poem)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

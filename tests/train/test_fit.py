@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from train.export.model_folder import export
 from train.fit.config import TrainConfig
 from train.fit.progress import Progress
 from train.fit.run_folder import Run, RunError, Setup, State
+from train.fit.summary import summary
 from train.fit.trainer import FIRST_SAVE_STEPS, Trainer
 
 CONFIG = TrainConfig(
@@ -142,6 +144,33 @@ def test_a_watcher_hears_of_progress_validation_and_samples(tmp_path: Path, corp
     assert all(p.sample.startswith(config.start_words) for p in heard if p.event == "sample")
     assert (run.folder / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((run.folder / "checkpoints").iterdir())) == 2
+
+
+def test_the_loss_that_is_shown_is_the_mean_of_the_steps_of_late(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    heard: list[Progress] = []
+    config = TrainConfig.from_json({**CONFIG.to_json(), "lr": 0.05})
+    trainer = Trainer(begin(tmp_path / "run", corpus, config), corpus, heard.append, StopAfter(40))
+    state = trainer.train()
+    assert heard[0].loss > heard[-1].loss + 0.1
+    assert trainer.loss == heard[-1].loss == pytest.approx(state.last("loss"), rel=0.005)
+
+
+def test_a_summary_calls_worse_worse_and_says_how_to_go_on(corpus: corpora.Corpus) -> None:
+    measured = {"sha1": {"validation": "the same poems"}}
+    parent = {"corpus": measured, "perplexity": {"validation": 102.5}}
+
+    def told(validation: float, finished: bool = True, parent: dict[str, Any] | None = parent) -> dict[str, Any]:
+        state = State(step=9, history=[{"step": 9, "tokens": 9, "validation": validation}])
+        setup = Setup(CONFIG, corpus.vocabulary(), measured, parent)
+        return summary(Path("runs/mine"), "mine", setup, state, 6.7301, finished)
+
+    assert "not better" in told(102.86)["verdict"]
+    assert "verdict" not in told(101.0)
+    assert "verdict" not in told(102.86, parent={**parent, "corpus": {"sha1": {"validation": "other poems"}}})
+    assert "verdict" not in told(102.86, parent=None)
+    assert "go_on" not in told(101.0)
+    assert told(101.0, finished=False)["go_on"] == "python -m train fit --resume --run mine"
+    assert told(101.0)["loss"] == 6.73
 
 
 def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path: Path, corpus: corpora.Corpus) -> None:
@@ -262,6 +291,7 @@ def test_a_run_killed_while_it_saves_is_resumed(home: Path, endless: subprocess.
     assert resumed.returncode == 0, err
     result = json.loads(out)
     assert result["finished"] is False
+    assert result["go_on"] == "python -m train fit --resume --run endless"
     kept = run.newest()
     assert kept is not None
     assert kept[0].step == result["step"] > step

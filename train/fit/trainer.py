@@ -25,6 +25,8 @@ from train.fit.run_folder import Run, RunError, State, Tensors
 
 LOG_EVERY = 50
 """Steps between two entries of the history."""
+LOSS_WEIGHT = 1 / LOG_EVERY
+"""Of the newest step in the moving mean of the loss."""
 FIRST_SAVE_STEPS, FIRST_SAVE_SECONDS = 50, 20.0
 """The first checkpoint after a start comes after so many steps or seconds: whoever dies early loses little."""
 
@@ -81,6 +83,7 @@ class Trainer:
         self._restored_step, self._has_saved = self.state.step, False
         self._began = time.monotonic() - self.state.seconds
         self._loss = self.state.last("loss") or math.nan
+        self._seen = 0 if math.isnan(self._loss) else LOG_EVERY
         self._speed = 0.0
         self._since_log: list[tuple[float, int]] = []
 
@@ -89,6 +92,11 @@ class Trainer:
         """How much of the run is done, 0 to 1: by tokens, or by time where that is further."""
         by_time = self.state.seconds / (60 * self._config.minutes) if self._config.minutes else 0.0
         return min(1.0, max(self.state.tokens / self._total, by_time))
+
+    @property
+    def loss(self) -> float:
+        """Nats a token, the moving mean that watchers are told."""
+        return self._loss
 
     @property
     def finished(self) -> bool:
@@ -158,7 +166,10 @@ class Trainer:
         state.step += 1
         state.tokens += batch.count
         self._since_log.append((nats, batch.count))
-        self._loss = nats if math.isnan(self._loss) else 0.98 * self._loss + 0.02 * nats
+        self._seen += 1
+        # At first a plain mean, so that the loss of the first step does not stay in it.
+        weight = max(LOSS_WEIGHT, 1 / self._seen)
+        self._loss = nats if math.isnan(self._loss) else (1 - weight) * self._loss + weight * nats
         speed = batch.count / (time.monotonic() - began)
         self._speed = 0.98 * self._speed + 0.02 * speed if self._speed else speed
 
