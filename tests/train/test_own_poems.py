@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,8 @@ import pytest
 from tests.support import tiny_corpus as train_tiny
 from train.__main__ import main
 from train.data import corpus as corpora
-from train.data.npz import NpzError, read_npz
+from train.data.files import LARGEST_FILE
+from train.data.npz import LARGEST_DICTIONARY, MOST_IDS, MOST_POEMS, NpzError, read_npz
 from train.data.own_poems import merge, read_own
 
 POEMS = train_tiny.poems(4)
@@ -115,6 +119,78 @@ def test_an_array_of_objects_in_place_of_numbers_is_refused_unread(tmp_path: Pat
     with pytest.raises(NpzError, match="id 9"):
         read_npz(archive(tmp_path / "odd.npz", data=np.array([[9]], np.int32)))
     assert not (tmp_path / "mark").exists()
+
+
+def repacked(file: Path, method: int = zipfile.ZIP_DEFLATED, **members: bytes) -> Path:
+    """An npz with other members, by their names without the ending."""
+    archive(file)
+    with zipfile.ZipFile(file) as whole:
+        found = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(file, "w", method) as whole:
+        for name, value in (found | {f"{name}.npy": content for name, content in members.items()}).items():
+            whole.writestr(name, value)
+    return file
+
+
+def zeros(rows: int, width: int, kind: str = "|i1", size: int | None = None) -> bytes:
+    """An array's file, or the beginning of one, of the shape that it claims."""
+    header = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': ({rows}, {width}), }}".ljust(117) + "\n"
+    content = bytes(rows * width * int(kind[-1]) if size is None else size)
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + content
+
+
+BOMBS: dict[str, Callable[[Path], Path]] = {
+    "many zeros": lambda file: repacked(file, data=zeros(MOST_POEMS, 300)),
+    "many numbers": lambda file: repacked(file, data=zeros(1000, MOST_IDS // 1000 + 1, size=16)),
+    "many rows of nothing": lambda file: repacked(file, data=zeros(1 << 40, 0)),
+    "too many poems": lambda file: repacked(file, data=zeros(MOST_POEMS + 1, 1)),
+    "a row of minus": lambda file: repacked(file, data=zeros(-4, -4, size=16)),
+    "less than it says": lambda file: repacked(file, data=zeros(100, 100, size=16)),
+    "bzip2": lambda file: repacked(file, zipfile.ZIP_BZIP2),
+    "a place in the sky": lambda file: pickled(file, b"}r" + (1 << 31).to_bytes(4, "little") + b"."),
+    "a place in the sky, in digits": lambda file: pickled(file, b"}p2147483648\n."),
+    "a large dictionary": lambda file: pickled(file, b"}" * (LARGEST_DICTIONARY + 1) + b"."),
+    "a long word": lambda file: archive(file, {0: "春" * 1_000_000, 1: "，", 2: "<START>"}),
+}
+LITTLE_MEMORY = """if True:
+    import resource, sys
+    from pathlib import Path
+    from train.data.npz import NpzError, read_npz
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + (320 << 20),) * 2)
+    try:
+        read_npz(Path(sys.argv[1]))
+    except NpzError as error:
+        print("refused", error)
+"""
+"""Reads a file with no more memory than the largest one that is allowed needs."""
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_that_would_unpack_to_much_is_refused_before_it_does(tmp_path: Path, kind: str) -> None:
+    file = BOMBS[kind](tmp_path / "bomb.npz")
+    command = [sys.executable, "-c", LITTLE_MEMORY, str(file)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.stdout.startswith("refused"), found.stderr
+    assert "MemoryError" not in found.stdout
+
+
+def test_an_array_in_columns_is_read_as_well(tmp_path: Path) -> None:
+    data = np.asfortranarray(np.array([[2, 0, 1], [0, 1, 1]], np.int64))
+    assert read_npz(archive(tmp_path / "columns.npz", data=data)) == ["春，", "春，，"]
+
+
+@pytest.mark.parametrize("ending", ["txt", "json", "npz"])
+def test_pipes_and_devices_are_named_and_never_waited_for(tmp_path: Path, ending: str) -> None:
+    os.mkfifo(tmp_path / f"pipe.{ending}")
+    (tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
+    (tmp_path / f"large.{ending}").touch()
+    os.truncate(tmp_path / f"large.{ending}", LARGEST_FILE + 1)
+    assert read_own(tmp_path).skipped == {
+        f"large.{ending}": "large",
+        f"pipe.{ending}": "special",
+        f"zero.{ending}": "special",
+    }
 
 
 def test_own_poems_of_three_kinds_are_read_and_bad_files_are_named_and_left_out_whole(tmp_path: Path) -> None:

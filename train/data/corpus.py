@@ -17,7 +17,7 @@ from opencc import OpenCC
 
 from engine.contract.text import clauses, only_chinese, only_verse
 from engine.model.vocab import EOP, PAD, START, Vocabulary
-from train.data.npz import NpzError, read_npz
+from train.data.npz import read_npz
 from train.data.source import PACKAGE, CorpusError, Dynasty, fetch_package, read_poems
 
 SPLITS = ("train", "validation", "test")
@@ -231,7 +231,7 @@ def write_tutorial_npz(corpus: Corpus, file: Path) -> None:
 def _tutorial_poems(file: Path) -> list[str]:
     try:
         return read_npz(file)
-    except NpzError as error:
+    except ValueError as error:  # no file of the tutorial's, or no ordinary one
         raise CorpusError(f"{file}: {error}") from error
 
 

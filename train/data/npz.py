@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,9 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.model.vocab import EOP, PAD, START
+from train.data.files import open_ordinary
 
-LARGEST_DATA, LARGEST_DICTIONARY = 1 << 30, 1 << 26
-"""Bytes of an unpacked array; a small archive can unpack to anything."""
+MOST_POEMS, MOST_IDS = 1_000_000, 1 << 24
+"""Rows and numbers of ``data``, twenty and two times the tutorial's. A small archive can unpack to anything, so what it
+says of its size is checked before it is unpacked, and no more than that is unpacked."""
+LARGEST_DICTIONARY = 1 << 21
+"""Bytes of the pickled dictionary, ten times the tutorial's."""
+LONGEST_WORD = 16
+MOST_CHARACTERS = MOST_IDS
+"""Of all poems together: a number stands for one character, or for a symbol that is left out."""
+_LONGEST_HEADER = 1 << 14
 _NOT_A_TUTORIAL_FILE = "it is not the tutorial's file (data, ix2word)"
 
 
@@ -27,56 +37,81 @@ class NpzError(ValueError):
 
 
 def read_npz(file: Path) -> list[str]:
-    """The poems of a file in the tutorial's format, each as one string with its marks."""
+    """The poems of a file in the tutorial's format, each as one string with its marks.
+
+    Raises NpzError and what ``open_ordinary`` raises.
+    """
     try:
-        with zipfile.ZipFile(file) as archive:
-            data = _numbers(_member(archive, "data.npy", LARGEST_DATA))
-            words = _dictionary(_member(archive, "ix2word.npy", LARGEST_DICTIONARY))
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        with open_ordinary(file) as opened, zipfile.ZipFile(opened) as archive:
+            with _member(archive, "data.npy", _LONGEST_HEADER + 8 * MOST_IDS) as member:
+                data = _numbers(member)
+            with _member(archive, "ix2word.npy", LARGEST_DICTIONARY) as member:
+                words = _dictionary(io.BytesIO(member.read(LARGEST_DICTIONARY)))
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise NpzError(_NOT_A_TUTORIAL_FILE) from error
     return _poems(data, words)
 
 
-def _poems(data: npt.NDArray[np.int64], words: dict[int, str]) -> list[str]:
+def _poems(data: npt.NDArray[Any], words: dict[int, str]) -> list[str]:
     specials = {START, EOP, PAD}
     poems = []
-    for row in data.tolist():
+    characters = 0
+    for row in data:
         try:
-            poems.append("".join(word for i in row if (word := words[i]) not in specials))
+            poem = "".join(word for i in row.tolist() if (word := words[i]) not in specials)
         except KeyError as error:
             raise NpzError(f"data holds the id {error}, which ix2word does not know") from error
+        characters += len(poem)
+        if characters > MOST_CHARACTERS:
+            raise NpzError(f"its poems have more than {MOST_CHARACTERS:,} characters together")
+        poems.append(poem)
     return poems
 
 
 def _member(archive: zipfile.ZipFile, name: str, largest: int) -> IO[bytes]:
-    if archive.getinfo(name).file_size > largest:
-        raise NpzError(f"{name} is larger than {largest >> 20} MiB")
-    return io.BytesIO(archive.read(name))
+    found = archive.getinfo(name)
+    if found.file_size > largest:
+        raise NpzError(f"{name} is larger than {largest:,} bytes")
+    # Of the other methods a few bytes can unpack to many megabytes at once; numpy writes these two.
+    if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise NpzError(f"{name} is packed in another way than numpy packs")
+    return archive.open(found)
 
 
-def _numbers(content: IO[bytes]) -> npt.NDArray[np.int64]:
-    """int [poems, ids]; an array of objects is refused before anything of it is read."""
-    try:
-        array = np.lib.format.read_array(content, allow_pickle=False)
-    except (ValueError, MemoryError) as error:
-        raise NpzError(f"data is no plain array: {error}") from error
-    if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
-        raise NpzError("data must be whole numbers, a row a poem")
-    return array.astype(np.int64)
-
-
-def _dictionary(content: IO[bytes]) -> dict[int, str]:
-    """The one dictionary, number to word, of a 0-d array of objects."""
+def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it lies in columns, type."""
     try:
         version = np.lib.format.read_magic(content)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, kind = header(content)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        return read(content)
     except ValueError as error:
-        raise NpzError(f"ix2word is no array: {error}") from error
+        raise NpzError(f"{name} is no array: {error}") from error
+
+
+def _numbers(content: IO[bytes]) -> npt.NDArray[Any]:
+    """whole numbers [poems, ids]; anything else is refused before it is unpacked."""
+    shape, in_columns, kind = _header(content, "data")
+    if len(shape) != 2 or kind.hasobject or not np.issubdtype(kind, np.integer):
+        raise NpzError("data must be whole numbers, a row a poem")
+    rows, width = shape
+    if not 0 <= rows <= MOST_POEMS or not 0 <= rows * width <= MOST_IDS:
+        raise NpzError(f"data has {rows} rows of {width}: more than {MOST_POEMS:,} poems or {MOST_IDS:,} numbers")
+    wanted = rows * width * kind.itemsize
+    raw = content.read(wanted)
+    if len(raw) != wanted:
+        raise NpzError("data ends too early")
+    return np.frombuffer(raw, kind).reshape(shape, order="F" if in_columns else "C")
+
+
+def _dictionary(content: io.BytesIO) -> dict[int, str]:
+    """The one dictionary, number to word, of a 0-d array of objects."""
+    shape, _, kind = _header(content, "ix2word")
     if shape != () or not kind.hasobject:
         raise NpzError("ix2word must be one dictionary")
+    pickled = content.read()
     try:
-        found = _Restricted(content, encoding="utf-8").load()
+        _check_memory(pickled)
+        found = _Restricted(io.BytesIO(pickled), encoding="utf-8").load()
         value = found.items[0] if isinstance(found, _Array) else found
     except NpzError:
         raise
@@ -84,7 +119,17 @@ def _dictionary(content: IO[bytes]) -> dict[int, str]:
         raise NpzError(f"ix2word cannot be read: {type(error).__name__}") from error
     if type(value) is not dict or not all(type(k) is int and type(v) is str for k, v in value.items()):
         raise NpzError("ix2word must be a dictionary from whole numbers to strings")
+    if any(len(word) > LONGEST_WORD for word in value.values()):
+        raise NpzError(f"ix2word holds a word of more than {LONGEST_WORD} characters")
     return value
+
+
+def _check_memory(pickled: bytes) -> None:
+    """Refuse what makes the unpickler take memory by a number in the file: places far beyond any use, byte arrays."""
+    for operation, argument, _ in pickletools.genops(pickled):
+        far = operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(pickled)
+        if far or operation.name == "BYTEARRAY8":
+            raise NpzError("ix2word holds more than dictionaries of strings and whole numbers")
 
 
 class _Array:

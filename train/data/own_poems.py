@@ -21,12 +21,10 @@ from opencc import OpenCC
 from engine.contract.queue.training import Unread
 from engine.contract.text import only_chinese
 from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
+from train.data.files import LARGEST_FILE, LargeFileError, SpecialFileError, open_ordinary
 from train.data.npz import read_npz
 
 log = logging.getLogger("train.data.own_poems")
-
-LARGEST_TEXT = 1 << 26
-"""Bytes of a text or JSON file."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +66,25 @@ def read_own(folder: Path | None) -> OwnPoems:
 
 def read_file(file: Path) -> list[str]:
     """The poems of one file; UnreadError or OSError where it is none of the three kinds, or is damaged."""
-    if file.suffix.lower() == ".npz":
-        texts = _npz_poems(file)
-    elif file.suffix.lower() == ".json":
-        texts = _json_poems(_text(file))
-    elif file.suffix.lower() == ".txt":
-        texts = [part for part in re.split(r"\n\s*\n", _text(file)) if part.strip()]
-    else:
-        raise UnreadError("kind", "its name must end in .txt, .json or .npz")
+    try:
+        texts = _texts(file)
+    except SpecialFileError as error:
+        raise UnreadError("special", str(error)) from error
+    except LargeFileError as error:
+        raise UnreadError("large", str(error)) from error
     if not any(len(only_chinese(text)) >= MIN_CHARACTERS for text in texts):
         raise UnreadError("empty", f"it holds no poem of {MIN_CHARACTERS} Chinese characters or more")
     return texts
+
+
+def _texts(file: Path) -> list[str]:
+    if file.suffix.lower() == ".npz":
+        return _npz_poems(file)
+    if file.suffix.lower() == ".json":
+        return _json_poems(_text(file))
+    if file.suffix.lower() == ".txt":
+        return [part for part in re.split(r"\n\s*\n", _text(file)) if part.strip()]
+    raise UnreadError("kind", "its name must end in .txt, .json or .npz")
 
 
 def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
@@ -130,14 +136,16 @@ def _json_poems(text: str) -> list[str]:
 def _npz_poems(file: Path) -> list[str]:
     try:
         return read_npz(file)
+    except (SpecialFileError, LargeFileError):
+        raise
     except ValueError as error:  # of ours or of what reads the parts
         raise UnreadError("npz", str(error)) from error
 
 
 def _text(file: Path) -> str:
-    if file.stat().st_size > LARGEST_TEXT:
-        raise UnreadError("large", f"it is larger than {LARGEST_TEXT >> 20} MiB")
+    with open_ordinary(file) as opened:
+        content = opened.read(LARGEST_FILE)  # it may be growing
     try:
-        return file.read_text("utf-8-sig").replace("\r\n", "\n")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UnreadError("utf8", "it is not UTF-8 text") from error
