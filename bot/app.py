@@ -27,6 +27,8 @@ from bot.delivery.sender import Courier, drawing
 from bot.delivery.training_progress import Herald
 from bot.expiry import sweep_until
 from bot.http.api import Api
+from bot.http.callers import Callers
+from bot.http.connections import Connections, QuietAccepting
 from bot.http.listening import cannot_listen
 from bot.http.page import Site
 from bot.http.pending import Waiters
@@ -55,6 +57,7 @@ class App:
     def __init__(self, settings: BotSettings) -> None:
         self._settings = settings
         self._stopping = asyncio.Event()
+        self._listening: asyncio.Server
         self._redis = connect(settings.redis_url)
         self._queue = Queue(self._redis, settings.key_prefix)
         self._blocklist = Blocklist.load(settings.blocklist_file)
@@ -95,6 +98,7 @@ class App:
             await self._until_stopped(waiting, *running)
         finally:
             self._stopping.set()
+            self._listening.close()
             await runner.cleanup()
             # Cancelled as well, for a quick end; but a library under it may swallow that.
             self._waiters.stop()
@@ -115,20 +119,24 @@ class App:
         stopped.cancel()
 
     async def _listen(self) -> web.AppRunner:
-        api = Api(self._desk, self._waiters, self._blocklist, self._metrics)
+        callers = Callers(self._settings.trusted_proxies, self._settings.site_names)
+        api = Api(self._desk, self._waiters, self._blocklist, self._metrics, callers)
         site = Site(self._blocklist, drawing())
-        app = application(api, Probes(self._queue, self._metrics, self._telegram_state), site, self._webhook)
-        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=DRAIN)
+        probes = Probes(self._queue, self._metrics, self._telegram_state)
+        app = application(api, probes, site, self._webhook, callers)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port
+        assert runner.server is not None
+        loop = asyncio.get_running_loop()
         try:
-            await web.TCPSite(runner, host, port).start()
+            self._listening = await loop.create_server(Connections(runner.server), host, port)
         except OSError as error:
             await runner.cleanup()
             await self._redis.aclose()
             raise cannot_listen(error, host, port) from error
-        for address in runner.addresses:
-            log.info("HTTP on http://%s:%s", *address[:2])
+        for socket in self._listening.sockets:
+            log.info("HTTP on http://%s:%s", *socket.getsockname()[:2])
         return runner
 
     async def _sweep(self) -> None:
@@ -237,6 +245,7 @@ async def serve(settings: BotSettings) -> None:
     """Run until SIGTERM or Ctrl-C."""
     app = App(settings)
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(QuietAccepting())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
     await app.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from engine.contract.settings import Settings
 
 TELEGRAM = "https://api.telegram.org/bot"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BotSettings(Settings):
@@ -31,6 +33,8 @@ class BotSettings(Settings):
     user_per_minute: Annotated[int, Field(ge=0)] = 6
     user_per_day: Annotated[int, Field(ge=0)] = 200
     blocklist_file: Path | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    site_names: frozenset[str] = frozenset()
 
     @field_validator("admin_ids", mode="before")
     @classmethod
@@ -41,6 +45,26 @@ class BotSettings(Settings):
             return frozenset(int(part) for part in value.split(",") if part.strip())
         except ValueError:
             raise ValueError("must be whole numbers with commas between them, as in 12345,67890") from None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("must be addresses or networks with commas between them: 127.0.0.1,10.0.0.0/8") from None
+
+    @field_validator("site_names", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+        if not all(re.fullmatch(r"[a-z0-9_.-]{1,253}", name) for name in names):
+            raise ValueError("must be host names with commas between them, as in poems.example.org")
+        return names
 
     @field_validator("telegram_bot_token")
     @classmethod

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
+from typing import Any
 
 from aiohttp import web
 
 from bot.blocklist import Blocklist
-from bot.http.api import MAX_BODY, TooLargeError, problem, read_limited, reply
-from bot.views.messages import accepted_language, error_text
+from bot.http.body import read_json
+from bot.http.errors import HttpError, bad_request, reply
 from engine.contract import CodecError, Poem, PoemError
 from engine.contract.templates import named
 from engine.contract.text import only_chinese
@@ -62,8 +62,11 @@ class Site:
         numbers = [int(number) for number in (length, lines) if number.isdecimal() and len(number) < 4]
         template = named(name, *numbers) if len(numbers) == 2 else None
         if template is None:
-            return problem(
-                404, "not_found", "No such template; send a poem's own: name=五绝·平起首句入韵&length=5&lines=4."
+            raise HttpError(
+                404,
+                "not_found",
+                "没有这种格式；请用诗自己的，例如 name=五绝·平起首句入韵&length=5&lines=4。",
+                "No such template; send a poem's own: name=五绝·平起首句入韵&length=5&lines=4.",
             )
         told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
         return reply({"name": template.name, "lines": told})
@@ -71,20 +74,24 @@ class Site:
     async def picture(self, request: web.Request) -> web.Response:
         """A poem as the API gave it, in; its picture out."""
         if self.draw is None:
-            return problem(503, "no_pictures", "Pictures need the extra: pip install -e '.[picture]'.", 3600)
+            raise HttpError(
+                503,
+                "no_pictures",
+                "这里没有安装配图功能：pip install -e '.[picture]'。",
+                "Pictures need the extra: pip install -e '.[picture]'.",
+                3600,
+            )
         try:
-            poem = read_poem(await read_limited(request, MAX_BODY))
-        except TooLargeError:
-            return problem(413, "too_long", f"The body may have {MAX_BODY} bytes.")
+            poem = as_poem(await read_json(request))
         except CodecError as error:
-            return problem(400, "bad_request", f"Not a poem: {error}.")
+            raise bad_request(error) from error
         judged = self.blocklist.judge(poem)
         if isinstance(judged, PoemError):
-            return problem(
-                400, judged.code, error_text(judged, accepted_language(request.headers.get("Accept-Language")))
-            )
+            raise HttpError.of_poem(judged)
         if self._asked >= WAITING:
-            return problem(503, "busy", "Too many pictures are being drawn; please try again.", 2)
+            raise HttpError(
+                503, "busy", "正在画的图太多，请稍后再试。", "Too many pictures are being drawn; please try again.", 2
+            )
         self._asked += 1
         try:
             async with self._drawing:
@@ -92,22 +99,27 @@ class Site:
         finally:
             self._asked -= 1
         if isinstance(drawn, str):
-            return problem(422, "no_glyphs", f"The font lacks {drawn}.")
+            raise HttpError(422, "no_glyphs", f"字体里没有这些字：{drawn}。", f"The font lacks {drawn}.")
         return web.Response(body=drawn, content_type="image/png")
 
 
-def read_poem(body: bytes) -> Poem:
+def as_poem(value: Any) -> Poem:
     """CodecError: it is no poem, or larger than any."""
     try:
-        value = json.loads(body)
         poem = Poem.from_json({**value, "lines": list(value["lines"]) if isinstance(value["lines"], list) else []})
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise CodecError("the body must be the JSON of a poem, as /api/poems answers it") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise CodecError(
+            "the body must be the JSON of a poem, as /api/poems answers it",
+            "正文须为 /api/poems 所答的诗的 JSON",
+        ) from error
     lines = poem.lines
     if not lines or len(lines) > MOST_LINES or not all(_is_line(line) for line in lines):
-        raise CodecError("'lines' must hold lines of Chinese characters, no more than a poem has")
+        raise CodecError(
+            "'lines' must hold lines of Chinese characters, no more than a poem has",
+            "'lines' 须为汉字的诗句，不多于一首诗",
+        )
     if sum(map(len, lines)) > MOST_CHARACTERS or not all(_is_note(n) for n in (poem.form, poem.template, poem.rhyme)):
-        raise CodecError("it is larger than any poem")
+        raise CodecError("it is larger than any poem", "它比任何一首诗都长")
     return poem
 
 

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 from telegram import Update
 
-from bot.http.api import Api, TooLargeError, problem, read_limited, reply
+from bot.http.api import Api
+from bot.http.body import read_body
+from bot.http.callers import Callers
+from bot.http.errors import HttpError, error_response, redis_unavailable, reply, secure
 from bot.http.page import FILES, Site
 from bot.metrics import Metrics, Sight
 from bot.updates.polling import Handle, readable, safely
@@ -24,16 +28,10 @@ from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.server")
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+WEBHOOK_PATH = "/telegram"
 MAX_UPDATE = 256 * 1024
 READY_SECONDS = 3.0
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Server": "poem",
-}
 
 
 class Webhook:
@@ -51,18 +49,16 @@ class Webhook:
         """200 only once Redis has what the update leads to; anything else makes Telegram send it again."""
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
         if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._secret):
-            return problem(403, "forbidden", "The secret token is wrong.")
+            raise HttpError(403, "forbidden", "密钥不对。", "The secret token is wrong.")
         if self._handle is None:
-            return problem(503, "busy", "Not ready yet.", 1)
+            raise HttpError(503, "busy", "尚未就绪。", "Not ready yet.", 1)
         try:
-            raw = json.loads(await read_limited(request, MAX_UPDATE))
-        except TooLargeError:
-            return problem(413, "too_long", f"An update may have {MAX_UPDATE} bytes.")
+            raw = json.loads(await read_body(request, MAX_UPDATE))
         except (ValueError, RecursionError):
             raw = None
         update = readable(raw, self._metrics)
         if update is None:
-            return problem(400, "bad_request", "Not an update.")
+            raise HttpError(400, "bad_request", "这不是 Telegram 的更新。", "Not an update.")
         if not isinstance(update, Update):
             # Confirmed, or Telegram would bring it again and keep the others back.
             return reply({"ok": True})
@@ -70,7 +66,7 @@ class Webhook:
             await safely(self._handle, update)
         except RedisError as error:
             log.warning("Redis: %s", error)
-            return problem(503, "busy", "The queue does not answer.", 1)
+            raise redis_unavailable() from error
         return reply({"ok": True})
 
 
@@ -107,8 +103,10 @@ class Probes:
         return web.Response(body=self.metrics.page(sight), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def application(api: Api, probes: Probes, site: Site, webhook: Webhook | None) -> web.Application:
-    app = web.Application(middlewares=[_in_words])
+def application(
+    api: Api, probes: Probes, site: Site, webhook: Webhook | None, callers: Callers | None = None
+) -> web.Application:
+    app = web.Application(middlewares=[_errors, _same_site(callers or Callers())])
     app.add_routes(
         [
             web.post("/api/poems", api.poems),
@@ -122,29 +120,48 @@ def application(api: Api, probes: Probes, site: Site, webhook: Webhook | None) -
         ]
     )
     if webhook is not None:
-        app.router.add_post("/telegram", webhook.receive)
+        app.router.add_post(WEBHOOK_PATH, webhook.receive)
     app.on_response_prepare.append(_secure)
     return app
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = _HEADERS["Server"]
+    secure(response)
 
 
 @web.middleware
-async def _in_words(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """What aiohttp answers by itself (404, 405) as JSON too, and bugs as a plain 500."""
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error in one form, what aiohttp answers by itself (404, 405) too, and bugs as a plain 500."""
+    allow = None
     try:
         return await handler(request)
-    except web.HTTPException as error:
-        answer = problem(error.status, "not_found", f"{error.reason}.")
-        if allow := error.headers.get("Allow"):
-            answer.headers["Allow"] = allow
-        return answer
-    except Exception as error:
-        log.error("%s %s failed: %s", request.method, request.rel_url.path, origin(error))
-        return problem(500, "internal", "Something is wrong here; it was logged.")
+    except HttpError as raised:
+        error = raised
+    except web.HTTPException as raised:
+        error, allow = HttpError.of_routing(raised), raised.headers.get("Allow")
+    except Exception as bug:
+        log.error("%s %s failed: %s", request.method, request.rel_url.path, origin(bug))
+        error = HttpError(500, "internal", "这里出了错，已记入日志。", "Something is wrong here; it was logged.")
+    response = error_response(error, request.headers.get("Accept-Language"))
+    if allow is not None:
+        response.headers["Allow"] = allow
+    return response
+
+
+def _same_site(callers: Callers) -> Middleware:
+    """Refuses what a page of another site makes a browser send. Telegram is known by its secret instead."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        changes = request.method not in ("GET", "HEAD") and request.path != WEBHOOK_PATH
+        if changes and not callers.same_site(request.remote, request.headers):
+            raise HttpError(
+                403,
+                "forbidden",
+                "请求来自别的网站，或用了未知的主机名；若这是您的服务器，请设置 SITE_NAMES。",
+                "The request comes from another site, or by an unknown host name; "
+                "if this is your server, set SITE_NAMES.",
+            )
+        return await handler(request)
+
+    return check

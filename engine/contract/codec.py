@@ -23,6 +23,11 @@ unreadable: Counter[str] = Counter()
 class CodecError(ValueError):
     """What was read is not what it should be; the message names the field."""
 
+    def __init__(self, message: str, zh: str = "") -> None:
+        """``zh``: the message in Chinese."""
+        super().__init__(message)
+        self.zh = zh or message
+
 
 def dumps(value: Mapping[str, object]) -> str:
     """The one spelling of JSON between the programs: compact, Chinese as it is."""

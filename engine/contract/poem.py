@@ -56,15 +56,17 @@ class PoemRequest:
         """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
         fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
         if fields.get("mode") not in MODES:
-            raise CodecError('\'mode\' must be "continue", "acrostic" or "theme"')
+            raise CodecError(
+                '\'mode\' must be "continue", "acrostic" or "theme"', '\'mode\' 须为 "continue"、"acrostic" 或 "theme"'
+            )
         for name in ("text", "form", "rhyme", "mood"):
-            optional = name in ("rhyme", "mood") or (name == "form" and name not in fields)
+            optional = name != "text"
             if not isinstance(fields.get(name), str) and not (optional and fields.get(name) is None):
-                raise CodecError(f"'{name}' must be a string")
+                raise CodecError(f"'{name}' must be a string", f"'{name}' 须为字符串")
         _check_integer(fields, "lines", 1, 10_000)
         _check_integer(fields, "seed", 0, 2**63 - 1)
         _check_integer(fields, "candidates", 1, MAX_CANDIDATES)
-        return cls(**fields)
+        return cls(**{name: item for name, item in fields.items() if item is not None})
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,23 @@ class Poem:
 
 def _fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise CodecError("a JSON object is wanted")
+        raise CodecError("a JSON object is wanted", "须为 JSON 对象")
     version = value.get("v", VERSION)
     if version != VERSION:
-        raise CodecError(f"'v' is {version!r}; this program reads version {VERSION}")
+        raise CodecError(
+            f"'v' is {version!r}; this program reads version {VERSION}", f"'v' 是 {version!r}；这里只懂第 {VERSION} 版"
+        )
     if unknown := sorted(value.keys() - names - {"v"}):
-        raise CodecError(f"unknown field '{unknown[0]}'; known are {', '.join(sorted(names))}")
+        known = ", ".join(sorted(names))
+        raise CodecError(
+            f"unknown field '{unknown[0]}'; known are {known}", f"没有 '{unknown[0]}' 这一项；可用：{known}"
+        )
     return {name: item for name, item in value.items() if name != "v"}
 
 
 def _check_integer(fields: Mapping[str, Any], name: str, low: int, high: int) -> None:
     value = fields.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high):
-        raise CodecError(f"'{name}' must be a whole number from {low} to {high}")
+        raise CodecError(
+            f"'{name}' must be a whole number from {low} to {high}", f"'{name}' 须为 {low} 到 {high} 的整数"
+        )

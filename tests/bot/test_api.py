@@ -6,17 +6,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 from redis.asyncio import Redis
 
 from bot.app import App
-from bot.http.api import client_address
+from bot.http.callers import Callers
 from bot.http.listening import PortTakenError
 from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded
+from bot.submission import LOCAL_SENDER
 from engine.contract import Poem
 from engine.contract.queue.store import Queue
 from engine.contract.settings import SettingError
@@ -118,7 +121,7 @@ async def test_too_many_requests_are_told_when_to_come_back(
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),
-        running_bot(server.url, prefix, USER_PER_MINUTE="1") as where,
+        running_bot(server.url, prefix, USER_PER_MINUTE="1", TRUSTED_PROXIES="127.0.0.1") as where,
     ):
         assert (await post(http, where, GOOD))[0] == 200
         for _ in range(2):
@@ -127,6 +130,16 @@ async def test_too_many_requests_are_told_when_to_come_back(
             assert 0 < int(headers["Retry-After"]) <= 60
         # Somebody else behind the same proxy.
         assert (await post(http, where, GOOD, {"X-Forwarded-For": "203.0.113.9"}))[0] == 200
+
+
+async def test_a_person_at_the_machine_itself_is_never_throttled(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, USER_PER_MINUTE="1") as where,
+    ):
+        assert [(await post(http, where, GOOD))[0] for _ in range(4)] == [200] * 4
 
 
 async def test_without_a_worker_the_answer_is_503_at_once_and_nothing_is_queued(
@@ -290,20 +303,73 @@ async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Em
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "wanted"),
+    ("peer", "lines", "sender"),
     [
-        ("203.0.113.1", None, "203.0.113.1"),
-        ("203.0.113.1", "198.51.100.7", "203.0.113.1"),
-        ("127.0.0.1", "10.0.0.1, 198.51.100.7", "198.51.100.7"),
-        ("127.0.0.1", "nonsense", "127.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", None, "2001:db8:1:2::"),
-        (None, None, "unknown"),
+        ("203.0.113.1", [], "ip:203.0.113.1"),
+        ("203.0.113.1", ["198.51.100.7"], "ip:203.0.113.1"),
+        ("192.168.0.9", ["198.51.100.7"], "ip:192.168.0.9"),  # near, and yet not configured
+        ("10.0.0.1", ["198.51.100.7"], "ip:198.51.100.7"),
+        ("10.0.0.1", ["1.2.3.4", "198.51.100.7"], "ip:198.51.100.7"),  # the caller's own line comes first
+        ("10.0.0.1", ["1.2.3.4, 198.51.100.7, 10.0.0.2"], "ip:198.51.100.7"),  # through two proxies
+        ("10.0.0.1", ["[2001:db8:1:2::9]:443"], "ip:2001:db8:1:2::"),
+        ("10.0.0.1", ["198.51.100.7:5000"], "ip:198.51.100.7"),
+        ("10.0.0.1", ["198.51.100.7, nonsense"], "ip:10.0.0.1"),
+        ("10.0.0.1", [], "ip:10.0.0.1"),
+        ("10.0.0.1", ["127.0.0.1"], LOCAL_SENDER),
+        ("2001:db8:1:2:3:4:5:6", [], "ip:2001:db8:1:2::"),
+        ("::ffff:203.0.113.1", [], "ip:203.0.113.1"),
+        (None, [], "ip:unknown"),
+        ("127.0.0.1", [], LOCAL_SENDER),
+        ("::1", [], LOCAL_SENDER),
+        # A proxy on this machine that nobody configured: it is not a person.
+        ("127.0.0.1", ["198.51.100.7"], "ip:127.0.0.1"),
     ],
 )
-def test_a_caller_is_known_by_the_address_that_a_near_proxy_names(
-    peer: str | None, forwarded: str | None, wanted: str
+def test_a_caller_is_the_last_hop_that_configured_proxies_name(peer: str | None, lines: list[str], sender: str) -> None:
+    callers = Callers((ip_network("10.0.0.0/8"),))
+    assert callers.sender(peer, CIMultiDict([("X-Forwarded-For", line) for line in lines])) == sender
+
+
+def test_a_trusted_proxy_on_this_machine_is_no_local_user() -> None:
+    assert Callers((ip_network("127.0.0.0/8"),)).sender("127.0.0.1", CIMultiDict()) == "ip:127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "served"),
+    [
+        ({"Host": "localhost:8080"}, True),
+        ({"Host": "127.0.0.1:8080"}, True),
+        ({"Host": "[::1]:8080"}, True),
+        ({"Host": "bot:8080"}, True),
+        ({"Host": "Poems.example.org"}, True),
+        ({"Host": "evil.example.com"}, False),  # a name that was made to lead here
+        ({"Host": "evil.example.com", "Sec-Fetch-Site": "same-origin"}, False),
+        ({"Host": ""}, False),
+        ({"Host": "localhost:8080", "Origin": "http://localhost:8080"}, True),
+        ({"Host": "localhost:8080", "Origin": "http://localhost:9000"}, False),
+        ({"Host": "localhost:8080", "Origin": "https://evil.example.com"}, False),
+        ({"Host": "localhost:8080", "Origin": "null"}, False),
+        ({"Host": "localhost:8080", "Origin": "https://poems.example.org"}, True),
+        ({"Host": "localhost:8080", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Host": "localhost:8080", "Sec-Fetch-Site": "none"}, True),
+        ({"Host": "localhost:8080", "Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8080"}, False),
+        ({"Host": "localhost:8080", "Sec-Fetch-Site": "cross-site"}, False),
+    ],
+)
+async def test_no_page_of_another_site_makes_a_browser_ask_for_poems(
+    http: aiohttp.ClientSession, server: Embedded, prefix: str, headers: dict[str, str], served: bool
 ) -> None:
-    assert client_address(peer, forwarded) == wanted
+    async with running_bot(server.url, prefix, SITE_NAMES="poems.example.org") as where:
+        status, body, _ = await post(http, where, b"{", {"Content-Type": "text/plain", **headers})
+        assert (status, body["error"]["code"]) == ((400, "bad_request") if served else (403, "forbidden"))
+
+
+def test_a_trusted_proxy_may_have_any_name_and_says_which() -> None:
+    callers = Callers((ip_network("10.0.0.0/8"),))
+    sent = {"Host": "upstream.internal", "X-Forwarded-Host": "poems.example.org"}
+    assert callers.same_site("10.0.0.1", CIMultiDict(sent, Origin="https://poems.example.org"))
+    assert not callers.same_site("10.0.0.1", CIMultiDict(sent, Origin="https://evil.example.com"))
+    assert not callers.same_site("203.0.113.1", CIMultiDict(sent, Origin="https://poems.example.org"))
 
 
 async def _waiting(queue: Queue, jobs: int) -> bool:

@@ -71,7 +71,10 @@ async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pyt
 async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
     server: Embedded, queue: Queue, redis: Redis, prefix: str
 ) -> None:
-    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix, USER_PER_MINUTE="1") as where:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, USER_PER_MINUTE="1", TRUSTED_PROXIES="127.0.0.1") as where,
+    ):
         await keeps(where, "/api/poems", 200, GOOD)
         await keeps(where, "/api/poems", 429, GOOD)
     poet = FakePoet()

@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.soak import bots, ends, growth, limits, messages, queries, store, telegram, updates, workers
+from tests.soak import bots, connections, ends, growth, limits, messages, queries, store, telegram, updates, workers
 from tests.soak.harness import Figures
 
 SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
@@ -26,6 +26,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "telegram": telegram.faulty,
     "flood": limits.flood,
     "full": limits.full,
+    "connections": connections.idle,
     "ends": ends.stopped,
     "growth": growth.measure,
     "updates": updates.shuffled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak import bots, ends, growth, limits, store, telegram, updates, workers
+from tests.soak import bots, connections, ends, growth, limits, store, telegram, updates, workers
 from tests.soak.harness import QUICK_WORKER, Figures
 
 FAST = {"LEASE": "0.5"}
@@ -74,6 +74,12 @@ async def test_a_full_queue_turns_away_at_once_and_keeps_what_it_accepted() -> N
     assert kept(figures)
     assert (figures.more["told_busy"], figures.more["not_told"], figures.more["told_twice"]) == (10, 0, 0)
     assert figures.more["accepted_but_answered_before_a_worker"] == 0
+
+
+async def test_silent_connections_beyond_the_descriptors_stop_neither_http_nor_telegram() -> None:
+    figures = await connections.idle(1100, 6, QUICK_WORKER, 2.0)
+    assert kept(figures)
+    assert (figures.more["probes_failed"], figures.more["log_lines"] < 100) == (0, True)
 
 
 async def test_programs_that_are_stopped_exit_with_0_and_lose_nothing() -> None:

@@ -1,0 +1,95 @@
+"""Who sends an HTTP request, and whether a page of another site made the browser send it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from bot.submission import LOCAL_SENDER
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Headers = CIMultiDictProxy[str] | CIMultiDict[str]
+
+_MADE_BY_PROXIES = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
+_LABELS_OF_A_PUBLIC_NAME = 2
+
+
+@dataclass(frozen=True)
+class Callers:
+    """``trusted_proxies``: whose ``X-Forwarded-…`` headers are believed. ``names``: host names of this server."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    names: frozenset[str] = frozenset()
+
+    def sender(self, peer: str | None, headers: Headers) -> str:
+        """Whom to hold to the limits: the last hop that is not a trusted proxy. An IPv6 network of 64 bits counts as
+        one. LOCAL_SENDER: a person on this machine, whom nothing limits."""
+        address = _address(peer)
+        hops = [hop for line in headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
+        by_proxy = self._trusts(address)
+        while hops and self._trusts(address):
+            named = _address(hops.pop())
+            if named is None:
+                break
+            address = named
+        if address is None:
+            return "ip:unknown"
+        told = by_proxy and "X-Forwarded-For" in headers
+        direct = not by_proxy and not any(name in headers for name in _MADE_BY_PROXIES)
+        if address.is_loopback and (told or direct):
+            return LOCAL_SENDER
+        if isinstance(address, ipaddress.IPv6Address):
+            return f"ip:{ipaddress.ip_network((address, 64), strict=False).network_address}"
+        return f"ip:{address}"
+
+    def same_site(self, peer: str | None, headers: Headers) -> bool:
+        """Whether a request that changes something may be served: its ``Host`` is a name of this server (else a
+        site's name was made to lead here), and no page of another site sent it."""
+        from_proxy = self._trusts(_address(peer))
+        host = headers.get("Host", "")
+        if not (from_proxy or self._is_own_name(host)):
+            return False
+        if (fetched_from := headers.get("Sec-Fetch-Site")) is not None:
+            return fetched_from in ("same-origin", "none")
+        origin = headers.get("Origin")
+        if origin is None:
+            return True
+        own = {host.lower()}
+        if from_proxy:
+            own.add(headers.get("X-Forwarded-Host", host).lower())
+        place = origin.lower().partition("://")[2]
+        return place in own or _name(place) in self.names
+
+    def _is_own_name(self, host: str) -> bool:
+        """An address, ``localhost``, a name without dots or one of ``names``: nobody else can make these lead here."""
+        name = _name(host)
+        if name is None:
+            return False
+        local = name.endswith(".localhost") or len(name.split(".")) < _LABELS_OF_A_PUBLIC_NAME
+        return local or name in self.names or _address(name) is not None
+
+    def _trusts(self, address: Address | None) -> bool:
+        return address is not None and any(address in network for network in self.trusted_proxies)
+
+
+def _address(text: str | None) -> Address | None:
+    text = (text or "").strip()
+    if text.startswith("[") or text.count(":") == 1:
+        text = _name(text) or ""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _name(host: str) -> str | None:
+    """The host of ``host:port``, lower case."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None

@@ -1,0 +1,118 @@
+"""Connections that say nothing, or nonsense, take nothing from those that ask."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+
+import aiohttp
+import pytest
+
+import bot.http.body
+import bot.http.connections
+from bot.http.connections import QuietAccepting
+from bot.standalone.redis_server import Embedded
+from tests.support.running import running_bot
+from tests.support.waiting import until
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@contextlib.asynccontextmanager
+async def silent(where: str, count: int, start: bytes = b"") -> AsyncIterator[list[Stream]]:
+    """So many connections that send no more than ``start``."""
+    host, port = where.removeprefix("http://").split(":")
+    streams = [await asyncio.open_connection(host, port) for _ in range(count)]
+    for _, writer in streams:
+        writer.write(start)
+    try:
+        yield streams
+    finally:
+        for _, writer in streams:
+            writer.close()
+
+
+async def said(where: str, words: bytes) -> bytes:
+    """All that the server answers until it closes the connection."""
+    async with silent(where, 1, words) as [(reader, _)]:
+        return await reader.read()
+
+
+async def test_where_connections_are_many_the_oldest_idle_one_makes_room(
+    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 16)
+    async with running_bot(server.url, prefix) as where, silent(where, 40, b"GET /healthz HTTP/1.1\r\nA:") as streams:
+        await until(partial(_closed, streams, 24))
+        async with aiohttp.ClientSession() as http, http.get(f"{where}/healthz") as answer:
+            assert answer.status == 200
+        assert [reader.at_eof() for reader, _ in streams[-8:]] == [False] * 8
+
+
+async def test_a_request_in_progress_is_not_closed_to_make_room(
+    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 8)
+    begun = b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{"
+    async with running_bot(server.url, prefix) as where, silent(where, 8, begun) as busy:
+        await asyncio.sleep(0.2)
+        assert await said(where, b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+        for reader, writer in busy:
+            writer.write(b"}")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+
+
+async def test_who_sends_no_request_or_no_body_is_not_waited_for(
+    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.http.connections, "FIRST_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.2)
+    async with running_bot(server.url, prefix) as where:
+        assert await said(where, b"") == b""
+        assert await said(where, b"GET /healthz HTTP/1.1\r\nHost: ") == b""
+        slow = await said(where, b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert slow.startswith(b"HTTP/1.1 408")
+        assert json.loads(slow.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_slow"
+
+
+@pytest.mark.parametrize("nonsense", [b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nA" + b"\r\n\r\n"])
+async def test_what_is_no_http_is_answered_in_the_one_form_and_leaves_no_traceback(
+    server: Embedded, prefix: str, caplog: pytest.LogCaptureFixture, nonsense: bytes
+) -> None:
+    async with running_bot(server.url, prefix) as where:
+        head, _, body = (await said(where, nonsense)).partition(b"\r\n\r\n")
+    assert head.split()[1] == b"400"
+    assert b"nosniff" in head
+    assert b"Server: poem" in head
+    assert b"aiohttp" not in head + body
+    assert json.loads(body)["error"]["code"] == "bad_request"
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.WARNING]
+
+
+async def test_a_compressed_body_is_refused_whatever_it_inflates_to(server: Embedded, prefix: str) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    async with running_bot(server.url, prefix) as where, aiohttp.ClientSession() as http:
+        for path in ("/api/poems", "/api/pictures"):
+            async with http.post(f"{where}{path}", data=bomb, headers={"Content-Encoding": "gzip"}) as answer:
+                assert answer.status == 415
+                assert (await answer.json())["error"]["code"] == "unsupported_encoding"
+
+
+async def test_failing_to_accept_is_one_line_and_not_one_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    loop, quiet = asyncio.get_running_loop(), QuietAccepting()
+    for _ in range(1000):
+        quiet(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "too many files")})
+    assert len([record for record in caplog.records if "could not be accepted" in record.message]) == 1
+
+
+async def _closed(streams: list[Stream], count: int) -> bool:
+    for reader, _ in streams:
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(0.001):
+                await reader.read(1)
+    return sum(reader.at_eof() for reader, _ in streams) >= count
