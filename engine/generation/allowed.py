@@ -9,56 +9,56 @@ import numpy.typing as npt
 
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
+from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
 
 Booleans = npt.NDArray[np.bool_]
-Ids = npt.NDArray[np.intp]
 
 RICH = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
 class Masks:
-    """Ids by what they are, rising. Each is made once, when it is first wanted, and is not to be written to.
-
-    (To gather the scores of some ids is several times faster than to mask all of them, and every character of
-    every poem is chosen so.)
+    """What may come, as rows of one table: to add a row to the scores of a step leaves what it admits, and takes
+    everything else. A mask is the number of its row; each is made once, when it is first wanted.
     """
 
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
+        self.table: FloatArray = np.zeros((0, len(vocabulary)), np.float32)
+        """[masks, V]: 0 where a character is admitted, else minus infinity."""
         common = [c for c in vocabulary.characters if _is_common(c)]
         self._common = self._of(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
         end[vocabulary.eop] = True
         marks, closing = self._of(CLAUSE_MARKS), self._of(CLOSING_MARKS)
-        self.characters = _ids_of(self._common)
-        self.closing = _ids_of(closing)
-        self.marks = _ids_of(marks)
-        self.end = _ids_of(end)
-        self.characters_or_marks = _ids_of(self._common | marks)
-        self.characters_or_closing = _ids_of(self._common | closing)
-        self.characters_or_end = _ids_of(self._common | end)
+        self.characters = self._added(self._common)
+        self.closing = self._added(closing)
+        self.marks = self._added(marks)
+        self.end = self._added(end)
+        self.characters_or_marks = self._added(self._common | marks)
+        self.characters_or_closing = self._added(self._common | closing)
+        self.characters_or_end = self._added(self._common | end)
         self._level = self._with_tone("平")
-        self._tones: dict[Tone | None, Ids] = {
+        self._tones: dict[Tone | None, int] = {
             None: self.characters,
-            "平": _ids_of(self._level),
-            "仄": _ids_of(self._with_tone("仄")),
+            "平": self._added(self._level),
+            "仄": self._added(self._with_tone("仄")),
         }
         self._groups: dict[str, Booleans] = {}
-        self._rhymes: dict[str | int, Ids] = {}
+        self._rhymes: dict[str | int, int] = {}
 
-    def tone(self, tone: Tone | None) -> Ids:
+    def tone(self, tone: Tone | None) -> int:
         return self._tones[tone]
 
-    def rhyme(self, group: str | None, wanted: int) -> Ids:
+    def rhyme(self, group: str | None, wanted: int) -> int:
         """The characters that the poets rhyme in ``group``; where none is fixed yet, those of every group that
         has enough for ``wanted`` rhyme words."""
         key = group or wanted
         if key not in self._rhymes:
-            self._rhymes[key] = _ids_of(self._group(group) if group else self._first(wanted))
+            self._rhymes[key] = self._added(self._group(group) if group else self._first(wanted))
         return self._rhymes[key]
 
     def group_of(self, character: str) -> str | None:
@@ -86,14 +86,15 @@ class Masks:
             c for c in self._vocabulary.characters if tone in known.get(c, ()) or c not in known
         )
 
+    def _added(self, mask: Booleans) -> int:
+        row = np.where(mask, np.float32(0), np.float32(-np.inf))
+        self.table = np.concatenate([self.table, row[None]])
+        return len(self.table) - 1
+
     def _of(self, characters: Iterable[str]) -> Booleans:
         mask = np.zeros(len(self._vocabulary), bool)
         mask[[self._vocabulary.id(c) for c in characters if c in self._vocabulary]] = True
         return mask
-
-
-def _ids_of(mask: Booleans) -> Ids:
-    return mask.nonzero()[0]
 
 
 def _is_common(character: str) -> bool:

@@ -41,18 +41,10 @@ class LineIndex:
         return self._hashes.astype("<u8").tobytes()
 
     def __contains__(self, line: object) -> bool:
-        return isinstance(line, str) and bool(self._found(np.array([_hash(line)]))[0])
-
-    def completed_by(self, beginning: str, last: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-        """Which of the code points ``last`` [n] would make ``beginning`` a line of the corpus: [n]."""
-        with np.errstate(over="ignore"):
-            return self._found((_hash(beginning) ^ last) * _PRIME)
-
-    def _found(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
-        if not len(self._hashes):
-            return np.zeros(len(hashes), bool)
-        places = np.searchsorted(self._hashes, hashes) % len(self._hashes)
-        return np.equal(self._hashes[places], hashes)
+        if not isinstance(line, str) or not len(self._hashes):
+            return False
+        wanted = _hash(line)
+        return bool(self._hashes[self._hashes.searchsorted(wanted) % len(self._hashes)] == wanted)
 
 
 def _hash(line: str) -> np.uint64:

@@ -13,6 +13,7 @@ from itertools import takewhile
 
 from engine.contract.outline import MAX_GENERATED, Outline
 from engine.contract.templates import Template, Tone, templates
+from engine.contract.text import CLAUSE_MARKS
 from engine.prosody import Prosody
 
 LONGEST_OPENING = 2
@@ -54,10 +55,20 @@ class Plan:
     rhyme: str | None = None
     limit: int = MAX_GENERATED
 
-    @property
+    @cached_property
     def rhymes(self) -> int:
         """How many rhyme words are still to be found."""
         return sum(cell.rhymes for cell in self.cells)
+
+    @cached_property
+    def ends(self) -> tuple[bool, ...]:
+        """For each cell whether it is the last of its line."""
+        return tuple(after.forced in CLAUSE_MARKS and after.forced != "" for after in (*self.cells[1:], Cell()))
+
+    @cached_property
+    def forced(self) -> frozenset[str]:
+        """The characters of the poem that are fixed."""
+        return frozenset(cell.forced for cell in self.cells if cell.shown and cell.forced)
 
     @cached_property
     def asking(self) -> int:

@@ -1,15 +1,15 @@
-"""The choice of one character: what a cell admits, by the model's scores, with the row's own chance."""
+"""The choice of a character: what a cell admits, by the model's scores, with the row's own chance."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from engine.contract.text import CLOSING_MARKS
-from engine.generation.allowed import Ids, Masks
+from engine.generation.allowed import Masks
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.sequence import Row
 from engine.model.checkpoint import FloatArray
@@ -31,14 +31,14 @@ class Sampling:
 
 DEFAULT_SAMPLING = Sampling()
 
-Likely = tuple[Ids, FloatArray]
-"""Ids and how far each is below the likeliest, in nats: [n], [n]."""
 LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
 """The key of what cannot come: infinitely far below."""
+NOTHING = -1
+"""Drawn where nothing may come."""
 
 
 class Choice:
-    """Runs once a row and step, so it looks only at the scores of what may come."""
+    """Chooses for all rows of a step together; what a row gets does not depend on the others, to the bit."""
 
     def __init__(
         self, vocabulary: Vocabulary, masks: Masks, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
@@ -47,83 +47,89 @@ class Choice:
         self._masks = masks
         self._lines = lines
         self._sampling = sampling
-        self._code_points = np.array([ord(c) for c in vocabulary.characters] + [0] * 4, np.uint64)  # [V]
 
     def draw(self, rows: Sequence[Row], scores: FloatArray) -> list[int]:
-        """For each row one id that its cell admits, by the model's ``scores`` [rows, V]; those of others are lost."""
-        banned = [self._banned(row, own) for row, own in zip(rows, scores, strict=True)]
-        sizes = [len(ids) for ids in banned]
-        of, ids = np.arange(len(rows)).repeat(sizes), np.fromiter(chain.from_iterable(banned), np.intp, sum(sizes))
-        held, scores[of, ids] = scores[of, ids], -np.inf
-        likely = []
+        """For each row one id that its cell admits, by the model's ``scores`` [rows, V]."""
+        masks = [self._allowed(row) for row in rows]
+        pool = self._masks.table[masks]  # [rows, V]
+        pool += scores
+        self._ban(rows, scores, pool)
+        chances = _uniform([row.seed for row in rows], [row.chosen for row in rows])
+        chosen = self._sample(pool, chances)
         for i, row in enumerate(rows):
-            found = self._likely(row, scores[i])
-            if not len(found[0]):
-                # All that the cell admits is used up or makes a corpus line: better an old word than none.
-                scores[i, ids[of == i]] = held[of == i]
-                found = self._near_top(self._allowed(row), scores[i])
-            likely.append(found if len(found[0]) else self._near_top(self._masks.characters, scores[i]))
-        return self._sample(rows, likely)
+            if chosen[i] == NOTHING or self._copies(row, chosen[i]):
+                # Where all that the cell admits is used up or makes a corpus line: better an old word than none.
+                pools = (
+                    pool[i],
+                    self._masks.table[masks[i]] + scores[i],
+                    self._masks.table[self._masks.characters] + scores[i],
+                )
+                chosen[i] = self._instead(row, pools, chances[i : i + 1], chosen[i])
+        return chosen
 
-    def _sample(self, rows: Sequence[Row], likely: Sequence[Likely]) -> list[int]:
-        """One of the ``likely`` of each row, with its chance among the first that make up ``top_p`` together."""
-        sizes = np.array([len(ids) for ids, _ in likely])
-        ids, below = (np.concatenate(parts) for parts in zip(*likely, strict=True))
+    def _ban(self, rows: Sequence[Row], scores: FloatArray, pool: FloatArray) -> None:
+        """Strike what must not come next. A doubling is deliberate only where the model thinks of nothing better."""
+        banned = [row.banned() for row in rows]
+        best = scores.argmax(axis=1).tolist()
+        for i, row in enumerate(rows):
+            if self._vocabulary.id(row.last) == best[i] and row.doubling():
+                banned[i] = banned[i] - {row.last}
+        of = np.arange(len(rows)).repeat(list(map(len, banned)))
+        pool[of, self._vocabulary.encode(chain.from_iterable(banned))] = -np.inf
+
+    def _instead(self, row: Row, pools: Iterable[FloatArray], chance: FloatArray, drawn: int) -> int:
+        """Another than ``drawn``, from the first of ``pools`` [V] in which there is one."""
+        copies = [] if drawn == NOTHING else [drawn]
+        for pool in pools:
+            pool[copies] = -np.inf
+            while (drawn := self._sample(pool[None], chance)[0]) != NOTHING:
+                if not self._copies(row, drawn):
+                    return drawn
+                copies.append(drawn)
+                pool[drawn] = -np.inf
+        return int(self._masks.table[self._masks.characters].argmax())
+
+    def _sample(self, pool: FloatArray, chances: FloatArray) -> list[int]:
+        """One of each row of ``pool`` [rows, V], by its chance [rows], among the likeliest that make up ``top_p``
+        together; ``NOTHING`` where all is struck."""
+        top = pool.max(axis=1)
+        near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)
+        flat = near.ravel().nonzero()[0]  # [hits], row by row
+        sizes = np.diff(flat.searchsorted(np.arange(len(pool) + 1) * pool.shape[1]))
+        most = sizes.max()
+        if not most:
+            return [NOTHING] * len(pool)
+        of = np.arange(len(pool)).repeat(sizes)
+        below = top[of] - pool.ravel().take(flat)
         # The bits of floats that are not negative rise as they do. With the id after them no two keys are equal: their
         # order cannot depend on how many there are in other rows.
-        keys = np.full((len(rows), sizes.max()), LAST, np.uint64)  # [rows, most]
-        keys[np.arange(sizes.max()) < sizes[:, None]] = below.view(np.uint32).astype(np.uint64) << 32 | ids.view(
-            np.uint64
-        )
+        keys = np.full((len(pool), most), LAST, np.uint64)
+        held = below.view(np.uint32).astype(np.uint64) << 32 | (flat - of * pool.shape[1]).view(np.uint64)
+        keys[np.arange(most) < sizes[:, None]] = held
         keys.sort(axis=1)
         below = (keys >> 32).astype(np.uint32).view(np.float32)
         reached = np.exp(below / -self._sampling.temperature).cumsum(axis=1)
-        each = np.arange(len(rows))
+        each = np.arange(len(pool))
         last = (reached < self._sampling.top_p * reached[:, -1:]).sum(axis=1)
-        drawn = np.array([row.draw() for row in rows], np.float32) * reached[each, last]  # [rows]
+        drawn = chances * reached[each, last]  # [rows]
         place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
-        chosen: list[int] = (keys[each, place] & 0xFFFFFFFF).tolist()
-        return chosen
+        chosen = (keys[each, place] & 0xFFFFFFFF).astype(np.int64)
+        chosen[sizes == 0] = NOTHING
+        found: list[int] = chosen.tolist()
+        return found
 
-    def _likely(self, row: Row, scores: FloatArray) -> Likely:
-        """What the row may take next; nothing where all that the cell admits is used up or makes a corpus line."""
-        allowed = self._allowed(row)
-        ids, below = self._near_top(allowed, scores)
-        if not _may_complete(row):
-            return ids, below
-        while len(ids):
-            copied = self._lines.completed_by(row.line, self._code_points[ids])
-            if not copied.all():
-                return ids[~copied], below[~copied]
-            scores[ids] = -np.inf
-            ids, below = self._near_top(allowed, scores)
-        return ids, below
+    def _copies(self, row: Row, drawn: int) -> bool:
+        """Whether this character completes a line of the corpus."""
+        return _may_complete(row) and row.line + self._vocabulary.decode([drawn]) in self._lines
 
-    def _banned(self, row: Row, scores: FloatArray) -> list[int]:
-        """Ids that must not come next. A doubling is deliberate only where the model thinks of nothing better."""
-        banned, double = row.banned(), row.doubling()
-        if double and self._vocabulary.id(double) == scores.argmax():
-            banned = banned - {double}
-        return self._vocabulary.encode(banned)
-
-    def _near_top(self, allowed: Ids, scores: FloatArray) -> Likely:
-        """The likeliest of the ``allowed``; nothing where all of them are banned."""
-        below = scores.take(allowed)  # [allowed]
-        top = below[below.argmax()]
-        if top == -np.inf:
-            return allowed[:0], below[:0]
-        np.subtract(top, below, out=below)
-        near = (below <= self._sampling.floor).nonzero()[0]
-        return allowed.take(near), below.take(near)
-
-    def _allowed(self, row: Row) -> Ids:
-        """What the cell to fill admits."""
+    def _allowed(self, row: Row) -> int:
+        """The mask of what the cell to fill admits."""
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
         return self._masks.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._masks.tone(cell.tone)
 
-    def _allowed_free(self, row: Row) -> Ids:
+    def _allowed_free(self, row: Row) -> int:
         """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
         masks, left = self._masks, row.plan.limit - row.chosen
         if row.line:
@@ -134,6 +140,16 @@ class Choice:
             return masks.end
         may_end = len(row.earlier) >= FEWEST_LINES and row.chosen > 0 and row.text[-1] in CLOSING_MARKS
         return masks.characters_or_end if may_end else masks.characters
+
+
+def _uniform(seeds: Sequence[int], numbers: Sequence[int]) -> FloatArray:
+    """The number in [0, 1) of each seed's own sequence that comes at this place (SplitMix64, Steele et al. 2014)."""
+    bits = np.array(seeds, np.uint64) + (np.array(numbers, np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ bits >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ bits >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    bits ^= bits >> np.uint64(31)
+    found: FloatArray = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+    return found
 
 
 def _may_complete(row: Row) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from engine.contract.text import CLAUSE_MARKS
-from engine.generation.plan import Cell, Plan
+from engine.generation.plan import Plan
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import EOP, START
 
@@ -31,11 +31,11 @@ class Reading:
 class Row:
     """Follows a plan character by character.
 
-    ``text``: what is shown so far, marks included; ``last``: what the model reads next. ``log_likelihood``: the
-    sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the ``chosen`` characters.
-    ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which costs time; it is nan
-    without. ``fed``: characters that the model has read for it. ``reading``: what it begins with, START's where it
-    is None; where its plan ends in a branch, what others may go on from.
+    ``text``: what is shown so far, marks included; ``last``: what the model reads next; ``cell``: what is filled
+    next. ``log_likelihood``: the sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the
+    ``chosen`` characters. ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which
+    costs time; it is nan without. ``fed``: characters that the model has read for it. ``reading``: what it begins
+    with, START's where it is None; where its plan ends in a branch, what others may go on from.
     """
 
     def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
@@ -53,35 +53,24 @@ class Row:
         self.done = False
         self.reading: Reading | None = None
         self._at = 0
-        self._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+        self.cell = plan.cells[0]
+        self._taken = set(plan.forced)
         self._close()
 
     def branch(self, plan: Plan, seed: int) -> Row:
         """Another that goes on from here by its own ``plan`` and ``seed``; they begin alike."""
         other = copy(self)
         other.plan, other.seed, other.judged, other.rhyme = plan, seed, True, plan.rhyme
+        other.cell = plan.cells[self._at]
         other.earlier = list(self.earlier)
-        other._taken = {cell.forced for cell in plan.cells if cell.shown and cell.forced}
+        other._taken = set(plan.forced)
         other.fed, other.done = 0, False
         return other
-
-    @cached_property
-    def _random(self) -> np.random.Generator:
-        return np.random.default_rng(self.seed)
-
-    @property
-    def cell(self) -> Cell:
-        return self.plan.cells[self._at]
 
     @property
     def ends_line(self) -> bool:
         """Whether the cell to fill is the last of its line."""
-        after = self.plan.cells[self._at + 1 : self._at + 2]
-        return bool(after) and after[0].forced != "" and after[0].forced in CLAUSE_MARKS
-
-    def draw(self) -> float:
-        """The next number of this row's own random sequence, in [0, 1)."""
-        return float(self._random.random())
+        return self.plan.ends[self._at]
 
     def banned(self) -> set[str]:
         """Characters that must not come next: in a planned poem none comes twice, in a free one no line does."""
@@ -123,6 +112,8 @@ class Row:
                 if cell.shown:
                     self._show(cell.forced)
             self.done = True
+        else:
+            self.cell = self.plan.cells[self._at]
 
     def _show(self, character: str) -> None:
         self.text += character
