@@ -15,6 +15,45 @@ from paddle import nn  # noqa: E402  (Paddle is imported in one place, which set
 Initialisation = Literal["careful", "default"]
 
 
+SMALLEST_CHANCE = 1e-37
+"""Added before a logarithm, so that a chance that float32 rounds to 0 costs 85 nats, not infinitely many."""
+CHUNK_PLACES = 512
+"""Places whose scores are held at once: large enough for fast matrix products, small enough for the caches."""
+
+
+class OutputLoss(paddle.autograd.PyLayer):  # type: ignore[misc,name-defined]
+    """Cross-entropy of a linear output layer, summed over N places, without the [N, V] matrix of all scores.
+
+    The forward pass goes through the places in chunks and computes loss and gradients together while the
+    scores of a chunk are in the caches; the backward pass only scales the gradients.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, targets: Any) -> Any:
+        """hidden float32 [N, H], weight [H, V], bias [V], targets int64 [N] -> nats, float32 []."""
+        # The bias as one more row of the weight: adding it and summing its gradient cost no pass over the scores.
+        hidden = paddle.concat([hidden, paddle.ones([hidden.shape[0], 1], hidden.dtype)], axis=1)  # [N, H + 1]
+        both = paddle.concat([weight, bias.unsqueeze(0)])  # [H + 1, V]
+        nats = paddle.zeros([], hidden.dtype)
+        gradients, hidden_gradients = paddle.zeros_like(both), []
+        for begin in range(0, hidden.shape[0], CHUNK_PLACES):
+            read = hidden[begin : begin + CHUNK_PLACES]  # [C, H + 1]
+            wanted = targets[begin : begin + CHUNK_PLACES].unsqueeze(1)  # [C, 1]
+            chances = nn.functional.softmax_(paddle.matmul(read, both))  # [C, V]
+            right = paddle.index_sample(chances, wanted)  # [C, 1]
+            nats -= paddle.log(right + SMALLEST_CHANCE).sum()
+            chances.put_along_axis_(wanted, right - 1, 1)  # now the gradient of the scores
+            hidden_gradients.append(paddle.matmul(chances, weight, transpose_y=True))  # [C, H]
+            gradients.add_(paddle.matmul(read, chances, transpose_x=True))  # [H + 1, V]
+        ctx.save_for_backward(paddle.concat(hidden_gradients), gradients[:-1], gradients[-1])
+        return nats
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Any) -> tuple[Any, Any, Any, None]:
+        hidden, weight, bias = ctx.saved_tensor()
+        return hidden * gradient, weight * gradient, bias * gradient, None
+
+
 class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
     """Embedding, stacked LSTM, one linear layer.
 
@@ -59,9 +98,16 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         """Nats a target, or of all of them; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
         places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
         hidden = self.hidden(ids).reshape([-1, self.shape.hidden_dim])  # [B * T, H]
-        scores = self.output(paddle.gather(hidden, places))  # [N, V]
+        hidden = paddle.gather(hidden, places)  # [N, H]
         wanted = paddle.gather(targets.flatten(), places)  # [N]
-        return nn.functional.cross_entropy(scores, wanted, reduction=reduction)  # []
+        if paddle.is_grad_enabled():
+            nats = OutputLoss.apply(hidden, self.output.weight, self.output.bias, wanted)  # []
+        else:
+            chunks = range(0, len(wanted), CHUNK_PLACES)
+            parts = [slice(begin, begin + CHUNK_PLACES) for begin in chunks]
+            costs = [nn.functional.cross_entropy(self.output(hidden[p]), wanted[p], reduction="sum") for p in parts]
+            nats = paddle.add_n(costs)  # []
+        return nats / len(wanted) if reduction == "mean" else nats
 
     def load_weights(self, weights: dict[str, FloatArray]) -> None:
         """Take weights by the names of ``engine.model.checkpoint.weight_shapes``."""

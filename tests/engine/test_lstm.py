@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
+from engine.model import lstm
 from engine.model.checkpoint import ModelFolderError, Shape
 from engine.model.lstm import PoemLSTM, paddle
 from engine.model.paddle_backend import PaddleBackend
@@ -46,6 +48,42 @@ def test_padding_does_not_change_the_loss() -> None:
     # and rows of different lengths weigh by their targets
     alone = [float(model.loss(paddle.to_tensor(r[None, :-1]), paddle.to_tensor(r[None, 1:]), pad)) for r in ids]
     assert np.mean(alone) == pytest.approx(plain, rel=1e-6)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("chunk", [7, 512])
+def test_the_loss_in_chunks_is_the_cross_entropy_and_has_its_gradients(
+    monkeypatch: pytest.MonkeyPatch, chunk: int, reduction: Literal["mean", "sum"]
+) -> None:
+    monkeypatch.setattr(lstm, "CHUNK_PLACES", chunk)
+    model, pad = loaded(), tiny.checkpoint().vocabulary.pad
+    ids = np.random.default_rng(0).integers(0, 19, (4, 9))
+    ids[1, 5:] = ids[3, 3:] = pad
+    x, y = paddle.to_tensor(ids[:, :-1]), paddle.to_tensor(ids[:, 1:])
+
+    def gradients(loss: Any) -> dict[str, np.ndarray]:
+        (3 * loss).backward()  # as where a process's share of a batch is weighted
+        found = {name: weight.grad.numpy() for name, weight in model.named_weights().items()}
+        model.clear_gradients()
+        return found
+
+    scores, wanted = model(x).reshape([-1, model.vocabulary_size]), y.flatten()
+    whole = paddle.nn.functional.cross_entropy(scores, wanted, reduction=reduction, ignore_index=pad)
+    chunked = model.loss(x, y, pad, reduction)
+    with paddle.no_grad():
+        assert float(model.loss(x, y, pad, reduction)) == pytest.approx(float(whole), rel=1e-6)
+    assert float(chunked) == pytest.approx(float(whole), rel=1e-6)
+    expected, found = gradients(whole), gradients(chunked)
+    assert all(np.allclose(found[name], expected[name], rtol=1e-4, atol=1e-5) for name in expected)
+
+
+def test_a_chance_of_nothing_costs_much_and_not_infinitely_much() -> None:
+    hidden, weight = paddle.to_tensor([[1.0]]), paddle.to_tensor([[0.0, 500.0]])
+    hidden.stop_gradient = False
+    nats = lstm.OutputLoss.apply(hidden, weight, paddle.zeros([2]), paddle.to_tensor([0]))
+    assert 60 < float(nats) < 90
+    broken = lstm.OutputLoss.apply(hidden, weight * np.inf, paddle.zeros([2]), paddle.to_tensor([0]))
+    assert np.isnan(float(broken)), "weights that are no numbers must not look like a loss"
 
 
 def test_dropout_acts_in_training_alone() -> None:
