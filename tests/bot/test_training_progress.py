@@ -28,7 +28,9 @@ async def test_a_chat_that_does_not_exist_is_written_to_once(
         training = await queue.trainings.current()
         return training is not None and training.closed
 
-    herald = Herald(queue, Bot(TOKEN, telegram.base_url, request=BotApiRequest()))
+    request = BotApiRequest()
+    bot = Bot(TOKEN, telegram.base_url, request=request, get_updates_request=request)
+    herald = Herald(queue, bot)
     running = asyncio.create_task(herald.run())
     try:
         await until(closed)
@@ -36,4 +38,5 @@ async def test_a_chat_that_does_not_exist_is_written_to_once(
     finally:
         herald.stop()
         await running
+        await request.shutdown()
     assert telegram.calls["sendMessage"] == 1

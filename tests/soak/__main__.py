@@ -13,7 +13,20 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.soak import bots, connections, ends, growth, limits, messages, queries, store, telegram, updates, workers
+from tests.soak import (
+    bots,
+    connections,
+    ends,
+    garbage,
+    growth,
+    limits,
+    messages,
+    queries,
+    store,
+    telegram,
+    updates,
+    workers,
+)
 from tests.soak.harness import Figures
 
 SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
@@ -24,6 +37,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "gone": store.gone,
     "poison": workers.poison,
     "telegram": telegram.faulty,
+    "garbage": garbage.answered,
     "flood": limits.flood,
     "full": limits.full,
     "connections": connections.idle,

@@ -39,9 +39,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(**environ: str) -> AsyncIterator[Stage]:
+async def stage(telegram: FakeTelegram | None = None, /, **environ: str) -> AsyncIterator[Stage]:
     """Everything but the programs. No limits a user, so that one script may ask for much."""
-    telegram = FakeTelegram()
+    telegram = telegram or FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-stage-") as folder:
         store = Embedded(Path(folder) / "store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.soak import bots, connections, ends, growth, limits, store, telegram, updates, workers
+from tests.soak import bots, connections, ends, garbage, growth, limits, store, telegram, updates, workers
 from tests.soak.harness import QUICK_WORKER, Figures
 
 FAST = {"LEASE": "0.5"}
@@ -59,6 +59,20 @@ async def test_a_failing_telegram_holds_up_nobody_else() -> None:
     assert (figures.lost, figures.more["without_poem"], figures.more["sent_to_unreachable"]) == (0, 0, 0)
     assert figures.injected > 0
     assert figures.duplicated == figures.more["repeated_unavoidably"]
+
+
+async def test_garbage_for_answers_ends_nothing_spins_nothing_and_loses_no_reply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(garbage, "SHARE", 0.4)
+    monkeypatch.setattr(garbage, "STRETCH", 2.0)
+    figures = await garbage.answered(0.25, 0.1, quick=True, REPLY_DEADLINE="10")
+    assert (figures.lost, figures.more["without_poem"], figures.more["programs_that_ended"]) == (0, 0, 0)
+    assert figures.duplicated <= figures.more["delivered_with_a_spoilt_answer"]
+    assert figures.more["kinds"] >= 8
+    # Without pauses it would be hundreds.
+    assert figures.more["most_getupdates_a_second"] < 50
+    assert (figures.more["tracebacks"], figures.more["garbage_in_logs"], figures.more["messages_in_logs"]) == (0, 0, 0)
 
 
 async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_served() -> None:

@@ -1,0 +1,244 @@
+"""A Bot API behind which something is broken: every method is answered with whatever a broken thing may answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from typing import Any
+
+from aiohttp import web
+from redis.asyncio import Redis
+
+from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, Figures, bot_and_workers, cpu_seconds, looking
+from tests.support.fake_bot_api import drip
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.stage import stage
+
+MARK = "made-up-secret"
+"""Stands in most of what is answered: no log may hold it."""
+SHARE = 0.6
+"""Of the calls are answered with garbage; all of them in every fourth stretch of ``STRETCH`` seconds."""
+STRETCH = 15.0
+SPOILT = 0.1
+"""Of the spoilt answers come after Telegram did what was asked."""
+WAIT = 120.0
+"""Seconds without any progress after which what is missing counts as lost."""
+
+_STATUSES = (200, 200, 204, 301, 302, 400, 401, 403, 404, 407, 409, 413, 429, 500, 502, 503, 504)
+_HTML = f"<!DOCTYPE html><html><body><h1>{MARK}</h1>\n</body></html>"
+_JSON: list[Any] = [
+    None, True, 7, -1, 0.5, "", MARK, [], [[]], {}, [7], {"message": MARK}, {"ok": True}, {"result": True},
+    {"ok": False}, {"ok": False, "error_code": 400}, {"ok": False, "description": MARK}, {"ok": 1, "result": {}},
+    {"ok": "true"},
+    {"ok": False, "error_code": "403", "description": MARK}, {"ok": False, "error_code": 599, "description": MARK},
+    {"ok": False, "error_code": 403, "description": {"text": MARK}}, {"ok": True, "result": None},
+    {"ok": False, "error_code": 400, "description": 5, "parameters": {"migrate_to_chat_id": 1}},
+]  # fmt: skip
+_RESULTS: list[Any] = [
+    None, 7, MARK, [], {}, [None], [MARK], [{}], [[]], {"message_id": MARK}, {"message_id": True}, {"message_id": -5},
+    {"message_id": None}, {"id": MARK, "username": 5}, {"id": 1, "username": MARK + "/\n"}, {"url": 5}, {"url": None},
+    [{"update_id": MARK}, {"update_id": True}, {"update_id": -3}, {"update_id": 2**40}, {"update_id": 1.5}],
+]  # fmt: skip
+_BAD_UPDATES: list[Any] = [
+    {"message": MARK}, {"message": {}}, {"message": {"message_id": MARK}}, {"callback_query": [MARK]},
+    {"message": {"message_id": 1, "chat": {"id": MARK, "type": "private"}}}, {"inline_query": {"id": 5, "query": MARK}},
+    {"message": {"message_id": 1, "chat": {"id": 7, "type": "private"}, "text": [MARK]}}, {"chosen_inline_result": 0},
+]  # fmt: skip
+
+
+class BrokenTelegram(FakeTelegram):
+    """``clean``: nothing is spoilt. ``quick``: nor slow. ``kinds``: what was answered how often; ``spoilt``: chats
+    whose message was delivered although the answer was garbage; ``rates``: calls by method and second."""
+
+    def __init__(self, seed: int = 7) -> None:
+        super().__init__()
+        self.clean = self.quick = False
+        self.kinds: Counter[str] = Counter()
+        self.spoilt: Counter[int] = Counter()
+        self.rates: dict[str, Counter[int]] = {}
+        self._random = random.Random(seed)
+        self._began = time.monotonic()
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        method, now = request.match_info["method"], time.monotonic() - self._began
+        self.rates.setdefault(method, Counter())[int(now)] += 1
+        all_of_it = int(now / STRETCH) % 4 == 3
+        if self.clean or (self._random.random() >= SHARE and not all_of_it):
+            answer = await super()._call(request)
+            return self._among_garbage(answer) if method == "getUpdates" else answer
+        if method != "getUpdates" and self._random.random() < SPOILT:
+            before = len(self.sent)
+            await super()._call(request)
+            self.spoilt.update(sent.chat for sent in self.sent[before:])
+        else:
+            await request.read()
+        return await self._garbage(request)
+
+    def _among_garbage(self, answer: web.StreamResponse) -> web.StreamResponse:
+        """Real updates between unreadable ones."""
+        if self.clean or not isinstance(answer, web.Response) or answer.text is None or answer.status != 200:
+            return answer
+        updates = json.loads(answer.text)["result"]
+        mixed: list[Any] = []
+        for update in updates:
+            if self._random.random() < 0.3:
+                self.kinds["unreadable update"] += 1
+                mixed.append({"update_id": update["update_id"] - 1} | self._random.choice(_BAD_UPDATES))
+            mixed += [update, self._random.choice(_JSON)] if self._random.random() < 0.1 else [update]
+        return web.json_response({"ok": True, "result": mixed})
+
+    async def _garbage(self, request: web.Request) -> web.StreamResponse:
+        kinds = {
+            "html": 4, "json": 4, "wrong result": 4, "half json": 3, "empty": 1, "bytes": 1, "deep": 1, "large": 0.02,
+            "drip": 0.5, "silence": 0.3, "broken off": 1, "cut short": 1, "no http": 1, "gzip": 1, "wrong length": 0.5,
+            "redirect": 1, "telegram is busy": 1, "slow down": 1, "odd parameters": 1,
+        }  # fmt: skip
+        if self.quick:
+            del kinds["drip"], kinds["silence"], kinds["large"]
+        kind = self._random.choices(list(kinds), list(kinds.values()))[0]
+        self.kinds[kind] += 1
+        status, transport = self._random.choice(_STATUSES), request.transport
+        if kind == "drip":
+            return await drip(request, '{"ok": true, "result": [' + " " * 10_000, 0.2)
+        if kind == "silence":
+            await asyncio.sleep(60)
+        if transport is None or kind in ("silence", "broken off"):
+            if transport is not None:
+                transport.abort()
+            return web.Response()
+        if kind in ("no http", "cut short", "wrong length"):
+            raw = {
+                "no http": f"{MARK} {_HTML}\r\n\r\n",
+                "cut short": f'HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{{"ok": true, "result": "{MARK}',
+                "wrong length": f"HTTP/1.1 200 OK\r\nContent-Length: {MARK}\r\n\r\nzz\r\n",
+            }[kind]
+            transport.write(raw.encode())
+            await asyncio.sleep(0.01)
+            transport.close()
+            return web.Response()
+        if kind == "redirect":
+            return web.Response(status=302, headers={"Location": f"/{MARK}"})
+        if kind == "gzip":
+            headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+            return web.Response(status=200, body=MARK.encode() * 50, headers=headers)
+        return web.Response(status=self._status(kind, status), body=self._body(kind))
+
+    def _status(self, kind: str, status: int) -> int:
+        return {"telegram is busy": 500, "slow down": 429, "odd parameters": 429}.get(kind, status)
+
+    def _body(self, kind: str) -> bytes:
+        choose = self._random.choice
+        if kind == "html":
+            return _HTML.encode(choose(("utf-8", "utf-16", "gb18030")))
+        if kind == "json":
+            return json.dumps(choose(_JSON)).encode()
+        if kind == "wrong result":
+            return json.dumps({"ok": True, "result": choose(_RESULTS)}).encode()
+        if kind == "half json":
+            whole = json.dumps({"ok": True, "result": {"message_id": 5, "text": MARK}})
+            return whole[: self._random.randrange(1, len(whole))].encode()
+        if kind == "bytes":
+            return self._random.randbytes(self._random.randrange(1, 2000))
+        if kind == "deep":
+            return b'{"ok":true,"result":' + choose((b"[", b'{"a":')) * 50_000
+        if kind == "large":
+            return b" " * 20_000_000
+        error: dict[str, Any] = {"ok": False, "error_code": 500, "description": "Internal Server Error"}
+        if kind == "slow down":
+            error |= {"error_code": 429, "description": "Too Many Requests", "parameters": {"retry_after": 2}}
+        if kind == "odd parameters":
+            odd: Any = choose((-1, 0.5, "5", None, 2**80, {}, [MARK]))
+            error |= {"error_code": 429, "description": "Too Many Requests\n", "parameters": {"retry_after": odd}}
+        return b"" if kind == "empty" else json.dumps(error).encode()
+
+    def most(self, method: str | None = None) -> int:
+        """Calls within one second, of one method or of all together."""
+        total: Counter[int] = Counter()
+        for name, rates in self.rates.items():
+            if method in (None, name):
+                total.update(rates)
+        return max(total.values(), default=0)
+
+
+async def answered(
+    minutes: float = 20.0,
+    every: float = 0.5,
+    worker: tuple[str, ...] = QUICK_WORKER,
+    quick: bool = False,
+    **environ: str,
+) -> Figures:
+    """For so many minutes; then Telegram is well again, and everybody has an answer or a place among the dead.
+
+    ``quick``: the garbage begins when the bot has met Telegram, and all of it comes at once.
+    """
+    told = {"REPLY_DEADLINE": "45", "LOG_LEVEL": "INFO", **PATIENT, **environ}
+    telegram = BrokenTelegram()
+    telegram.clean = telegram.quick = quick
+    async with (
+        stage(telegram, **told) as here,
+        bot_and_workers(here, worker) as (bots, _),
+        looking(here) as (redis, _),
+    ):
+        crowd = Crowd(telegram)
+        if quick:
+            await telegram.called("getUpdates")
+            telegram.clean = False
+        bot, began = bots.members[0], time.monotonic()
+        while time.monotonic() - began < 60 * minutes and not bot.has_ended:
+            await crowd.ask(every=every)
+            await _meddle(telegram)
+        telegram.clean = True
+        dead = await _settled(redis, telegram, crowd)
+        share = cpu_seconds(bot.pid) / (time.monotonic() - began) if not bot.has_ended else 1.0
+        crowd.forgive(dead & crowd.asked.keys())
+        figures = crowd.figures(
+            "every answer may be garbage",
+            sum(telegram.kinds.values()),
+            minutes=minutes,
+            dead_lettered=len(dead),
+            delivered_with_a_spoilt_answer=sum(telegram.spoilt.values()),
+            most_calls_a_second=telegram.most(),
+            most_getupdates_a_second=telegram.most("getUpdates"),
+            bot_cpu_share=share,
+            programs_that_ended=sum(member.has_ended for member in bots.members),
+            tracebacks=bots.output().count("Traceback"),
+            garbage_in_logs=bots.output().count(MARK),
+            messages_in_logs=bots.output().count("/acrostic"),
+            kinds=len(telegram.kinds),
+        )
+        print(dict(telegram.kinds), {name: max(rates.values()) for name, rates in telegram.rates.items()}, flush=True)
+        return figures
+
+
+async def _meddle(telegram: BrokenTelegram) -> None:
+    """Somebody types inline, somebody presses an old button: calls beside the poems."""
+    number = telegram.update(None)["update_id"]
+    person = {"id": 9, "is_bot": False, "first_name": "某"}
+    if number % 3 == 0:
+        query = {"id": f"q{number}", "from": person, "query": "春风", "offset": ""}
+        await telegram.put({"update_id": number, "inline_query": query})
+    elif number % 3 == 1:
+        press = {"id": f"q{number}", "from": person, "chat_instance": "1", "data": "forms:1", "inline_message_id": "x"}
+        await telegram.put({"update_id": number, "callback_query": press})
+
+
+async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd) -> set[int]:
+    """Wait until everybody has an answer or lies among the dead, or nothing moves any more; the dead."""
+    missing, moved = set(crowd.asked), time.monotonic()
+    dead: set[int] = set()
+    while missing and time.monotonic() - moved < WAIT:
+        await asyncio.sleep(0.5)
+        dead = await _dead(redis)
+        left = crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead
+        if len(left) < len(missing):
+            moved = time.monotonic()
+        missing = left
+    return dead - {sent.chat for sent in telegram.sent}
+
+
+async def _dead(redis: Redis) -> set[int]:
+    entries: Any = await redis.xrange("poem:dead")
+    return {int(json.loads(fields["body"])["to"]["chat"]) for _, fields in entries}
