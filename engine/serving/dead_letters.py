@@ -1,4 +1,4 @@
-"""``python -m engine dead``: look at the jobs that were given up, put one back, or forget it."""
+"""``python -m engine dead``: look at the jobs and replies that were given up, put one back, or forget it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 from engine.contract.check import CheckRequest
-from engine.contract.queue.messages import Job, Request, Waiter
+from engine.contract.queue.messages import Job, Reply, Request, Waiter
 from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import Settings
 
@@ -37,9 +37,9 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
     redis = connect(settings.redis_url)
     try:
         queue = Queue(redis, settings.key_prefix)
-        dead = await queue.dead()
+        dead, replies = await queue.dead(), await queue.dead_replies()
         if entry is None:
-            _print_list(dead, as_json)
+            _print_list(dead, replies, as_json)
             return 0
         found = {name: job for name, job, _ in dead}
         if entry not in found:
@@ -47,6 +47,8 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         job = found[entry]
         if action == "drop":
             done = await queue.drop(entry)
+        elif entry in replies and not isinstance(replies[entry].to, Waiter):
+            done = await queue.retry(entry, replies[entry])
         elif job is None or isinstance(job.to, Waiter):
             return _complain(f"Nobody waits for job {entry} any more; `dead drop {entry}` forgets it.", 2)
         else:
@@ -57,25 +59,29 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         await redis.aclose()
 
 
-def _asked(request: Request) -> str:
+def _asked(request: Request | None) -> str:
+    if request is None:
+        return "words"
     return "check" if isinstance(request, CheckRequest) else f"{request.mode} {request.form}"
 
 
-def _print_list(dead: list[tuple[str, Job | None, str]], as_json: bool) -> None:
+def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Reply], as_json: bool) -> None:
+    mail: dict[str, Job | Reply] = {**replies, **{entry: job for entry, job, _ in dead if job is not None}}
+    requests = {entry: each.request for entry, each in mail.items()}
     rows = [
         {
             "id": entry,
             "died": datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC).isoformat(timespec="seconds"),
             "why": why,
-            "request": None if job is None else job.request.to_json(),
+            "request": None if (request := requests.get(entry)) is None else request.to_json(),
         }
-        for entry, job, why in dead
+        for entry, _, why in dead
     ]
     if as_json:
         print(json.dumps(rows, ensure_ascii=False))
         return
-    for row, (_, job, _) in zip(rows, dead, strict=True):
-        asked = "unreadable" if job is None else _asked(job.request)
+    for row in rows:
+        asked = _asked(requests[row["id"]]) if row["id"] in requests else "unreadable"
         print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
     if not rows:
         print("No dead jobs.")

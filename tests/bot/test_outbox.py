@@ -252,6 +252,13 @@ async def test_a_reply_that_is_not_taken_before_its_deadline_waits_among_the_dea
     counted = metrics.news()
     assert counted['poem_messages_total{outcome="given_up"}'] == 1
     assert counted['poem_messages_total{outcome="unreadable"}'] == 1
+    telegram.faults.clear()
+    [(entry, reply)] = (await queue.dead_replies()).items()
+    assert await queue.retry(entry, reply)
+    async with sending(queue, telegram):
+        [sent] = await telegram.messages(1)
+        await all_done(queue)
+    assert (sent.chat, sent.text) == (1, "好")
 
 
 async def test_a_wait_longer_than_the_deadline_is_not_waited(queue: Queue, telegram: FakeTelegram) -> None:

@@ -19,6 +19,7 @@ Keys, all under one prefix; those in the second group carry a time to live:
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping
@@ -268,15 +269,24 @@ class Queue:
         """The jobs given up, oldest first: id, job (None if unreadable), reason."""
         return await _jobs(self._redis, f"{self._prefix}dead", MAX_DEAD)
 
+    async def dead_replies(self) -> dict[str, Reply]:
+        """Those of the dead that are replies which Telegram did not take in time."""
+        found: Any = await self._redis.xrange(f"{self._prefix}dead", count=MAX_DEAD)
+        replies = {}
+        for entry, fields in found:
+            with contextlib.suppress(CodecError):
+                replies[entry] = Reply.from_fields(fields)
+        return replies
+
     async def bury(self, delivery: Delivery, job: Job | None, why: str) -> bool:
         """Move a hopeless job to the dead stream and apologise to who asked for it."""
         reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
         return await self.jobs.finish(delivery.id, reply, why)
 
-    async def retry(self, entry: str, job: Job) -> bool:
-        """Put a dead job back into the queue; False if it is not there any more."""
-        fields = job.fields()
-        keys = [f"{self._prefix}dead", self.jobs.key]
+    async def retry(self, entry: str, mail: Job | Reply) -> bool:
+        """Put a dead job or reply back into its stream; False if it is not there any more."""
+        fields = mail.fields()
+        keys = [f"{self._prefix}dead", self.jobs.key if isinstance(mail, Job) else self.replies.key]
         return bool(await self._retry(keys=keys, args=[entry, fields["v"], fields["body"]]))
 
     async def drop(self, entry: str) -> bool:
