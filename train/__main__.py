@@ -147,12 +147,28 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    if options.run.endswith(".safetensors"):
+        return _export_weights(options, home)
+    if options.notes or options.model_path:
+        raise ConfigError("--notes and --from go with a FILE.safetensors; a run knows how it was trained")
     run = Run(_run_folder(options.run, home))
     setup = run.setup()
     import_paddle(options.threads)
     from train.export.model_folder import export as write
 
     return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
+
+
+def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    if not options.notes or not options.model_path:
+        raise ConfigError(
+            "weights need --from DIR, the model they went on from, and --notes FILE, how they were trained"
+        )
+    import_paddle(options.threads)
+    from train.export.model_folder import export_weights
+
+    base, notes, out = Path(options.model_path), Path(options.notes), Path(options.out)
+    return export_weights(Path(options.run), base, notes, home / "corpus", out, options.version, options.device)
 
 
 def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
@@ -262,8 +278,10 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--data-path", default="", help="folder of the prepared corpus (TRAIN_DIR/corpus)")
     _add_machine(sub)
 
-    sub = add("export", "Make a model folder of a run's newest checkpoint.", export)
-    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path")
+    sub = add("export", "Make a model folder of a run's newest checkpoint, or of weights trained elsewhere.", export)
+    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path; or a FILE.safetensors")
+    sub.add_argument("--from", dest="model_path", default="", metavar="DIR", help="the model that a FILE went on from")
+    sub.add_argument("--notes", default="", metavar="FILE", help="how a FILE was trained: a list of legs in JSON")
     sub.add_argument(
         "--out", required=True, metavar="DIR", help="where the model folder goes; an older model there is replaced"
     )

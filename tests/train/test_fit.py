@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint
@@ -23,7 +24,7 @@ from tests.support import tiny_corpus as tiny
 from train.__main__ import main
 from train.data import corpus as corpora
 from train.evaluation.tutorial_decoder import generate
-from train.export.model_folder import export
+from train.export.model_folder import export, parent_card
 from train.fit.config import TrainConfig
 from train.fit.progress import Progress
 from train.fit.run_folder import Run, RunError, Setup, State
@@ -331,6 +332,60 @@ def test_a_model_is_exported_measured_and_trained_further(
     first, second = fitted["validation_perplexity"], further["validation_perplexity"]
     assert isinstance(first, float)
     assert second == pytest.approx(first, rel=0.2)  # it began where the first one ended
+
+
+def test_weights_trained_elsewhere_become_a_model_folder_with_their_parents(
+    home: Path, corpus: corpora.Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main([*arguments, "--device", "cpu", "--json"], {"TRAIN_DIR": str(home)})
+        return code, *capsys.readouterr()
+
+    base, out = tmp_path / "base", tmp_path / "out"
+    run = begin(tmp_path / "run", corpus)
+    Trainer(run, corpus, stop=StopAfter(1)).train()
+    export(run, corpus, base, "base-1")
+    weights_file, notes = tmp_path / "twin.safetensors", tmp_path / "notes.json"
+    changed = {name: tensor * np.float32(0.5) for name, tensor in weights(run).items()}
+    save_file({name: tensor.astype(np.float16) for name, tensor in changed.items()}, weights_file)
+    wanted = ("export", str(weights_file), "--out", str(out), "--from", str(base), "--notes", str(notes))
+
+    assert call(*wanted[:4])[0] == 2
+    notes.write_text('[{"made_by": "A twin."}]', "utf-8")
+    code, _, said = call(*wanted)
+    assert (code, "--notes" in said, out.exists()) == (2, True, False)
+    first = {"version": "twin-1", "made_by": "A twin.", "training": {"tokens": 1}, "perplexity": {"test": 9.5}}
+    notes.write_text(
+        json.dumps([first, {"version": "twin-2", "made_by": "Again.", "training": {"tokens": 2}}]), "utf-8"
+    )
+    code, said, _ = call(*wanted)
+    assert code == 0
+    card = json.loads(said)
+    assert (card["version"], card["made_by"], card["training"]) == ("twin-2", "Again.", {"tokens": 2})
+    assert card["perplexity"].keys() == {"validation", "test", "test_int8"}
+    assert card["parent"] == {**first, "parent": parent_card(base)}
+    assert card["parent"]["parent"]["version"] == "base-1"
+    assert "config" not in card["parent"]["parent"]["training"]
+    made = checkpoint.load(out)
+    assert all(np.allclose(made.weights[name], tensor, atol=1e-2) for name, tensor in changed.items())
+    assert made.vocabulary == corpus.vocabulary()
+
+    save_file({"embedding.weight": np.zeros((2, 2), np.float32)}, weights_file)
+    code, _, said = call(*wanted)
+    assert (code, "names and shapes" in said) == (2, True)
+
+
+def test_a_card_says_with_what_song_poems_began(tmp_path: Path, corpus: corpora.Corpus) -> None:
+    mixed = corpora.Corpus(corpus.poems, tiny.poems(150, seed=1))
+    run = begin(tmp_path / "run", mixed, dataclasses.replace(CONFIG, song_share=0.4))
+    Trainer(run, mixed, stop=StopAfter(1)).train()
+    card = export(run, mixed, tmp_path / "model")
+    assert card["start_symbols"] == {"tang": "<START>", "song": "</s>"}
+    further = Run.create(
+        tmp_path / "on", Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, parent_card(tmp_path / "model"))
+    )
+    Trainer(further, corpus, stop=StopAfter(1)).train()
+    assert export(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]
 
 
 @pytest.mark.parametrize(

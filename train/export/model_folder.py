@@ -1,4 +1,4 @@
-"""A run becomes a model folder."""
+"""A run, or weights trained elsewhere, become a model folder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from engine.contract.text import clauses
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.poet import LINES, PROSODY
 from engine.model import checkpoint
-from engine.model.checkpoint import Checkpoint, ModelFolderError
+from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from train.data.corpus import Corpus
+from train.data.corpus import load as load_corpus
+from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, lacking_types, model_nats, perplexity
+from train.export.card import ancestor, lineage, read_notes, start_symbols
 from train.export.onnx_decoder import build_decoder
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
@@ -33,30 +38,13 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
     The perplexities on the card are those of the weights as they are stored, in float16. RunError: the run has no
     good checkpoint, or ``out`` is there and is no model folder.
     """
-    try:
-        checkpoint.check_replaceable(out)  # before minutes of measuring
-    except ModelFolderError as error:
-        raise RunError(f"--out: {error}") from error
+    _check_replaceable(out)
     setup, kept = run.setup(), run.newest()
     if kept is None:
         raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
     state, weights, _ = kept
-    with np.errstate(over="ignore"):
-        stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
-    if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
-        raise RunError(
-            f"the weights grew beyond all bounds ({burst[0]}), so the training went wrong; "
-            "train again with a lower --lr or a --clip"
-        )
-    model = Checkpoint(setup.config.shape, setup.vocabulary, stored)
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    card: dict[str, Any] = {
-        "version": version or f"{run.folder.name}-{today}-{state.step}",
-        "date": today,
-        "corpus": setup.corpus,
-        "split": SPLIT,
-        "vocabulary": len(setup.vocabulary),
-        "perplexity": measure(model, corpus, device),
+    model = Checkpoint(setup.config.shape, setup.vocabulary, _as_stored(weights))
+    facts = {
         "training": {
             "epochs": round(state.tokens / max(1, tokens_an_epoch(setup.config.maxlen, corpus)), 3),
             "steps": state.step,
@@ -64,13 +52,87 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
             "minutes": round(state.seconds / 60, 1),
             "config": _without_paths(setup.config),
         },
+        **start_symbols(setup.config.song_share, setup.parent),
         "parent": setup.parent,
+    }
+    version = version or f"{run.folder.name}-{_today()}-{state.step}"
+    return _write(model, version, setup.corpus, facts, corpus, out, device)
+
+
+def export_weights(
+    file: Path,
+    base: Path,
+    notes: Path,
+    corpus_folder: Path,
+    out: Path,
+    version: str = "",
+    device: DeviceChoice = "auto",
+) -> dict[str, Any]:
+    """Write weights that were trained outside this project as a model folder and return its card.
+
+    ``file``: safetensors with the names and shapes of the model folder ``base`` that they went on from, whose
+    vocabulary they keep; ``notes``: how they were trained (``train.export.card.read_notes``).
+    """
+    _check_replaceable(out)
+    origin, card = checkpoint.load(base), lineage(read_notes(notes), parent_card(base))
+    try:
+        weights = {name: tensor.astype(np.float32) for name, tensor in load_file(file).items()}
+        checkpoint.check_weights(origin.shape, len(origin.vocabulary), weights)
+    except (OSError, ValueError, SafetensorError, ModelFolderError) as error:
+        raise RunError(f"{file} does not hold weights of the names and shapes of {base}: {error}") from error
+    model = Checkpoint(origin.shape, origin.vocabulary, _as_stored(weights))
+    corpus, manifest = load_corpus(corpus_folder), read_manifest(corpus_folder, song="start_symbols" in card)
+    facts = {name: value for name, value in card.items() if name not in ("version", "date", "perplexity")}
+    return _write(model, version or str(card.get("version") or file.stem), manifest, facts, corpus, out, device)
+
+
+def _check_replaceable(out: Path) -> None:
+    try:
+        checkpoint.check_replaceable(out)  # before minutes of measuring
+    except ModelFolderError as error:
+        raise RunError(f"--out: {error}") from error
+
+
+def _as_stored(weights: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """In float32, as float16 holds them."""
+    with np.errstate(over="ignore"):
+        stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
+    if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
+        raise RunError(
+            f"the weights grew beyond all bounds ({burst[0]}), so the training went wrong; "
+            "train again with a lower --lr or a --clip"
+        )
+    return stored
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _write(
+    model: Checkpoint,
+    version: str,
+    manifest: dict[str, Any],
+    facts: dict[str, Any],
+    corpus: Corpus,
+    out: Path,
+    device: DeviceChoice,
+) -> dict[str, Any]:
+    """Measure the model and write it with a card of ``facts`` and what every card has."""
+    card: dict[str, Any] = {
+        "version": version,
+        "date": _today(),
+        "corpus": manifest,
+        "split": SPLIT,
+        "vocabulary": len(model.vocabulary),
+        "perplexity": measure(model, corpus, device),
+        **facts,
     }
     parts = derived_parts(model, corpus)
     card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
     if card["perplexity"]["test_int8"] > WORST_DECODER * card["perplexity"]["test"]:
         raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
-    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, stored, card), parts)
+    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, model.weights, card), parts)
     return checkpoint.load(out).card
 
 
@@ -123,5 +185,5 @@ def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:
 
 
 def parent_card(folder: Path) -> dict[str, Any]:
-    """What a run keeps of the model that it goes on from: the card without the hashes of its files."""
-    return {name: value for name, value in checkpoint.read_card(folder).items() if name != "parts"}
+    """What a run keeps of the card of the model that it goes on from."""
+    return ancestor(checkpoint.read_card(folder))

@@ -29,6 +29,7 @@ from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import
 from train.data import corpus as corpora
 from train.data.own_poems import merge, noted, read_own
 from train.data.source import CorpusError
+from train.export.card import ancestor
 from train.fit.config import PRESETS, TrainConfig
 from train.fit.progress import Progress, TrainingError
 from train.fit.run_folder import Run, RunError, Setup
@@ -154,9 +155,8 @@ class Job:
             save_every=task.save_every,
             use_gpu=None if task.device == "auto" else task.device == "gpu",
         )
-        card = {name: value for name, value in model.card.items() if name != "parts"}
         vocabulary = model.vocabulary if goes_on else corpus.vocabulary()
-        return Run.create(run.folder, Setup(config, vocabulary, manifest, card if goes_on else None))
+        return Run.create(run.folder, Setup(config, vocabulary, manifest, ancestor(model.card) if goes_on else None))
 
     def _train(self, run: Run, corpus: corpora.Corpus) -> bool:
         processes = self._processes(self._task.device)
