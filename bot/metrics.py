@@ -28,11 +28,14 @@ _COUNTERS = {
 
 @dataclass(frozen=True)
 class Sight:
-    """What Redis says of the others. ``status`` None: it does not answer."""
+    """What Redis says of the others. ``status`` None: it does not answer; ``writes``: it takes writes; ``skew``:
+    seconds that this machine's clock is ahead of Redis'."""
 
     status: Status | None = None
     serving: Mapping[str, Serving] = field(default_factory=dict)
     training: Training | None = None
+    writes: bool = True
+    skew: float = 0.0
 
 
 class Metrics:
@@ -56,7 +59,8 @@ class Metrics:
         self._characters = Counter(
             "poem_characters_total", "Characters fed to the model, all candidates.", registry=registry
         )
-        self._redis_up = gauge("poem_redis_up", "Whether Redis answers.")
+        self._redis_up = gauge("poem_redis_up", "Whether Redis answers and takes writes.")
+        self._skew = gauge("poem_clock_skew_seconds", "How far a clock is ahead of Redis'; of workers the worst.", "of")
         self._jobs = gauge("poem_queue_jobs", "Jobs not yet finished.")
         self._dead = gauge("poem_dead_jobs", "Jobs and replies put aside, for `engine dead`.")
         self._unreadable = gauge("poem_unreadable", "What this bot has passed over because it cannot be read.", "kind")
@@ -96,7 +100,9 @@ class Metrics:
     def page(self, sight: Sight) -> bytes:
         """All of it in the Prometheus text format."""
         status, training = sight.status, sight.training
-        self._redis_up.set(status is not None)
+        self._redis_up.set(status is not None and sight.writes)
+        self._skew.labels("bot").set(sight.skew if status else math.nan)
+        self._skew.labels("worker").set(status.skew if status else math.nan)
         self._jobs.set(status.waiting if status else math.nan)
         self._dead.set(status.dead if status else math.nan)
         for kind, number in unreadable.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 
 from bot.blocklist import Blocklist
@@ -45,7 +44,7 @@ class Desk:
         if at_once and (await self.queue.status()).workers == 0:
             raise nobody_home()
         cancelled_by = "" if isinstance(to, Waiter) else sender
-        job = Job(request, to, language, time.time() + self.seconds, cancelled_by)
+        job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
         verdict = await self.queue.submit(job, guard, sender, self._limits(sender), self.room)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 
 from redis.exceptions import RedisError
 from telegram.constants import ChatAction
@@ -51,7 +50,7 @@ class Notices:
         """What cannot be told now is told at the next look."""
         while not self._stopping.is_set():
             try:
-                await self._look(time.time())
+                await self._look(await self._queue.now())
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except Exception as error:

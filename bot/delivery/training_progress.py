@@ -159,7 +159,7 @@ class Herald:
         models = self._queue.models
         wish = await models.wish()
         asker = None if wish is None else Asker.of(wish.by)
-        if wish is None or asker is None or (age := time.time() - wish.at) > 10 * WISH_SECONDS:
+        if wish is None or asker is None or (age := await self._queue.now() - wish.at) > 10 * WISH_SECONDS:
             return
         serving = list((await models.serving()).values())
         answered = [each for each in serving if each.serial == wish.serial]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -70,7 +69,7 @@ class Api:
         try:
             job = await self.desk.ask(asked, waiter, language, waiter.guard, sender, at_once=True)
             assert job is not None
-            async with asyncio.timeout(job.deadline - time.time()):
+            async with asyncio.timeout(self.desk.seconds):
                 content = await answer
         except TimeoutError:
             raise too_late() from None

@@ -7,13 +7,13 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from telegram import Update
 
 from bot.http.api import Api
@@ -24,6 +24,7 @@ from bot.http.page import FILES, Site
 from bot.metrics import Metrics, Sight
 from bot.updates.polling import Handle, readable, safely
 from engine.contract.logs import origin
+from engine.contract.queue.clock import SKEW_SECONDS
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.server")
@@ -86,18 +87,30 @@ class Probes:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 status = await self.queue.status()
+                await self.queue.now()
+                await self.queue.probe()
+        except ResponseError:
+            return reply({"status": "not ready", "reason": "Redis refuses to write"}, 503)
         except (RedisError, TimeoutError):
             return reply({"status": "not ready", "reason": "Redis does not answer"}, 503)
         if status.workers == 0:
             return reply({"status": "not ready", "reason": "no worker lives"}, 503)
-        return reply({"status": "ready", "workers": status.workers})
+        skew = max(status.skew, self.queue.clock.skew, key=abs)
+        warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > SKEW_SECONDS else {}
+        return reply({"status": "ready", "workers": status.workers, "clock_skew_seconds": round(skew, 1), **warning})
 
     async def metrics_page(self, _: web.Request) -> web.Response:
+        sight = Sight()
         try:
             async with asyncio.timeout(READY_SECONDS):
                 sight = Sight(
                     await self.queue.status(), await self.queue.models.serving(), await self.queue.trainings.current()
                 )
+                await self.queue.now()
+                sight = replace(sight, skew=self.queue.clock.skew)
+                await self.queue.probe()
+        except ResponseError:
+            sight = replace(sight, writes=False)
         except (RedisError, TimeoutError):
             sight = Sight()
         return web.Response(body=self.metrics.page(sight), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -52,7 +52,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         elif job is None or isinstance(job.to, Waiter):
             return _complain(f"Nobody waits for job {entry} any more; `dead drop {entry}` forgets it.", 2)
         else:
-            done = await queue.retry(entry, job.postponed(settings.job_deadline))
+            done = await queue.retry(entry, job, settings.job_deadline)
         print(json.dumps({"id": entry, "action": action, "done": done}) if as_json else f"{action}: {entry}")
         return 0
     finally:

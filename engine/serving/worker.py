@@ -35,6 +35,8 @@ BATCH = 64
 """Jobs in hand at most."""
 IDLE = 0.5
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
+_DRAINING = "workers"
+"""What the worker engages that takes nothing new, as a button is engaged by who pressed it."""
 DRAIN = 8.0
 """Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
 
@@ -93,21 +95,37 @@ class Worker:
                 await self._queue.jobs.retire(self.name)
 
     async def _take(self) -> None:
-        """One job of a dead worker, if there is one, written alone; then new ones, as many as there is room for."""
-        orphan = await self._queue.jobs.take_over(self.name, self._lease)
-        if orphan is not None:
-            # It may be what killed the other: nobody else's poem is in hand beside it.
-            await self._hands_empty()
-            self._begin(orphan)
-            await self._hands_empty()
-            if self._stopping.is_set():
-                return
-        if len(self._in_hand) >= self._batch:
-            await asyncio.wait(self._in_hand, timeout=IDLE, return_when=asyncio.FIRST_COMPLETED)
+        """One job of a dead worker, if there is one, written alone; then new ones, as many as there is room for.
+
+        Such a job is claimed, and the attempt counted, once nothing else is in hand: it may be what killed the other.
+        Until then it is nobody's. Of several busy workers one at a time takes nothing new, to become free for it.
+        """
+        orphan = None
+        if not self._in_hand:
+            orphan = await self._queue.jobs.take_over(self.name, self._lease)
+            if orphan is not None:
+                self._begin(orphan)
+                while self._in_hand and not self._stopping.is_set():
+                    await self._one_done()
+                await self._queue.chats.release(_DRAINING)
+                if self._stopping.is_set():
+                    return
+        elif len(self._in_hand) >= self._batch or await self._makes_room():
+            await self._one_done()
             return
         wait = 0 if orphan else min(IDLE, self._lease)
         for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_hand), wait):
             self._begin(delivery)
+
+    async def _makes_room(self) -> bool:
+        """Whether a job of a dead worker waits, and this is the worker that is to become free for it."""
+        jobs = self._queue.jobs
+        seconds = max(1.0, self._lease)
+        return await jobs.orphaned(self._lease) and await self._queue.chats.engage(_DRAINING, self.name, seconds)
+
+    async def _one_done(self) -> None:
+        """Wait for one of those in hand, but not for long."""
+        await asyncio.wait(self._in_hand, timeout=min(IDLE, self._lease), return_when=asyncio.FIRST_COMPLETED)
 
     def _begin(self, delivery: Delivery) -> None:
         self._pace.begin(idle=not self._in_hand)
@@ -145,8 +163,8 @@ class Worker:
         began = time.monotonic()
         written = await self._writer.write(request)
         wrote = time.monotonic() - began
-        waited = max(0.0, time.time() - wrote - delivery.queued)
         self._pace.end()
+        waited = max(0.0, await self._persist(self._queue.now) - wrote - delivery.queued)
         return written.poem, Work(waited, wrote, written.together, written.characters)
 
     async def _readable(self, delivery: Delivery) -> Job | None:
@@ -161,7 +179,7 @@ class Worker:
             log.error("given up after %d attempts alone", MAX_LONELY, extra={"job": delivery.id})
             await self._persist(partial(self._queue.bury, delivery, job, f"failed {MAX_LONELY} times alone"))
             return None
-        if job.overdue():
+        if job.overdue(await self._persist(self._queue.now)):
             log.warning("past its deadline", extra={"job": delivery.id})
             reply = Reply(job.to, job.language, too_late(), job.request, delivery.id)
             await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))

@@ -21,7 +21,7 @@ from bot.settings import BotSettings
 from bot.standalone.redis_server import Embedded
 from bot.submission import LOCAL_SENDER
 from engine.contract import Poem
-from engine.contract.queue.store import Queue
+from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import SettingError
 from tests.conftest import immortal
 from tests.support.fake_poet import REFUSED, FakePoet
@@ -374,3 +374,25 @@ def test_a_trusted_proxy_may_have_any_name_and_says_which() -> None:
 
 async def _waiting(queue: Queue, jobs: int) -> bool:
     return (await queue.status()).waiting == jobs
+
+
+async def test_a_store_that_takes_no_writes_is_not_ready_and_not_up(own_server: Embedded, prefix: str) -> None:
+    redis = connect(own_server.url)
+    try:
+        async with (
+            running_worker(redis, prefix, FakePoet()),
+            running_bot(own_server.url, prefix) as where,
+            aiohttp.ClientSession() as http,
+        ):
+            await redis.config_set("maxmemory", 1)
+            async with http.get(f"{where}/readyz") as answer:
+                assert (answer.status, (await answer.json())["reason"]) == (503, "Redis refuses to write")
+            async with http.get(f"{where}/metrics") as answer:
+                assert "poem_redis_up 0" in await answer.text()
+            await redis.config_set("maxmemory", 0)
+            await answers(f"{where}/readyz")
+            async with http.get(f"{where}/readyz") as answer:
+                assert abs((await answer.json())["clock_skew_seconds"]) < 60
+    finally:
+        await redis.config_set("maxmemory", 0)
+        await redis.aclose()

@@ -195,8 +195,8 @@ async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(qu
     [(dead, found, why)] = await queue.dead()
     assert found is not None
     assert why == "why not"
-    assert await queue.retry(dead, found.postponed(60))
-    assert not await queue.retry(dead, found.postponed(60))
+    assert await queue.retry(dead, found, 60)
+    assert not await queue.retry(dead, found, 60)
     [again] = await queue.jobs.take("w", 10, 0)
     assert Job.from_fields(again.fields).request == REQUEST
     assert await queue.dead() == []

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.messages import Chat, Job, Reply
 from engine.contract.queue.store import Queue
+from engine.contract.queue.stream import Delivery
 from engine.serving.worker import Worker
 from tests.support.fake_poet import BUG, REFUSED, FakePoet, StepByStepPoet
 from tests.support.waiting import until
@@ -131,6 +132,80 @@ async def test_one_bad_job_is_given_up_after_three_lonely_attempts_and_the_other
     assert dead.request.text == BUG
 
 
+async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and_then_is_written_once(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    poets = [StepByStepPoet(steps=3) for _ in range(3)]
+    await submit(queue, "风")
+    assert len(await queue.jobs.take("dead", 1, 0)) == 1
+    async with contextlib.AsyncExitStack() as stack:
+        for number, poet in enumerate(poets):
+            worker = Worker(queue, poet, LEASE)
+            worker._begin(await _taken(queue, worker, "春夏秋"[number]))
+            await stack.enter_async_context(working(worker))
+        await asyncio.sleep(6 * LEASE)
+        assert await redis.keys(f"{prefix}tries:*") == []
+        for poet in poets:
+            poet.may_go_on.set()
+        found = await replies(queue, 4)
+    assert texts(found) == sorted("春夏秋风")
+    assert await queue.dead() == []
+    assert await redis.keys(f"{prefix}tries:*") == []
+
+
+async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_new(queue: Queue) -> None:
+    poets = [StepByStepPoet(steps=3) for _ in range(2)]
+    await submit(queue, "风")
+    assert len(await queue.jobs.take("dead", 1, 0)) == 1
+    async with contextlib.AsyncExitStack() as stack:
+        for poet in poets:
+            # Busy before the orphan's lease ends.
+            worker = Worker(queue, poet, LEASE, batch=64)
+            worker._begin(await _taken(queue, worker, str(poets.index(poet))))
+            await stack.enter_async_context(working(worker))
+        await asyncio.sleep(4 * LEASE)
+        await submit(queue, *"甲乙丙丁")
+        await until(lambda: _true(sum(poet.in_hand for poet in poets) == 6))
+        assert sorted(poet.in_hand for poet in poets) == [1, 5]
+        for poet in poets:
+            poet.may_go_on.set()
+        found = await replies(queue, 7)
+    assert "风" in texts(found)
+
+
+async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.serving.worker.DRAIN", 0.1)
+    poet = StepByStepPoet(steps=3)
+    await submit(queue, "风")
+    assert len(await queue.jobs.take("dead", 1, 0)) == 1
+    worker = Worker(queue, poet, LEASE)
+    worker._begin(await _taken(queue, worker, "春"))
+    async with asyncio.timeout(30), working(worker):
+        await asyncio.sleep(4 * LEASE)
+        assert poet.in_hand == 1
+    poet.may_go_on.set()
+    assert (await queue.status()).waiting == 2
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_worker_whose_clock_is_an_hour_off_writes_what_is_in_time_and_says_by_how_much(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, hours: int
+) -> None:
+    await submit(queue, "春")
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() + 3600 * hours)
+    async with working(Worker(Queue(queue._redis, queue._prefix), FakePoet(), LEASE)):
+        [reply] = await replies(queue, 1)
+        await until(lambda: _workers(queue, 1))
+        assert (await queue.status()).skew == pytest.approx(3600 * hours, abs=60)
+    assert isinstance(reply.content, Poem)
+    assert reply.work is not None
+    assert reply.work.waited < 60
+    assert "3600 s" in caplog.text or "3599 s" in caplog.text
+
+
 async def test_a_job_past_its_deadline_is_apologised_for_and_not_written(queue: Queue) -> None:
     poet = FakePoet()
     await queue.submit(job("春", seconds=-1), "1")
@@ -197,6 +272,13 @@ async def test_workers_that_stop_leave_no_trace(queue: Queue, redis: Redis, cons
             await stack.enter_async_context(working(Worker(queue, FakePoet(), LEASE)))
         await until(lambda: _workers(queue, consumers))
     assert await redis.xinfo_consumers(queue.jobs.key, queue.jobs.group) == []
+
+
+async def _taken(queue: Queue, worker: Worker, text: str) -> Delivery:
+    """A new job in the hands of ``worker``, which does not run yet."""
+    await submit(queue, text)
+    [delivery] = await queue.jobs.take(worker.name, 1, 0)
+    return delivery
 
 
 async def _true(value: bool) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +27,8 @@ _ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,9}")
 # Adds a poem, lets go of those too old, and makes it the answer for who asks the same.
 _KEEP = """
 local stream, ready = unpack(KEYS)
-local version, body, oldest, ttl, ready_ttl = unpack(ARGV)
+local version, body, ttl, ready_ttl = unpack(ARGV)
+local oldest = string.format('%d', (redis.call('TIME')[1] - ttl) * 1000)
 local entry = redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'v', version, 'body', body)
 redis.call('EXPIRE', stream, ttl)
 redis.call('SET', ready, entry, 'EX', ready_ttl)
@@ -96,10 +96,9 @@ class Cards:
             name = digest(card.request)
             await self._redis.set(self._unwritten(name), dumps(fields), ex=UNWRITTEN_TTL)
             return name
-        oldest = int((time.time() - CARD_TTL) * 1000)
         entry = await self._keep(
             keys=[self._stream, self._ready(card.request)],
-            args=[fields["v"], fields["body"], oldest, CARD_TTL, READY_TTL],
+            args=[fields["v"], fields["body"], CARD_TTL, READY_TTL],
         )
         return str(entry)
 

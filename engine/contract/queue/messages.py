@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from engine.contract.check import CheckRequest, Examination
@@ -51,7 +50,7 @@ buttons to choose a language."""
 
 @dataclass(frozen=True)
 class Job:
-    """A request on its way to a worker. ``deadline``: Unix seconds after which nobody waits for the answer;
+    """A request on its way to a worker. ``deadline``: after which nobody waits for the answer, by ``Queue.now``;
     ``sender``: who may cancel it."""
 
     request: Request
@@ -60,12 +59,8 @@ class Job:
     deadline: float
     sender: str = ""
 
-    def overdue(self, grace: float = 0.0) -> bool:
-        return time.time() > self.deadline + grace
-
-    def postponed(self, seconds: float) -> Job:
-        """The same job with its deadline ``seconds`` from now."""
-        return replace(self, deadline=time.time() + seconds)
+    def overdue(self, now: float, grace: float = 0.0) -> bool:
+        return now > self.deadline + grace
 
     def fields(self) -> dict[str, str]:
         body: dict[str, object] = {

@@ -14,16 +14,16 @@ Keys, all under one prefix; those in the second group carry a time to live:
     guards:…       hash     what was already accepted, with the entry it became; a hundred updates in one
     tries:…        string   lonely deliveries of one entry
     minute: day: told:      counters of one sender, and whether they were told to slow down
-    workers        zset     who lives and until when; ``pace``: seconds a poem
+    workers        zset     who lives and until when; ``pace``: seconds a poem; ``skews``: how far clocks are off
+    probe          string   written to learn whether the server takes writes
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -34,6 +34,7 @@ from engine.contract.codec import CodecError, pass_over
 from engine.contract.poem import VERSION
 from engine.contract.queue.cards import Cards
 from engine.contract.queue.chats import Chats
+from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.daily_counts import Tally
 from engine.contract.queue.heartbeats import Roll
 from engine.contract.queue.messages import Job, Reply, Waiter, given_up
@@ -87,7 +88,12 @@ return 1
 _STATUS = """
 local now = tonumber(redis.call('TIME')[1])
 local alive = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
-return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0', redis.call('XLEN', KEYS[4])}
+local skew = '0'
+for _, worker in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. now, '+inf')) do
+  local own = redis.call('HGET', KEYS[5], worker) or '0'
+  if math.abs(tonumber(own) or 0) > math.abs(tonumber(skew)) then skew = own end
+end
+return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0', redis.call('XLEN', KEYS[4]), skew}
 """
 
 
@@ -114,12 +120,13 @@ class Verdict:
 @dataclass(frozen=True)
 class Status:
     """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job; ``dead``: entries put
-    aside for an operator."""
+    aside for an operator; ``skew``: seconds that the worker whose clock is farthest off is ahead of the server's."""
 
     waiting: int
     workers: int
     wait_seconds: int
     dead: int = 0
+    skew: float = 0.0
 
 
 def connect(url: str) -> Redis:
@@ -160,6 +167,7 @@ class Queue:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
+        self.clock = StoreClock(redis)
         self.jobs = Stream(redis, prefix, f"jobs:v{VERSION}", "workers")
         self.replies = Stream(redis, prefix, "replies", "bots")
         self.models = Models(redis, prefix)
@@ -171,6 +179,10 @@ class Queue:
         self._roll = Roll(redis, f"{prefix}workers")
         self._status = redis.register_script(_STATUS)
         self._retry = redis.register_script(_RETRY)
+
+    async def now(self) -> float:
+        """Unix seconds by the server's clock, which all deadlines go by."""
+        return await self.clock.now()
 
     async def prepare(self) -> None:
         await self.jobs.prepare()
@@ -186,11 +198,11 @@ class Queue:
         stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         limits = limits or Limits()
-        fields = mail.fields()
+        fields, now = mail.fields(), await self.now()
         guards, field = self._guard(guard)
         kind, entry, wait = await self._accept(
             keys=[stream, guards, *(self._prefix + name for name in names)],
-            args=[field, fields["v"], fields["body"], _remembered(mail), limits.per_minute, limits.per_day, room],
+            args=[field, fields["v"], fields["body"], _remembered(mail, now), limits.per_minute, limits.per_day, room],
         )
         return Verdict(kind, entry, int(wait))
 
@@ -209,26 +221,36 @@ class Queue:
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
         await self._roll.beat(worker, ttl)
+        await self.now()
+        async with self._redis.pipeline() as pipe:
+            pipe.hset(f"{self._prefix}skews", worker, f"{self.clock.skew:.1f}")
+            pipe.expire(f"{self._prefix}skews", PACE_TTL)
+            await pipe.execute()
         if pace is not None:
             await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL)
 
     async def leave(self, worker: str) -> None:
         await self._roll.leave(worker)
+        await self._redis.hdel(f"{self._prefix}skews", worker)
 
     async def workers(self) -> list[str]:
         """The names of the workers that were alive when one of them last said so."""
         return await self._roll.names()
 
+    async def probe(self) -> None:
+        """Write a little. RedisError: the server takes no writes (memory or disk full, a replica), or is gone."""
+        await self._redis.set(f"{self._prefix}probe", "1", ex=60)
+
     async def status(self) -> Status:
-        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace", f"{self._prefix}dead"]
-        waiting, workers, pace, dead = await self._status(keys=keys, args=[])
+        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace", f"{self._prefix}dead", f"{self._prefix}skews"]
+        waiting, workers, pace, dead, skew = await self._status(keys=keys, args=[])
         seconds = math.ceil((int(waiting) + 1) * _pace(pace) / max(1, int(workers)))
-        return Status(int(waiting), int(workers), seconds, int(dead))
+        return Status(int(waiting), int(workers), seconds, int(dead), float(skew))
 
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
         """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
-        found = await _jobs(self._redis, self.jobs.key, count)
-        return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(grace)]
+        found, now = await _jobs(self._redis, self.jobs.key, count), await self.now()
+        return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(now, grace)]
 
     async def line(self, count: int) -> list[Queued]:
         """The oldest ``count`` jobs not yet finished, those that are being written among them."""
@@ -283,8 +305,11 @@ class Queue:
         reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
         return await self.jobs.finish(delivery.id, reply, why)
 
-    async def retry(self, entry: str, mail: Job | Reply) -> bool:
-        """Put a dead job or reply back into its stream; False if it is not there any more."""
+    async def retry(self, entry: str, mail: Job | Reply, seconds: float = 0.0) -> bool:
+        """Put a dead job, with ``seconds`` to its deadline, or a reply back into its stream; False if it is not there
+        any more."""
+        if isinstance(mail, Job):
+            mail = replace(mail, deadline=await self.now() + seconds)
         fields = mail.fields()
         keys = [f"{self._prefix}dead", self.jobs.key if isinstance(mail, Job) else self.replies.key]
         return bool(await self._retry(keys=keys, args=[entry, fields["v"], fields["body"]]))
@@ -309,10 +334,10 @@ def _number(entry: str) -> tuple[int, int]:
     return int(milliseconds), int(serial or 0)
 
 
-def _remembered(mail: Job | Reply) -> int:
+def _remembered(mail: Job | Reply, now: float) -> int:
     """Seconds that a submission is known again: an HTTP request's as long as somebody may wait for its end."""
     if isinstance(mail, Job) and isinstance(mail.to, Waiter):
-        return WAITER_TTL + max(0, math.ceil(mail.deadline - time.time()))
+        return WAITER_TTL + max(0, math.ceil(mail.deadline - now))
     return SEEN_TTL
 
 

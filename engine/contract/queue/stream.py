@@ -128,6 +128,17 @@ class Stream:
             return []
         return [Delivery(entry, fields) for _, entries in found or [] for entry, fields in entries]
 
+    async def orphaned(self, lease: float) -> bool:
+        """Whether there is an entry whose holder has not renewed it for ``lease`` seconds."""
+        try:
+            pending: Any = await self._redis.xpending_range(
+                self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
+            )
+        except ResponseError as error:
+            await self._prepare_after(error)
+            return False
+        return bool(pending)
+
     async def take_over(self, consumer: str, lease: float) -> Delivery | None:
         """One entry whose holder has not renewed it for ``lease`` seconds, or None."""
         while True:

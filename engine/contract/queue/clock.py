@@ -1,0 +1,49 @@
+"""The store's time as one process reckons it: deadlines and ages are by this clock, whatever the machine's says."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from redis.asyncio import Redis
+
+log = logging.getLogger("clock")
+
+MEASURED_SECONDS = 10.0
+"""For so long a measurement is trusted; between two, time passes by the monotonic clock."""
+SKEW_SECONDS = 2.0
+"""A machine's clock that is off by more is warned of."""
+
+
+class StoreClock:
+    """Raises redis.exceptions.RedisError while Redis is gone and the last measurement is old."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._measured: float | None = None
+        self._offset = 0.0
+        self._warned = False
+        self.skew = 0.0
+        """Seconds that this machine's clock is ahead of the store's, as last measured."""
+
+    async def now(self) -> float:
+        """Unix seconds by the server's clock."""
+        if self._measured is None or time.monotonic() - self._measured > MEASURED_SECONDS:
+            await self._measure()
+        return time.monotonic() + self._offset
+
+    async def _measure(self) -> None:
+        before = time.monotonic()
+        seconds, micros = await self._redis.time()
+        self._measured = time.monotonic()
+        # The answer was true somewhere between asking and hearing it.
+        self._offset = seconds + micros / 1e6 - (before + self._measured) / 2
+        self.skew = time.time() - (self._measured + self._offset)
+        off = abs(self.skew) > SKEW_SECONDS
+        if off and not self._warned:
+            log.warning(
+                "this machine's clock is %.0f s %s of Redis'; deadlines go by Redis', but set it right (NTP)",
+                abs(self.skew),
+                "ahead" if self.skew > 0 else "behind",
+            )
+        self._warned = off
