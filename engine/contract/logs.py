@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-# These write whole addresses at INFO, and a Bot API address holds the token.
-_CHATTERERS = ("httpx", "httpcore", "aiohttp.access")
+# These write whole addresses at INFO, and a Bot API address holds the token; `telegram` writes messages at DEBUG.
+_CHATTERERS = ("httpx", "httpcore", "aiohttp.access", "telegram")
 
 
 def origin(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.contract.logs import set_up
+from engine.contract.logs import origin, set_up
 
 log = logging.getLogger("a.logger")
 
@@ -41,3 +41,18 @@ def test_addresses_that_hold_the_token_are_not_logged(capsys: pytest.CaptureFixt
     for name in ("httpx", "httpcore.http11"):
         logging.getLogger(name).info("POST https://example.org/bot123:secret/getMe")
     assert capsys.readouterr().err == ""
+
+
+def test_the_telegram_librarys_own_lines_which_hold_messages_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("DEBUG", "text")
+    logging.getLogger("telegram.Bot").debug("Calling Bot API endpoint `sendMessage` with parameters `{'text': '春'}`")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_is_named_by_its_type_and_place_without_its_words() -> None:
+    try:
+        int("what somebody wrote")
+    except ValueError as error:
+        said = origin(error)
+    assert said.startswith("ValueError at test_logs.py:")
+    assert "wrote" not in said
