@@ -21,8 +21,9 @@ from engine.generation.ranker import Ranker
 from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
 from engine.generation.sequence import Row
 from engine.model.backend import Backend
-from engine.model.checkpoint import Checkpoint, ModelFolderError, read_part
+from engine.model.checkpoint import Checkpoint
 from engine.model.checkpoint import load as load_checkpoint
+from engine.model.folder import ModelFolder, ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, gpu_ready
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
@@ -83,12 +84,13 @@ class Poet:
         where they would take longer. ``second_reading``: the share of them that is read twice.
         ModelFolderError names the part that is missing or does not fit.
         """
-        checkpoint = load_checkpoint(Path(folder))
+        parts = ModelFolder.read(Path(folder))
+        checkpoint = load_checkpoint(parts)
         return cls(
-            backend or _backend(Path(folder), checkpoint, device, threads),
+            backend or _backend(parts, checkpoint, device, threads),
             checkpoint.vocabulary,
-            read_prosody(Path(folder)),
-            _read_lines(Path(folder)),
+            _prosody(parts),
+            _lines(parts),
             Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"]),
             checkpoint.version,
             candidates,
@@ -180,7 +182,7 @@ class Poet:
         self._first.clear()
 
 
-def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
+def _backend(folder: ModelFolder, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
     """Paddle where there is a GPU for it, else the CPU decoder; neither is imported where it is not wanted."""
     if device == "gpu" or (device == "auto" and gpu_ready()):
         from engine.model.paddle_backend import PaddleBackend
@@ -188,19 +190,23 @@ def _backend(folder: Path, checkpoint: Checkpoint, device: DeviceChoice, threads
         return PaddleBackend(checkpoint, "gpu", threads)
     from engine.model.onnx_backend import DECODER, OnnxBackend
 
-    return OnnxBackend(read_part(folder, DECODER), checkpoint, threads)
+    return OnnxBackend(folder.part(DECODER), checkpoint, threads)
 
 
 def read_prosody(folder: Path) -> Prosody:
     """The prosody table of a model folder."""
-    try:
-        return Prosody.from_bytes(read_part(folder, PROSODY))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFolderError(f"{folder / PROSODY} is not a prosody table: {error}") from error
+    return _prosody(ModelFolder.read(folder, frozenset((PROSODY,))))
 
 
-def _read_lines(folder: Path) -> LineIndex:
+def _prosody(folder: ModelFolder) -> Prosody:
     try:
-        return LineIndex.from_bytes(read_part(folder, LINES))
+        return Prosody.from_bytes(folder.part(PROSODY))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFolderError(f"{folder.path / PROSODY} is not a prosody table: {error}") from error
+
+
+def _lines(folder: ModelFolder) -> LineIndex:
+    try:
+        return LineIndex.from_bytes(folder.part(LINES))
     except ValueError as error:
-        raise ModelFolderError(f"{folder / LINES} is not an index of lines: {error}") from error
+        raise ModelFolderError(f"{folder.path / LINES} is not an index of lines: {error}") from error

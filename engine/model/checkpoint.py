@@ -18,24 +18,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from engine.contract.codec import loads
+from engine.model.folder import CARD as CARD
+from engine.model.folder import MAX_PARAMETERS, ModelFolder
+from engine.model.folder import VOCABULARY as VOCABULARY
+from engine.model.folder import WEIGHTS as WEIGHTS
+from engine.model.folder import ModelFolderError as ModelFolderError
+from engine.model.folder import Shape as Shape
+from engine.model.folder import read_card as read_card
+from engine.model.folder import read_part as read_part
 from engine.model.vocab import Vocabulary
 
 FloatArray = npt.NDArray[np.float32]
-
-WEIGHTS, VOCABULARY, CARD = "weights.safetensors", "vocabulary.json", "card.json"
-
-
-class ModelFolderError(Exception):
-    """A model folder that cannot be used; the message names the part and what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The sizes of the LSTM; the tutorial's by default."""
-
-    embedding_dim: int = 256
-    hidden_dim: int = 512
-    num_layers: int = 3
 
 
 @dataclass(frozen=True)
@@ -144,9 +138,9 @@ def check_replaceable(folder: Path) -> None:
 
 def add_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
     """Put further files into a model folder, or replace them; the card names their hashes."""
-    read = load(folder)
-    names = read.card["parts"].keys() - {WEIGHTS, VOCABULARY} - parts.keys()
-    save(folder, read, {**{name: read_part(folder, name) for name in names}, **parts})
+    read = ModelFolder.read(folder)
+    others = {name: content for name, content in read.parts.items() if name not in (WEIGHTS, VOCABULARY)}
+    save(folder, load(read), {**others, **parts})
 
 
 def record(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -158,62 +152,37 @@ def record(folder: Path, facts: Mapping[str, Any]) -> None:
     sync_folder(folder)
 
 
-def load(folder: Path) -> Checkpoint:
+def load(folder: Path | ModelFolder) -> Checkpoint:
     """Read a model folder whose parts fit; ModelFolderError names the one that does not. Nothing is unpickled."""
-    card = read_card(folder)
-    shape, vocabulary = Shape(**card["shape"]), read_vocabulary(folder, card)
+    read = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
+    shape, vocabulary = Shape(**read.card["shape"]), _vocabulary(read)
+    if (count := shape.parameters(len(vocabulary))) > MAX_PARAMETERS:
+        raise ModelFolderError(f"{read.path / CARD}: a model of {count:,} weights; {MAX_PARAMETERS:,} are the most")
     try:
-        stored = load_tensors(read_part(folder, WEIGHTS, card))
-    except SafetensorError as error:
-        raise ModelFolderError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
+        stored = load_tensors(read.part(WEIGHTS))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFolderError(f"{read.path / WEIGHTS} is not a safetensors file: {error}") from error
     check_weights(shape, len(vocabulary), stored)
-    for name in card["parts"]:
-        if name not in (WEIGHTS, VOCABULARY):
-            read_part(folder, name, card)
-    return Checkpoint(shape, vocabulary, {name: tensor.astype(np.float32) for name, tensor in stored.items()}, card)
+    for name, tensor in stored.items():
+        if tensor.dtype not in (np.float16, np.float32) or not np.isfinite(tensor).all():
+            raise ModelFolderError(f"{read.path / WEIGHTS}: {name} holds values that are no finite numbers")
+    weights = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
+    return Checkpoint(shape, vocabulary, weights, read.card)
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a model folder, its ``shape`` and ``parts`` checked for form."""
-    if not folder.is_dir():
-        raise ModelFolderError(f"there is no model folder at {folder}")
-    try:
-        card = json.loads(_read(folder, CARD))
-        Shape(**card["shape"])
-        sizes = list(card["shape"].values())
-        names = list(card["parts"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFolderError(f"{folder / CARD} is not a model's card: {error!r}") from error
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        raise ModelFolderError(f"{folder / CARD}: a size in 'shape' is not a positive whole number")
-    if missing := {WEIGHTS, VOCABULARY} - set(names):
-        raise ModelFolderError(f"{folder / CARD} has no hash of {min(missing)} in 'parts'")
-    if strange := [name for name in names if Path(name).name != name or name == CARD]:
-        raise ModelFolderError(f"{folder / CARD}: {strange[0]!r} in 'parts' is not a file of the folder")
-    return dict(card)
-
-
-def read_vocabulary(folder: Path, card: dict[str, Any] | None = None) -> Vocabulary:
+def read_vocabulary(folder: Path) -> Vocabulary:
     """The vocabulary of a model folder, by itself."""
-    content = read_part(folder, VOCABULARY, card)
+    return _vocabulary(ModelFolder.read(folder, frozenset((VOCABULARY,))))
+
+
+def _vocabulary(folder: ModelFolder) -> Vocabulary:
     try:
-        characters = json.loads(content)
+        characters = loads(folder.part(VOCABULARY))
         if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
             raise ValueError("a list of characters is wanted")
         return Vocabulary(tuple(characters))
     except ValueError as error:
-        raise ModelFolderError(f"{folder / VOCABULARY} is not a vocabulary: {error}") from error
-
-
-def read_part(folder: Path, name: str, card: dict[str, Any] | None = None) -> bytes:
-    """One file of a model folder, its hash compared with the card's."""
-    parts = (card or read_card(folder))["parts"]
-    if name not in parts:
-        raise ModelFolderError(f"{folder / CARD} names no {name}: this model folder was made without it")
-    content = _read(folder, name)
-    if hashlib.sha256(content).hexdigest() != parts[name]:
-        raise ModelFolderError(f"{folder / name} is not the file that {CARD} names: its hash differs")
-    return content
+        raise ModelFolderError(f"{folder.path / VOCABULARY} is not a vocabulary: {error}") from error
 
 
 def write_durably(file: Path, content: bytes) -> None:
@@ -234,15 +203,6 @@ def _half(name: str, tensor: FloatArray) -> npt.NDArray[np.float16]:
 
 def _json(value: object, indent: int | None = None) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=indent) + "\n").encode()
-
-
-def _read(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError as error:
-        raise ModelFolderError(f"{folder} lacks {name}") from error
-    except OSError as error:
-        raise ModelFolderError(f"{folder / name} cannot be read: {error.strerror}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from engine.contract.codec import CodecError, decode, pass_over
 from engine.contract.queue.models import Figures
 from engine.model.checkpoint import ModelFolderError, read_card
 
@@ -43,14 +43,17 @@ class Versions:
         for place in (self.home, *self._trained()):
             try:
                 found.append(self._figures(place))
-            except ModelFolderError:
-                continue
+            except ModelFolderError as error:
+                pass_over(f"version {place.name}", CodecError(str(error)))
         return found
 
     def prune(self, keep: int, in_use: Iterable[str]) -> list[str]:
-        """Delete all but ``keep`` trained versions: those in use stay whatever happens, then the newest; who went."""
+        """Delete all but ``keep`` trained versions: those in use and the home one stay whatever happens,
+        then the newest; who went."""
         used = set(in_use)
-        newest = sorted(self._trained(), key=lambda place: place.stat().st_mtime_ns, reverse=True)
+        home = self.home.resolve()
+        trained = [place for place in self._trained() if place.resolve() != home]
+        newest = sorted(trained, key=lambda place: place.lstat().st_mtime_ns, reverse=True)
         wanted = sorted(newest, key=lambda place: place.name not in used)  # stable: the used ones first
         staying = {place for i, place in enumerate(wanted) if i < keep or place.name in used}
         gone = [place for place in newest if place not in staying]
@@ -59,16 +62,40 @@ class Versions:
         return [place.name for place in gone]
 
     def _trained(self) -> list[Path]:
-        if not self.folder.is_dir():
+        try:
+            return [place for place in sorted(self.folder.iterdir()) if _NAME.fullmatch(place.name) and place.is_dir()]
+        except OSError:
             return []
-        return [place for place in sorted(self.folder.iterdir()) if _NAME.fullmatch(place.name) and place.is_dir()]
 
     def _figures(self, place: Path) -> Figures:
         card = read_card(place)
-        perplexity: dict[str, Any] = card.get("perplexity") or {}
+        try:
+            known = decode(_Card, {name: value for name, value in card.items() if value is not None})
+        except CodecError as error:
+            raise ModelFolderError(f"{place / 'card.json'}: {error}") from error
         home = place == self.home
         # A trained version is known by its folder, so that a copied card cannot shadow another.
-        name = str(card.get("version") or card["parts"]["weights.safetensors"][:12]) if home else place.name
-        parent = str((card.get("parent") or {}).get("version") or "")
-        date = str(card.get("date") or "")
-        return Figures(name, date, perplexity.get("validation"), perplexity.get("test"), parent, home)
+        name = (known.version or card["parts"]["weights.safetensors"][:12]) if home else place.name
+        parent, perplexity = known.parent.version, known.perplexity
+        return Figures(name, known.date, perplexity.validation, perplexity.test, parent, home)
+
+
+@dataclass(frozen=True)
+class _Perplexity:
+    validation: float | None = None
+    test: float | None = None
+
+
+@dataclass(frozen=True)
+class _Parent:
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class _Card:
+    """What is told of a version; the rest of its card is free in form."""
+
+    version: str = ""
+    date: str = ""
+    perplexity: _Perplexity = field(default_factory=_Perplexity)
+    parent: _Parent = field(default_factory=_Parent)

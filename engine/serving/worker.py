@@ -37,6 +37,8 @@ IDLE = 0.5
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
 _DRAINING = "workers"
 """What the worker engages that takes nothing new, as a button is engaged by who pressed it."""
+PUBLISH_SECONDS = 15.0
+"""How often a worker says which versions it has."""
 DRAIN = 8.0
 """Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
 
@@ -198,9 +200,13 @@ class Worker:
             self._writer.poet = poet
 
     async def _watch_models(self) -> None:
+        published = time.monotonic()
         while self._renewal is not None and not self._gone.is_set():
             before = self._renewal.serving
             with contextlib.suppress(RedisError):
+                if time.monotonic() - published > PUBLISH_SECONDS:
+                    await self._renewal.publish()  # again: the server may have lost its data
+                    published = time.monotonic()
                 await self._renew_poet()
                 if self._renewal.serving != before:
                     await self._renewal.tell(self.name, self._beat_ttl)

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from safetensors.numpy import save as save_tensors
 
 from engine.model import checkpoint
 from engine.model.checkpoint import CARD, VOCABULARY, WEIGHTS, Checkpoint, ModelFolderError
+from engine.model.folder import ModelFolder
 from tests.support import tiny_corpus as tiny
 
 
@@ -163,3 +169,57 @@ def test_a_save_killed_at_any_moment_leaves_a_whole_model(folder: Path) -> None:
         # killed between the two renames, the old version is left under the name that the docstring says
         left = folder if folder.exists() else folder.with_name(".model.old")
         checkpoint.load(left)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_finite_numbers_are_named(folder: Path, value: float) -> None:
+    weights = tiny.checkpoint().weights
+    weights["lstm.1.bias"][0] = value
+    rewrite(folder, WEIGHTS, save_tensors(weights))
+    with pytest.raises(ModelFolderError, match=r"lstm\.1\.bias holds values that are no finite numbers"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("size", ["num_layers", "hidden_dim", "embedding_dim"])
+def test_a_model_beyond_all_bounds_is_refused_before_memory_is_taken(folder: Path, size: str) -> None:
+    card = json.loads((folder / CARD).read_text("utf-8"))
+    card["shape"][size] = 10**9
+    (folder / CARD).write_text(json.dumps(card), "utf-8")
+    tracemalloc.start()
+    with pytest.raises(ModelFolderError, match=f"'{size}' in 'shape'"):
+        checkpoint.load(folder)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+@pytest.mark.parametrize("part", [CARD, VOCABULARY, WEIGHTS])
+def test_a_part_that_never_ends_is_refused(folder: Path, part: str) -> None:
+    (folder / part).unlink()
+    os.mkfifo(folder / part)
+    with pytest.raises(ModelFolderError, match=rf"{part} is no plain file"):
+        checkpoint.load(folder)
+
+
+def test_a_folder_replaced_while_it_is_read_is_the_old_one_or_the_new_one(folder: Path) -> None:
+    models = {f"tiny-{seed}": replace(tiny.checkpoint(seed=seed), card={"version": f"tiny-{seed}"}) for seed in (1, 2)}
+    checkpoint.save(folder, models["tiny-1"], {"extra.bin": b"tiny-1"})
+    stop = threading.Event()
+
+    def swap() -> None:
+        for version in itertools.cycle(models):
+            if stop.is_set():
+                return
+            checkpoint.save(folder, models[version], {"extra.bin": version.encode()})
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        for _ in range(200):
+            read = ModelFolder.read(folder)
+            version = read.card["version"]
+            assert read.part("extra.bin") == version.encode()
+            assert np.array_equal(checkpoint.load(read).weights["output.bias"], models[version].weights["output.bias"])
+    finally:
+        stop.set()
+        swapping.join()

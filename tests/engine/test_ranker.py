@@ -13,6 +13,7 @@ from engine.generation.candidates import Draft, _as_written
 from engine.generation.poet import Poet, _backend
 from engine.generation.ranker import Ranker, Weights
 from engine.model.checkpoint import load
+from engine.model.folder import ModelFolder
 from engine.model.vocab import Vocabulary
 from tests.support.tiny_model import write_model
 
@@ -69,7 +70,7 @@ def test_each_line_that_was_chosen_in_is_read_by_itself_and_what_was_given_is_no
 def test_a_line_by_itself_is_as_likely_as_the_model_says_without_any_context(folder: Path) -> None:
     poet = Poet.load(folder, device="cpu", candidates=2)
     checkpoint = load(folder)
-    backend, vocabulary = _backend(folder, checkpoint, "cpu", 1), checkpoint.vocabulary
+    backend, vocabulary = _backend(ModelFolder.read(folder), checkpoint, "cpu", 1), checkpoint.vocabulary
     row = finished(poet, PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3)).rows[-1]
     line = clauses(row.text)[0]
     state, before, nats = backend.start(1), vocabulary.start, 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from bot.standalone.redis_server import Embedded
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.messages import Job, Waiter
+from engine.contract.queue.models import Figures
 from engine.contract.queue.store import Queue
 from engine.model.checkpoint import ModelFolderError
 from engine.model.versions import Versions
+from engine.serving.batcher import PoetLike
 from engine.serving.model_reload import Renewal
+from engine.serving.worker import Worker
+from tests.support.fake_poet import FakePoet
 from tests.support.programs import program
 from tests.support.tiny_model import write_model
 from tests.support.waiting import until
@@ -132,3 +138,70 @@ async def test_a_worker_that_starts_falls_back_on_what_served_before_a_version_t
     assert await renewal.look() is None
     await queue.models.use("home")
     assert await renewal.look() == "poet of home"
+
+
+BAD_CARDS = (
+    b"[" * 100_000,
+    b"\xff\xfe",
+    b'{"shape": [], "parts": {}}',
+    b'{"shape": {"num_layers": 1000000000}, "parts": {"weights.safetensors": "", "vocabulary.json": ""}}',
+    b'{"shape": {"num_layers": true}, "parts": {"weights.safetensors": "", "vocabulary.json": ""}}',
+    b'{"shape": {}, "parts": {"weights.safetensors": [], "vocabulary.json": ""}}',
+    b'{"shape": {}, "parts": {"weights.safetensors": "", "vocabulary.json": ""}, "perplexity": [1]}',
+    b'{"shape": {}, "parts": {"weights.safetensors": "", "vocabulary.json": ""}, "perplexity": {"test": [1]}}',
+    b'{"shape": {}, "parts": {"weights.safetensors": "", "vocabulary.json": ""}, "parent": "x", "date": {}}',
+)
+
+
+def test_version_folders_that_cannot_be_read_are_passed_over_and_hang_nothing(versions: Versions) -> None:
+    for number, card in enumerate(BAD_CARDS):
+        (versions.folder / f"bad{number}").mkdir()
+        (versions.folder / f"bad{number}" / "card.json").write_bytes(card)
+    for name in ("pipe", "device", "folder", "circle"):
+        (versions.folder / name).mkdir()
+    os.mkfifo(versions.folder / "pipe" / "card.json")
+    (versions.folder / "device" / "card.json").symlink_to("/dev/zero")
+    (versions.folder / "folder" / "card.json").mkdir()
+    (versions.folder / "circle" / "card.json").symlink_to("card.json")
+    assert [each.version for each in versions.figures()] == ["tiny-0", "tiny-1"]
+
+
+def test_the_home_folder_is_never_pruned_wherever_it_lies(versions: Versions) -> None:
+    inside = Versions(versions.folder / "home", versions.folder)
+    shutil.copytree(versions.home, inside.home)
+    os.utime(inside.home, (1, 1))
+    (versions.folder / "link").symlink_to(inside.home)
+    assert inside.prune(1, set()) == []
+    assert (inside.home / "card.json").is_file()
+
+
+async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished_before(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    renewal = Renewal(queue.models, str, "home", list)
+    await queue.models.use("one")
+    assert await renewal.look() == "one"
+    await redis.delete(f"{prefix}model")
+    assert await renewal.look() is None
+    await queue.models.use("two")
+    assert await renewal.look() == "two"
+
+
+async def test_versions_are_told_again_after_the_store_lost_its_data(
+    queue: Queue, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.serving.worker.PUBLISH_SECONDS", 0.1)
+    renewal: Renewal[PoetLike] = Renewal(queue.models, lambda _: FakePoet(), "home", lambda: [Figures("home")])
+    worker = Worker(queue, FakePoet(), 0.5, renewal=renewal)
+
+    async def told() -> bool:
+        return bool(await queue.models.versions())
+
+    working = asyncio.create_task(worker.run())
+    try:
+        await until(told)
+        await redis.delete(f"{prefix}versions")
+        await until(told)
+    finally:
+        worker.stop()
+        await working
