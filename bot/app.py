@@ -121,7 +121,7 @@ class App:
     async def _listen(self) -> web.AppRunner:
         callers = Callers(self._settings.trusted_proxies, self._settings.site_names)
         api = Api(self._desk, self._waiters, self._blocklist, self._metrics, callers)
-        site = Site(self._blocklist, drawing())
+        site = Site(api, drawing())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
         app = application(api, probes, site, self._webhook, callers)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN)

@@ -45,7 +45,7 @@ class Desk:
             raise nobody_home()
         cancelled_by = "" if isinstance(to, Waiter) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
-        verdict = await self.queue.submit(job, guard, sender, self._limits(sender), self.room)
+        verdict = await self.queue.submit(job, guard, sender, self.limits_of(sender), self.room)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
@@ -55,7 +55,7 @@ class Desk:
         log.info("%s", verdict.kind, extra={"job": verdict.id})
         return job
 
-    def _limits(self, sender: str) -> Limits:
+    def limits_of(self, sender: str) -> Limits:
         return Limits() if sender == LOCAL_SENDER else self.limits
 
     async def say(

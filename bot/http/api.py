@@ -19,9 +19,16 @@ from bot.metrics import Metrics
 from bot.submission import Desk
 from bot.views.messages import Language, accepted_language
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
+from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import too_late
 
 log = logging.getLogger("bot.http.api")
+
+
+@dataclass(frozen=True)
+class WrittenCard:
+    request: PoemRequest
+    poem: Poem
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Api:
         try:
             asked = PoemRequest.from_json(await read_json(request))
             sender = self.callers.sender(request.remote, request.headers)
-            return reply((await self._write(asked, sender, language)).to_json())
+            poem = await self._write(asked, sender, language)
+            return reply(poem.to_json(), headers=await self._kept(asked, poem))
         except HttpError as error:
             outcome = error.code
             raise
@@ -55,6 +63,40 @@ class Api:
             raise redis_unavailable() from error
         finally:
             self.metrics.count("poem_requests_total", door="http", outcome=outcome)
+
+    async def stored(self, request: web.Request) -> web.Response:
+        """A poem that was written here within the last thirty days, whatever model serves now."""
+        name = request.match_info["id"]
+        card = await self.find(name)
+        return reply({"id": name, "request": card.request.brief(), "poem": card.poem.to_json()})
+
+    async def find(self, name: str) -> WrittenCard:
+        try:
+            card = await self.desk.queue.cards.find(name)
+        except RedisError as error:
+            raise redis_unavailable() from error
+        if card is None or card.poem is None:
+            raise HttpError(
+                404,
+                "not_found",
+                "没有这首诗，或已过三十天；请再写一首。",
+                "There is no such poem, or it is older than thirty days; please write another.",
+            )
+        judged = self.blocklist.judge(card.poem)
+        if isinstance(judged, PoemError):
+            raise HttpError.of_poem(judged)
+        return WrittenCard(card.request, judged)
+
+    async def _kept(self, asked: PoemRequest, poem: Poem) -> dict[str, str]:
+        """Keeps a poem for its link, which the headers tell; without Redis the poem has none."""
+        cards = self.desk.queue.cards
+        try:
+            name = await cards.keep(Card(asked, poem))
+            await cards.note_written(poem)
+        except RedisError as error:
+            log.warning("Redis: %s", error)
+            return {}
+        return {"Content-Location": f"/api/poems/{name}"}
 
     async def queue(self, _: web.Request) -> web.Response:
         try:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from aiohttp import web
+from redis.exceptions import RedisError
 
-from bot.blocklist import Blocklist
+from bot.delivery.sender import Draw
+from bot.http.api import Api
 from bot.http.body import read_json
-from bot.http.errors import HttpError, bad_request, reply
+from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
+from bot.submission import rate_limited
 from engine.contract import CodecError, Poem, PoemError
 from engine.contract.templates import named
 from engine.contract.text import only_chinese
@@ -45,8 +47,8 @@ AT_ONCE, WAITING = 1, 8
 class Site:
     """``draw`` turns a poem into a PNG, or says which characters the font lacks; None: it is not installed."""
 
-    blocklist: Blocklist
-    draw: Callable[[Poem], bytes | str] | None
+    api: Api
+    draw: Draw | None
     _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _asked: int = 0
 
@@ -72,7 +74,35 @@ class Site:
         return reply({"name": template.name, "lines": told})
 
     async def picture(self, request: web.Request) -> web.Response:
-        """A poem as the API gave it, in; its picture out."""
+        """A poem as the API gave it, in; its picture out. Only of poems that were written here."""
+        draw = self._drawer()
+        try:
+            poem = as_poem(await read_json(request))
+        except CodecError as error:
+            raise bad_request(error) from error
+        judged = self.api.blocklist.judge(poem)
+        if isinstance(judged, PoemError):
+            raise HttpError.of_poem(judged)
+        try:
+            written = await self.api.desk.queue.cards.was_written(poem)
+        except RedisError as error:
+            raise redis_unavailable() from error
+        if not written:
+            raise HttpError(
+                403,
+                "not_written_here",
+                "只画这里写的诗：请原样寄来 /api/poems 一天之内所答的 JSON。",
+                "Only poems written here are drawn: send the JSON that /api/poems answered within a day, unchanged.",
+            )
+        return await self._drawn(request, poem, draw)
+
+    async def stored_picture(self, request: web.Request) -> web.Response:
+        """The picture of a poem that is kept."""
+        draw = self._drawer()
+        card = await self.api.find(request.match_info["id"])
+        return await self._drawn(request, card.poem, draw)
+
+    def _drawer(self) -> Draw:
         if self.draw is None:
             raise HttpError(
                 503,
@@ -81,13 +111,10 @@ class Site:
                 "Pictures need the extra: pip install -e '.[picture]'.",
                 3600,
             )
-        try:
-            poem = as_poem(await read_json(request))
-        except CodecError as error:
-            raise bad_request(error) from error
-        judged = self.blocklist.judge(poem)
-        if isinstance(judged, PoemError):
-            raise HttpError.of_poem(judged)
+        return self.draw
+
+    async def _drawn(self, request: web.Request, poem: Poem, draw: Draw) -> web.Response:
+        await self._limit(self.api.callers.sender(request.remote, request.headers))
         if self._asked >= WAITING:
             raise HttpError(
                 503, "busy", "正在画的图太多，请稍后再试。", "Too many pictures are being drawn; please try again.", 2
@@ -95,12 +122,22 @@ class Site:
         self._asked += 1
         try:
             async with self._drawing:
-                drawn = await asyncio.to_thread(self.draw, poem)
+                drawn = await asyncio.to_thread(draw, poem)
         finally:
             self._asked -= 1
         if isinstance(drawn, str):
             raise HttpError(422, "no_glyphs", f"字体里没有这些字：{drawn}。", f"The font lacks {drawn}.")
         return web.Response(body=drawn, content_type="image/png")
+
+    async def _limit(self, sender: str) -> None:
+        """Pictures are counted apart, to the same number as poems."""
+        limits = self.api.desk.limits_of(sender)
+        try:
+            allowed = await self.api.desk.queue.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
+        except RedisError as error:
+            raise redis_unavailable() from error
+        if not allowed:
+            raise HttpError.of_poem(rate_limited(60))
 
 
 def as_poem(value: Any) -> Poem:

@@ -123,7 +123,9 @@ def application(
     app.add_routes(
         [
             web.post("/api/poems", api.poems),
+            web.get("/api/poems/{id}", api.stored),
             web.post("/api/pictures", site.picture),
+            web.get("/api/pictures/{id}", site.stored_picture),
             web.get("/api/templates", site.template),
             web.get("/api/queue", api.queue),
             web.get("/healthz", probes.health),

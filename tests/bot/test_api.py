@@ -72,6 +72,8 @@ BAD: list[tuple[object, int, str]] = [
     ({**GOOD, "mode": "haiku"}, 400, "bad_request"),
     ({**GOOD, "seed": "one"}, 400, "bad_request"),
     ({**GOOD, "v": 2}, 400, "bad_request"),
+    (json.dumps(GOOD).encode("utf-16"), 400, "bad_request"),
+    (json.dumps(GOOD).encode("utf-8-sig"), 400, "bad_request"),
     ({"mode": "acrostic"}, 400, "bad_request"),
     ({**GOOD, "text": ""}, 400, "empty"),
     ({**GOOD, "text": "hello"}, 400, "not_chinese"),
@@ -103,11 +105,17 @@ async def test_a_body_without_a_length_is_cut_off_at_the_limit(http: aiohttp.Cli
 
 
 async def test_errors_speak_the_callers_language(http: aiohttp.ClientSession, where: str) -> None:
-    messages = set()
-    for language in ("en", "zh-CN", "zh-TW"):
-        _, body, _ = await post(http, where, {**GOOD, "text": ""}, {"Accept-Language": language})
-        messages.add(body["error"]["message"])
-    assert len(messages) == 3
+    for sent in ({**GOOD, "text": ""}, b"{", {**GOOD, "colour": "red"}, {**GOOD, "seed": "one"}, b"x" * 9000):
+        messages = set()
+        for language in ("en", "zh-CN", "zh-TW"):
+            _, body, _ = await post(http, where, sent, {"Accept-Language": language})
+            messages.add(body["error"]["message"])
+        assert len(messages) == 3
+
+
+async def test_whatever_may_be_left_out_may_be_null(http: aiohttp.ClientSession, where: str) -> None:
+    nulls = dict.fromkeys(("form", "rhyme", "mood", "lines", "seed", "candidates"))
+    assert (await post(http, where, {**GOOD, **nulls}))[0] == 200
 
 
 async def test_many_callers_each_get_their_own_poem(http: aiohttp.ClientSession, where: str) -> None:

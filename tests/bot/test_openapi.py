@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -13,9 +14,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from redis.asyncio import Redis
 
+import bot.http.body
 import bot.http.page
 from bot.http.page import FILES
 from bot.standalone.redis_server import Embedded
+from engine.contract.errors import ERROR_CODES
 from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
@@ -24,16 +27,29 @@ SPEC: dict[str, Any] = json.loads((Path(bot.http.page.__file__).parent / "openap
 GOOD = json.dumps({"mode": "acrostic", "text": "春风"}).encode()
 NOWHERE = "unix:///nonexistent/redis.sock"
 LISTED = {
-    (path, int(status)) for path, item in SPEC["paths"].items() for way in item.values() for status in way["responses"]
+    (path, int(status))
+    for path, item in SPEC["paths"].items()
+    for way in item.values()
+    for status in way["responses"]
+    if status.isdecimal()
 }
 KEPT: set[tuple[str, int]] = set()
 """What the tests below have seen."""
 
 
-async def keeps(where: str, path: str, status: int, body: bytes | None = None, query: str = "") -> bytes:
+async def keeps(
+    where: str,
+    path: str,
+    status: int,
+    body: bytes | AsyncIterator[bytes] | None = None,
+    query: str = "",
+    name: str = "",
+    headers: dict[str, str] | None = None,
+) -> bytes:
     """Ask, and hold the answer to what is written of it."""
     [(method, told)] = SPEC["paths"][path].items()
-    async with aiohttp.ClientSession() as http, http.request(method, f"{where}{path}{query}", data=body) as answer:
+    url = where + path.replace("{id}", name) + query
+    async with aiohttp.ClientSession() as http, http.request(method, url, data=body, headers=headers) as answer:
         content = await answer.read()
         assert answer.status == status, content
         [(kind, form)] = told["responses"][str(status)]["content"].items()
@@ -63,9 +79,83 @@ async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pyt
     for path in ("/api/poems", "/api/pictures"):
         await keeps(where, path, 400, b"{")
         await keeps(where, path, 413, b"x" * 9000)
-    await keeps(where, "/api/pictures", 422, json.dumps({**json.loads(poem), "lines": ["𠮷"]}).encode())
+        await keeps(where, path, 415, b"{", headers={"Content-Encoding": "gzip"})
+        await keeps(where, path, 403, b"{", headers={"Sec-Fetch-Site": "cross-site"})
+    await keeps(where, "/api/pictures", 403, json.dumps({**json.loads(poem), "lines": ["春山"]}).encode())
+    unknown = await keeps(where, "/api/poems", 200, '{"mode":"acrostic","text":"𠮷"}'.encode())
+    await keeps(where, "/api/pictures", 422, unknown)
     monkeypatch.setattr(bot.http.page, "WAITING", 0)
     await keeps(where, "/api/pictures", 503, poem)
+    monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.1)
+    for path in ("/api/poems", "/api/pictures"):
+        await keeps(where, path, 408, slowly())
+
+
+async def slowly() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.sleep(0.5)
+    yield b"}"
+
+
+async def test_a_poems_own_address_is_answered_as_written(
+    server: Embedded, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "words").write_text("春山", "utf-8")
+    paths = ("/api/poems/{id}", "/api/pictures/{id}")
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, USER_PER_MINUTE="2", TRUSTED_PROXIES="127.0.0.1") as where,
+        aiohttp.ClientSession() as http,
+    ):
+        ids = []
+        for heads in ("春风", "𠮷"):
+            async with http.post(f"{where}/api/poems", json={"mode": "acrostic", "text": heads}) as answer:
+                ids.append(answer.headers["Content-Location"].rpartition("/")[2])
+        for path in paths:
+            await keeps(where, path, 200, name=ids[0])
+            await keeps(where, path, 404, name="0-0.aaaaaaaa")
+        await keeps(where, "/api/pictures/{id}", 422, name=ids[1])
+        await keeps(where, "/api/pictures/{id}", 429, name=ids[0])
+        async with http.post(f"{where}/api/pictures", data=await keeps(where, paths[0], 200, name=ids[0])) as answer:
+            assert answer.status == 400  # the poem stands in it, it is none
+        poem = json.loads(await keeps(where, paths[0], 200, name=ids[0]))["poem"]
+        await keeps(where, "/api/pictures", 429, json.dumps(poem).encode())
+    async with running_bot(server.url, prefix, BLOCKLIST_FILE=str(tmp_path / "words")) as where:
+        for path in paths:
+            await keeps(where, path, 400, name=ids[0])
+
+
+async def test_what_there_is_not_is_answered_in_the_one_form(where: str) -> None:
+    validator = Draft202012Validator({**SPEC["components"]["schemas"]["Error"], "components": SPEC["components"]})
+    async with aiohttp.ClientSession() as http:
+        for method, path, status, code in (
+            ("GET", "/nowhere", 404, "not_found"),
+            ("POST", "/nowhere", 404, "not_found"),
+            ("GET", "/api/poems", 405, "method_not_allowed"),
+            ("DELETE", "/api/pictures", 405, "method_not_allowed"),
+        ):
+            messages = set()
+            for language in ("en", "zh-CN", "zh-TW"):
+                async with http.request(method, where + path, headers={"Accept-Language": language}) as answer:
+                    body = await answer.json()
+                assert (answer.status, body["error"]["code"]) == (status, code)
+                validator.validate(body)
+                messages.add(body["error"]["message"])
+            assert len(messages) == 3
+            assert status != 405 or answer.headers["Allow"]
+
+
+def test_every_code_of_an_error_is_named() -> None:
+    sources = [*Path(bot.http.page.__file__).parent.glob("*.py")]
+    own = {
+        code
+        for source in sources
+        for code in re.findall(
+            r'(?:HttpError\(\s*(?:\d+|status|error\.status),|\d: \()\s*"(\w+)"', source.read_text("utf-8")
+        )
+    }
+    listed = SPEC["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
+    assert own | set(ERROR_CODES) == set(listed)
 
 
 async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
@@ -84,6 +174,8 @@ async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
     async with running_bot(NOWHERE, prefix) as where:
         for path, body in (("/api/poems", GOOD), ("/api/queue", None), ("/readyz", None)):
             await keeps(where, path, 503, body)
+        for path in ("/api/poems/{id}", "/api/pictures/{id}"):
+            await keeps(where, path, 503, name="0-0.aaaaaaaa")
 
 
 def test_every_answer_that_is_written_was_seen() -> None:

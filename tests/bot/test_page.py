@@ -33,8 +33,8 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def poem(http: aiohttp.ClientSession, where: str) -> dict[str, Any]:
-    async with http.post(f"{where}/api/poems", data=json.dumps({"mode": "acrostic", "text": "春风"})) as answer:
+async def poem(http: aiohttp.ClientSession, where: str, heads: str = "春风") -> dict[str, Any]:
+    async with http.post(f"{where}/api/poems", data=json.dumps({"mode": "acrostic", "text": heads})) as answer:
         found: dict[str, Any] = await answer.json()
     return found
 
@@ -103,7 +103,57 @@ async def test_odd_bodies_are_refused_in_words(
 
 
 async def test_a_character_that_the_font_lacks_is_named(http: aiohttp.ClientSession, where: str) -> None:
-    written = await poem(http, where)
-    status, text = await picture(http, where, json.dumps({**written, "lines": ["𠮷"]}).encode())
+    written = await poem(http, where, "𠮷")
+    status, text = await picture(http, where, json.dumps(written).encode())
     assert status == 422
     assert "𠮷" in json.loads(text)["error"]["message"]
+
+
+async def test_only_what_was_written_here_is_drawn(http: aiohttp.ClientSession, where: str) -> None:
+    written = await poem(http, where)
+    for change in ({"lines": ["床前明月光", *written["lines"][1:]]}, {"form": "七律"}, {"seed": written["seed"] + 1}):
+        status, text = await picture(http, where, json.dumps({**written, **change}).encode())
+        assert (status, json.loads(text)["error"]["code"]) == (403, "not_written_here")
+    assert (await picture(http, where, json.dumps(written).encode()))[0] == 200
+
+
+async def test_a_poems_link_shows_the_same_poem_and_its_picture_and_counts_against_no_limit(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+) -> None:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, USER_PER_MINUTE="1", TRUSTED_PROXIES="127.0.0.1") as where,
+    ):
+        asked = {"mode": "acrostic", "text": "春风", "form": "七言"}
+        async with http.post(f"{where}/api/poems", json=asked) as answer:
+            written, link = await answer.json(), answer.headers["Content-Location"]
+        for _ in range(3):
+            async with http.get(where + link) as answer:
+                assert answer.status == 200
+                found = await answer.json()
+        assert found == {"id": link.rpartition("/")[2], "request": asked, "poem": written}
+        for path in (link[:-1], link + "A", "/api/poems/0-0.aaaaaaaa", "/api/poems/%20"):
+            async with http.get(where + path) as answer:
+                assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")
+        drawn = link.replace("poems", "pictures")
+        async with http.get(where + drawn) as answer:
+            assert (await answer.read()).startswith(b"\x89PNG")
+        # Drawing is work: pictures are held to the limits, counted apart.
+        async with http.get(where + drawn) as answer:
+            assert answer.status == 429
+            assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_what_the_blocklist_forbids_by_now_is_no_longer_shown(
+    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
+) -> None:
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix) as where,
+        http.post(f"{where}/api/poems", json={"mode": "acrostic", "text": "春风"}) as answer,
+    ):
+        link = answer.headers["Content-Location"]
+    words = tmp_path / "words"
+    words.write_text("春山", "utf-8")
+    async with running_bot(server.url, prefix, BLOCKLIST_FILE=str(words)) as where, http.get(where + link) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (400, "refused")

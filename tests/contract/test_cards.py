@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.contract import Poem, PoemRequest
+from engine.contract.queue import cards
 from engine.contract.queue.cards import CARD_TTL, Card
 from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import DAY, Queue
@@ -52,7 +53,9 @@ async def test_every_poem_keeps_a_card_of_its_own_and_the_latest_is_ready(queue:
     assert await queue.cards.ready([REQUEST, replace(REQUEST, text="明月")]) == [(names[1], cards[1]), None]
 
 
-@pytest.mark.parametrize("name", ["", "1-1", "d0", "1-", "-", "+", "9" * 30 + "-1", "1-" + "9" * 30, "²-²", "1-1\n"])
+@pytest.mark.parametrize(
+    "name", ["", "1-1", "d0", "1-", "-", "+", "9" * 30 + "-1.aaaaaaaa", "1-1.aaaaaaaa", "1-1.", "²-²", "1-1\n"]
+)
 async def test_a_name_that_was_never_given_finds_nothing(queue: Queue, name: str) -> None:
     await queue.cards.keep(Card(REQUEST, POEM))
     assert await queue.cards.find(name) is None
@@ -65,10 +68,38 @@ async def test_a_card_of_another_version_or_none_is_not_there(
     queue: Queue, redis: Redis, prefix: str, entry: dict[str, str]
 ) -> None:
     name = await queue.cards.keep(Card(REQUEST, POEM))
-    fields: Any = Card(REQUEST, POEM).fields() | entry
+    fields: Any = Card(REQUEST, POEM).fields() | {"k": "aaaaaaaa"} | entry
     odd: Any = await redis.xadd(f"{prefix}cards", fields)
     assert await queue.cards.find(name) is not None
-    assert await queue.cards.find(odd) is None
+    assert await queue.cards.find(f"{odd}.aaaaaaaa") is None
+
+
+async def test_a_card_is_found_by_its_whole_name_alone(queue: Queue, redis: Redis, prefix: str) -> None:
+    name = await queue.cards.keep(Card(REQUEST, POEM))
+    entry, _, key = name.partition(".")
+    other = ("A" if key[0] != "A" else "B") + key[1:]
+    for guess in (entry, f"{entry}.", f"{entry}.{other}", f"{entry}.{key[:-1]}", f"{entry}.{key}x"):
+        assert await queue.cards.find(guess) is None
+    # One that an earlier version kept has no key, and so no name.
+    fields: Any = Card(REQUEST, POEM).fields()
+    old: Any = await redis.xadd(f"{prefix}cards", fields)
+    assert await queue.cards.find(old) is None
+    assert await queue.cards.find(f"{old}.") is None
+
+
+async def test_a_poem_is_known_again_by_its_json(queue: Queue) -> None:
+    await queue.cards.note_written(POEM)
+    assert await queue.cards.was_written(POEM)
+    assert not await queue.cards.was_written(replace(POEM, lines=("床前明月光", *LINES[1:])))
+
+
+async def test_cards_are_never_more_than_there_is_room_for(queue: Queue, redis: Redis, prefix: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cards, "MAX_CARDS", 100)
+        for _ in range(500):
+            await queue.cards.keep(Card(REQUEST, POEM))
+    # The server lets go of a node of entries at a time.
+    assert await redis.xlen(f"{prefix}cards") <= 200
 
 
 async def test_a_poem_and_its_guard_take_little_of_the_store(queue: Queue, redis: Redis, prefix: str) -> None:

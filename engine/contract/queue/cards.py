@@ -1,13 +1,17 @@
-"""What the buttons under a poem are about: the poem and its request, kept as small as can be.
+"""What the buttons under a poem and its link are about: the poem and its request, kept as small as can be.
 
 Keys: ``cards`` (stream, an entry a poem; what is older than ``CARD_TTL`` goes as others come, and all of it when none
-came for so long), ``card:…`` (a request that waits to be chosen) and ``ready:…`` (the entry that answers a request).
+came for so long), ``card:…`` (a request that waits to be chosen), ``ready:…`` (the card that answers a request) and
+``written:…`` (that a poem was written here). A poem's card is named by its entry and a random key that the entry holds,
+so that nobody can guess it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,18 +25,24 @@ from engine.contract.text import clauses
 CARD_TTL = 30 * 86_400
 UNWRITTEN_TTL = 86_400
 READY_TTL = 3600
+WRITTEN_TTL = 86_400
+MAX_CARDS = 500_000
+"""Whatever their age: about 200 MB."""
+KEY_BYTES = 6
 
-_ENTRY = re.compile(r"[0-9]{1,15}-[0-9]{1,9}")
+_NAME = re.compile(r"([0-9]{1,15}-[0-9]{1,9})\.([A-Za-z0-9_-]{8})")
 
 # Adds a poem, lets go of those too old, and makes it the answer for who asks the same.
 _KEEP = """
 local stream, ready = unpack(KEYS)
-local version, body, ttl, ready_ttl = unpack(ARGV)
+local version, body, key, most, ttl, ready_ttl = unpack(ARGV)
 local oldest = string.format('%d', (redis.call('TIME')[1] - ttl) * 1000)
-local entry = redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'v', version, 'body', body)
+local entry = redis.call('XADD', stream, 'MINID', '~', oldest, '*', 'v', version, 'body', body, 'k', key)
+redis.call('XTRIM', stream, 'MAXLEN', '~', most)
 redis.call('EXPIRE', stream, ttl)
-redis.call('SET', ready, entry, 'EX', ready_ttl)
-return entry
+local name = entry .. '.' .. key
+redis.call('SET', ready, name, 'EX', ready_ttl)
+return name
 """
 
 
@@ -77,7 +87,11 @@ def _said(request: PoemRequest, text: str) -> dict[str, object]:
 
 def digest(request: PoemRequest) -> str:
     """A short name that equal requests share; no entry of a stream has one like it."""
-    return "d" + hashlib.sha256(dumps(request.to_json()).encode("utf-8", "replace")).hexdigest()[:20]
+    return "d" + _sha(dumps(request.to_json()))
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:20]
 
 
 class Cards:
@@ -96,17 +110,27 @@ class Cards:
             name = digest(card.request)
             await self._redis.set(self._unwritten(name), dumps(fields), ex=UNWRITTEN_TTL)
             return name
-        entry = await self._keep(
+        key = secrets.token_urlsafe(KEY_BYTES)
+        name = await self._keep(
             keys=[self._stream, self._ready(card.request)],
-            args=[fields["v"], fields["body"], CARD_TTL, READY_TTL],
+            args=[fields["v"], fields["body"], key, MAX_CARDS, CARD_TTL, READY_TTL],
         )
-        return str(entry)
+        return str(name)
+
+    async def note_written(self, poem: Poem) -> None:
+        """Know the poem again for a while by its JSON alone."""
+        await self._redis.set(self._written(poem), "1", ex=WRITTEN_TTL)
+
+    async def was_written(self, poem: Poem) -> bool:
+        return bool(await self._redis.exists(self._written(poem)))
 
     async def find(self, name: str) -> Card | None:
         """None: there is none, or none any more."""
-        if _ENTRY.fullmatch(name):
-            entries: Any = await self._redis.xrange(self._stream, name, name)
-            return Card.from_fields(entries[0][1]) if entries else None
+        if match := _NAME.fullmatch(name):
+            entry, key = match.groups()
+            entries: Any = await self._redis.xrange(self._stream, entry, entry)
+            known = bool(entries) and hmac.compare_digest(entries[0][1].get("k", "").encode(), key.encode())
+            return Card.from_fields(entries[0][1]) if known else None
         found: Any = await self._redis.get(self._unwritten(name))
         if found is None:
             return None
@@ -126,6 +150,9 @@ class Cards:
 
     def _unwritten(self, name: str) -> str:
         return f"{self._prefix}card:{name}"
+
+    def _written(self, poem: Poem) -> str:
+        return f"{self._prefix}written:{_sha(dumps(poem.to_json()))}"
 
     def _ready(self, request: PoemRequest) -> str:
         return f"{self._prefix}ready:{digest(request)}"
