@@ -10,7 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
-BENCHES = ("speed", "training", "workers", "load")
+BENCHES = ("speed", "candidates", "training", "workers", "load")
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """From update to reply, end to end: real programs, a fake Bot API, an embedded server, all on this machine.
 
 Commands come evenly spaced, each of another person, in all modes; Telegram's limits are kept. The last line is JSON.
-    python -m tests.bench.load [--rates 1,25] [--seconds 60]
+    python -m tests.bench.load [--rates 1,30] [--seconds 60]
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import statistics
 import time
 from itertools import cycle
 from pathlib import Path
+
+import aiohttp
 
 from tests.support.stage import BOT, WORKER, Stage, stage
 
@@ -37,10 +39,15 @@ async def measure(rates: list[float], seconds: float) -> dict[str, float]:
         await here.ready()
         await offered(here, 2, 5)  # everything has been used once before it counts
         for rate in rates:
+            before = await candidates(here)
             waits, lost = await offered(here, rate, seconds)
+            after = await candidates(here)
+            mean = (after[0] - before[0]) / max(1.0, after[1] - before[1])
             cut = statistics.quantiles(waits, n=20)
             print(f"{rate:g}/s: {len(waits)} answered, {lost} lost, p50 {cut[9]:.3f} s, p95 {cut[18]:.3f} s")
+            print(f"  chosen from {mean:.1f} candidates, on average")
             found |= {f"p50_s_at_{rate:g}": cut[9], f"p95_s_at_{rate:g}": cut[18], f"lost_at_{rate:g}": lost}
+            found[f"candidates_at_{rate:g}"] = mean
         found |= {"worker_mb": resident(worker.pid), "bot_mb": resident(bot.pid)}
     return found
 
@@ -64,6 +71,13 @@ async def offered(here: Stage, rate: float, seconds: float) -> tuple[list[float]
     return waits, len(asked) - len(waits)
 
 
+async def candidates(here: Stage) -> tuple[float, float]:
+    """How many poems were written so far, behind how many candidates they were chosen from."""
+    async with aiohttp.ClientSession() as session, session.get(f"{here.url}/metrics") as answer:
+        lines = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if not line.startswith("#"))
+    return float(lines["poem_candidates_sum"]), float(lines["poem_candidates_count"])
+
+
 def resident(pid: int) -> float:
     """Megabytes of memory that a process has in hand (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
@@ -72,7 +86,7 @@ def resident(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", default="1,25", help="commands a second, one after the other (1,25)")
+    parser.add_argument("--rates", default="1,30", help="commands a second, one after the other (1,30)")
     parser.add_argument("--seconds", type=float, default=60, help="of each (60)")
     options = parser.parse_args()
     os.environ.setdefault("PTB_TIMEDELTA", "true")

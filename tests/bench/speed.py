@@ -59,7 +59,7 @@ def against_the_tutorial(poet: Poet, tutorial: Tutorial) -> dict[str, float]:
 
 
 def against_the_bare_network(poet: Poet, backend: Backend, rows: int = 64) -> dict[str, float]:
-    """Tokens/s at 64 rows: with plans, masks, choice and bookkeeping, and the same number of bare steps."""
+    """Tokens/s at 64 rows, and one 五绝: with plans, masks, choice and bookkeeping, and as many bare steps."""
     requests = [PoemRequest("continue", "春眠不觉晓", "五律", seed=i, candidates=1) for i in range(rows)]
     steps = 8 * 6
 
@@ -71,7 +71,16 @@ def against_the_bare_network(poet: Poet, backend: Backend, rows: int = 64) -> di
     with_all, without = (statistics.median(t) for t in in_turn(lambda: poet.write(requests), bare, 2 * ROUNDS))
     tokens = rows * steps
     print(f"{rows} rows: {tokens / with_all:.0f} tokens/s, the bare network {tokens / without:.0f} tokens/s")
-    return {"tokens_per_s_64_rows": tokens / with_all, "with_all_over_bare": without / with_all}
+    result = {"tokens_per_s_64_rows": tokens / with_all, "with_all_over_bare": without / with_all}
+
+    def bare_one() -> None:
+        state, ids = backend.start(1), np.zeros(1, np.int64)
+        for _ in range(STEPS):
+            _, state = backend.step(ids, state)
+
+    one, bare_alone = (statistics.median(t) for t in in_turn(lambda: poet.write(quatrains(1)), bare_one, 6, 8))
+    print(f"one 五绝: {one * 1e3:.1f} ms, {STEPS} bare steps {bare_alone * 1e3:.1f} ms")
+    return result | {"bare_steps_over_one_quatrain": bare_alone / one}
 
 
 def against_paddle(poet: Poet, folder: Path, model: Checkpoint, threads: int | None) -> dict[str, float]:
