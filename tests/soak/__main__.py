@@ -22,8 +22,10 @@ from tests.soak import (
     limits,
     messages,
     queries,
+    standalone,
     store,
     telegram,
+    training,
     updates,
     workers,
 )
@@ -47,6 +49,9 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "two-bots": updates.two_bots,
     "messages": messages.fuzzed,
     "queries": queries.fuzzed,
+    "make-run": standalone.killed,
+    "training": training.killed,
+    "two-make-runs": standalone.second,
 }
 
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.soak import bots, connections, ends, garbage, growth, limits, store, telegram, updates, workers
+from tests.soak import (
+    bots,
+    connections,
+    ends,
+    garbage,
+    growth,
+    limits,
+    standalone,
+    store,
+    telegram,
+    training,
+    updates,
+    workers,
+)
 from tests.soak.harness import QUICK_WORKER, Figures
 
 FAST = {"LEASE": "0.5"}
@@ -117,3 +132,22 @@ async def test_two_bots_on_one_token_answer_once_and_name_the_mistake() -> None:
     figures = await updates.two_bots(10, 0.2, QUICK_WORKER)
     assert kept(figures)
     assert figures.more["conflicts"] > 0
+
+
+async def test_programs_of_make_run_that_are_killed_come_back_and_lose_nothing(tiny_model: Path) -> None:
+    figures = await standalone.killed(3, 0.2, MODEL_DIR=str(tiny_model), **FAST)
+    assert (figures.lost, figures.more["without_poem"], figures.more["launcher_ended"]) == (0, 0, 0)
+    assert figures.duplicated <= figures.more["kills_of_bot"]
+
+
+async def test_a_training_that_is_killed_goes_on_from_its_newest_checkpoint_to_its_end() -> None:
+    figures = await training.killed(2, 4_000, 6.0)
+    assert figures.lost == 0
+    assert figures.injected > 0
+    assert figures.more["behind_the_newest_checkpoint"] == 0
+
+
+async def test_a_second_make_run_in_the_folder_is_refused_and_disturbs_nothing(tiny_model: Path) -> None:
+    figures = await standalone.second(1, 0.2, MODEL_DIR=str(tiny_model), **FAST)
+    assert kept(figures)
+    assert (figures.more["refused"], figures.more["exit_code_of_the_next"]) == (1, 0)

@@ -1,0 +1,142 @@
+"""``make run`` with its programs killed one after the other, and with a second one in its folder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+from redis.exceptions import RedisError
+
+from bot.standalone.redis_server import Embedded
+from engine.contract.queue.store import connect
+from tests.soak.harness import PATIENT, Crowd, Figures, moments
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.programs import Program, answers, child_running, environment, free_port
+from tests.support.waiting import until
+
+LAUNCHER = ("-m", "bot.standalone.launcher")
+PROGRAMS = {"worker": "engine", "trainer": "train worker", "bot": "bot", "store": ""}
+"""What Python runs in each; the store is no child of the launcher's own kind."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A launcher that is ready, in a folder of its own."""
+
+    launcher: Program
+    folder: Path
+    environ: dict[str, str]
+    store: Embedded
+    telegram: FakeTelegram
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.environ['HTTP_PORT']}"
+
+    def pid(self, name: str) -> int:
+        return self.store.pid() if name == "store" else child_running(self.launcher.pid, PROGRAMS[name])
+
+    async def is_back(self, name: str, before: int) -> bool:
+        """Whether there is another process than ``before``, and it serves."""
+        try:
+            pid = await asyncio.to_thread(self.pid, name)
+            if pid == before:
+                return False
+            if name in ("worker", "trainer"):
+                redis = connect(self.store.url)
+                async with contextlib.aclosing(redis):
+                    return any(f"-{pid}-" in each for each in await redis.zrange(f"poem:{name}s", 0, -1))
+            async with aiohttp.ClientSession() as http, http.get(f"{self.url}/readyz") as answer:
+                return answer.status == 200
+        except (LookupError, OSError, RedisError, aiohttp.ClientError):
+            return False
+
+
+@contextlib.asynccontextmanager
+async def house(**environ: str) -> AsyncIterator[House]:
+    telegram = FakeTelegram()
+    await telegram.start()
+    with tempfile.TemporaryDirectory(prefix="poem-soak-") as folder:
+        store = Embedded(Path(folder) / "var" / "valkey")
+        told = environment("", telegram, **{**PATIENT, **environ})
+        launcher = await Program.start(Path(folder) / "run.log", *LAUNCHER, environ=told)
+        try:
+            await launcher.says("Ready on")
+            here = House(launcher, Path(folder), told, store, telegram)
+            await until(lambda: here.is_back("trainer", 0))
+            yield here
+        finally:
+            await launcher.end(signal.SIGINT)
+            await asyncio.to_thread(store.stop)
+            await telegram.stop()
+
+
+async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> Figures:
+    """Somebody asks ``every`` so many seconds; one program after another is killed, at random, a moment after the last
+    one came back."""
+    choose = random.Random(7)
+    async with house(**environ) as here:
+
+        async def strike() -> dict[str, float]:
+            times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+            for wait in moments(kills, 0.5, 3.0):
+                await asyncio.sleep(wait)
+                name = choose.choice(list(PROGRAMS))
+                times[name].append(await _kill(here, name))
+            back = [seconds for each in times.values() for seconds in each]
+            return {f"kills_of_{name}": len(each) for name, each in times.items()} | {"longest_until_back": max(back)}
+
+        return await _asking(here, every, f"a program of make run killed, {1 / every:g} commands/s", kills, strike)
+
+
+async def second(starts: int = 10, every: float = 0.2, **environ: str) -> Figures:
+    """Another launcher is started in the folder again and again, and once more after the first has ended."""
+    async with house(**environ) as here:
+        other = {**here.environ, "HTTP_PORT": str(free_port())}
+
+        async def strike() -> dict[str, float]:
+            refused = 0
+            for _ in range(starts):
+                program = await Program.start(here.folder / "second.log", *LAUNCHER, environ=other)
+                refused += await program.ended() == 1 and f"(process {here.launcher.pid})" in program.output()
+            return {"refused": refused}
+
+        found = await _asking(here, every, "a second make run in the folder", starts, strike)
+        assert await here.launcher.end(signal.SIGINT) == 0
+        after = await Program.start(here.folder / "after.log", *LAUNCHER, environ=other)
+        await after.says("Ready on")
+        found.more["exit_code_of_the_next"] = await after.end(signal.SIGINT)
+        return found
+
+
+async def _asking(
+    here: House, every: float, fault: str, injected: int, strike: Callable[[], Awaitable[dict[str, float]]]
+) -> Figures:
+    """Do ``strike`` while people ask."""
+    crowd, done = Crowd(here.telegram), asyncio.Event()
+    asking = asyncio.create_task(crowd.ask_until(done, every))
+    more = await strike()
+    done.set()
+    await asking
+    await answers(f"{here.url}/readyz")
+    await crowd.answered()
+    return crowd.figures(fault, injected, **more, launcher_ended=here.launcher.has_ended)
+
+
+async def _kill(here: House, name: str) -> float:
+    """Seconds until it was back."""
+    pid = await asyncio.to_thread(here.pid, name)
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    await until(partial(here.is_back, name, pid))
+    return time.monotonic() - began
