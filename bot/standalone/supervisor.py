@@ -15,8 +15,9 @@ from engine.contract.queue.retry import sleep_unless
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a program is started again, doubling from death to death."""
-AT_ONCE_SECONDS = 10.0
-"""A program that lived for less died at once."""
+AT_ONCE_SECONDS, AT_ONCE_IF_KILLED_SECONDS = 10.0, 2.0
+"""A program that lived for less died at once. SIGKILL comes from outside, when memory runs out for example, and is held
+against a program only if it came straight after the start."""
 SETTLED_SECONDS = 60.0
 """A program that lived for so long begins again with the first pause."""
 MAX_DEATHS_AT_ONCE = 5
@@ -61,9 +62,10 @@ class Restarts:
         self._pause = FIRST_PAUSE
         self._at_once = 0
 
-    def pause_after(self, lived: float) -> float | None:
+    def pause_after(self, lived: float, code: int) -> float | None:
         """Seconds; None: it has died at once too often in a row. ``lived``: seconds from its start to its death."""
-        self._at_once = self._at_once + 1 if lived < AT_ONCE_SECONDS else 0
+        shortest = AT_ONCE_IF_KILLED_SECONDS if code == -signal.SIGKILL else AT_ONCE_SECONDS
+        self._at_once = self._at_once + 1 if lived < shortest else 0
         if self._at_once >= MAX_DEATHS_AT_ONCE:
             return None
         if lived >= SETTLED_SECONDS:
@@ -104,7 +106,7 @@ class Keeper:
             ended = f"ended by itself ({_cause(code)})"
             if code == WRONG_SETTING:
                 raise FailedError(f"The {service.name} {ended}: the reason stands above.")
-            pause = restarts.pause_after(clock() - began)
+            pause = restarts.pause_after(clock() - began, code)
             if pause is None:
                 raise FailedError(
                     f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; the reason stands above."

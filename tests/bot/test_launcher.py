@@ -46,16 +46,19 @@ async def poem(where: str) -> int:
 
 def test_the_pause_grows_with_every_death_and_is_short_again_after_a_quiet_time() -> None:
     restarts = Restarts()
-    assert [restarts.pause_after(30.0) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
-    assert restarts.pause_after(supervisor.SETTLED_SECONDS) == 0.5
+    assert [restarts.pause_after(30.0, 1) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert restarts.pause_after(supervisor.SETTLED_SECONDS, 1) == 0.5
 
 
-def test_a_program_is_given_up_after_five_deaths_at_once_in_a_row_and_not_before() -> None:
+@pytest.mark.parametrize(("code", "at_once", "later"), [(1, 5.0, 20.0), (-signal.SIGKILL, 0.5, 5.0)])
+def test_a_program_is_given_up_after_five_deaths_at_once_in_a_row_and_not_before(
+    code: int, at_once: float, later: float
+) -> None:
     restarts = Restarts()
-    assert [restarts.pause_after(0.1) for _ in range(4)] == [0.5, 1, 2, 4]
-    assert restarts.pause_after(20.0) is not None, "it lived a while: the count begins anew"
-    assert all(restarts.pause_after(0.1) for _ in range(4))
-    assert restarts.pause_after(0.1) is None
+    assert [restarts.pause_after(at_once, code) for _ in range(4)] == [0.5, 1, 2, 4]
+    assert restarts.pause_after(later, code) is not None, "it lived a while: the count begins anew"
+    assert all(restarts.pause_after(at_once, code) for _ in range(4))
+    assert restarts.pause_after(at_once, code) is None
 
 
 @pytest.fixture

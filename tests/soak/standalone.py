@@ -49,6 +49,7 @@ class House:
     async def is_back(self, name: str, before: int) -> bool:
         """Whether there is another process than ``before``, and it serves."""
         try:
+            assert not self.launcher.has_ended, self.launcher.output()
             pid = await asyncio.to_thread(self.pid, name)
             if pid == before:
                 return False

@@ -33,8 +33,8 @@ from train.retrain.order import MAX_LIVES
 ADMIN, CHAT = 42, 77
 DYING_JOB = """if True:
     import runpy, sys
-    import train.retrain.order as order
-    order.JOB = ("-c", "import os; os.kill(os.getpid(), 9)")
+    from train.retrain import order, process
+    process.JOB = ("-c", "import os; os.kill(os.getpid(), 9)")
     order.PAUSE_SECONDS = 0.0
     sys.argv[0] = "train"
     runpy.run_module("train", run_name="__main__")

@@ -5,23 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
-import os
 import re
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from engine.contract.lines import lines_of
 from engine.contract.queue.models import Asker, Models
 from engine.contract.queue.retry import patiently, sleep_unless
 from engine.contract.queue.store import Queue
@@ -31,6 +26,7 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice
 from engine.model.versions import Versions
 from train.retrain.job import Task, explain
+from train.retrain.process import Verdict, run_job
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.order")
@@ -38,8 +34,6 @@ T = TypeVar("T")
 
 _RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
 
-JOB = ("-m", "train.retrain.job")
-"""What Python runs, with the task after it."""
 LEASES = 4
 """The lease of an order in leases of a job: training busies a machine, and a trainer may be slow to say it lives."""
 MAX_LIVES = 3
@@ -48,9 +42,6 @@ PAUSE_SECONDS = 1.0
 """Before a training process that died is followed by another."""
 LEFT_BEHIND_SECONDS = 7 * 86_400
 """A run untouched for so long belongs to no order any more."""
-LONGEST_EVENT = 1 << 20
-GRACE = 12.0
-"""Seconds that a job may take to write its checkpoint when the trainer is asked to stop."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +134,7 @@ class Work:
         self._report = dataclasses.replace(self._report, version=version, before=before_name)
         task = self._task(base, version)
         events = await self._compute(task)
-        while self._died(events) and self._goes_on_after(events["detail"]):
+        while events is not None and events.get("failure") == "died" and self._goes_on_after(events["detail"]):
             await self._say()
             await sleep_unless(trainer.stopping, PAUSE_SECONDS)
             events = None if trainer.stopping.is_set() else await self._compute(task)
@@ -173,11 +164,6 @@ class Work:
             await trainer.persist(partial(trainer.models.use, report.version, asker))
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
-
-    def _died(self, last: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
-        """Whether the training process died, and this trainer is still the one to go on."""
-        over = self._cancelled or self._lost or self._trainer.stopping.is_set()
-        return last is not None and last.get("failure") == "died" and not over
 
     def _goes_on_after(self, death: str) -> bool:
         """Count an interruption; False when there have been too many without a step gained."""
@@ -243,40 +229,29 @@ class Work:
 
     async def _compute(self, task: Task) -> dict[str, Any] | None:
         """Run the job; its last event, or None where it did not come to one: stopped, cancelled or lost."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *JOB,
-            task.to_json(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in the terminal is for the trainer
-        )
-        watching = asyncio.create_task(self._watch(process))
-        last: dict[str, Any] | None = None
-        try:
-            assert process.stdout is not None
-            async for line in lines_of(process.stdout, LONGEST_EVENT):
-                try:
-                    event = json.loads(line)
-                    ends = event["event"] in ("done", "failed")
-                    news = not ends and self._hear(event)
-                except (ValueError, KeyError, TypeError):
-                    log.warning("passed over %d bytes of a job that are no event", len(line))
-                    continue
-                if ends:
-                    last = event
-                elif news:
-                    await self._say()
-            code = await process.wait()
-        finally:
-            watching.cancel()
-            _kill(process)
-        if self._cancelled or self._lost or self._trainer.stopping.is_set():
-            return last
-        if last is None:
-            detail = f"signal {-code}" if code < 0 else f"exit code {code}"
-            return {"event": "failed", "failure": "died", "detail": detail}
-        return last
+        last = await run_job(task, self._heard, self._verdict, min(1.0, self._trainer.lease / 4))
+        return None if last.get("failure") == "died" and self._is_to_end else last
+
+    async def _heard(self, event: Mapping[str, Any]) -> None:
+        if self._hear(event):
+            await self._say()
+
+    @property
+    def _is_to_end(self) -> bool:
+        return self._cancelled or self._lost or self._trainer.stopping.is_set()
+
+    async def _verdict(self) -> Verdict:
+        """Renew the lease; end the job when it is cancelled, lost to another trainer, or this one is to stop."""
+        trainer = self._trainer
+        with contextlib.suppress(RedisError):
+            if await trainer.trainings.cancelled(self._entry):
+                self._cancelled = True
+            elif not await trainer.trainings.orders.renew(trainer.name, [self._entry]):
+                self._lost = True
+                log.warning("the order is in other hands", extra={"job": self._entry})
+        if self._cancelled or self._lost:
+            return "kill"
+        return "stop" if trainer.stopping.is_set() else "go on"
 
     def _hear(self, event: Mapping[str, Any]) -> bool:
         """Take an event into the report."""
@@ -308,29 +283,6 @@ class Work:
         with contextlib.suppress(RedisError):
             await self._trainer.trainings.report(self._entry, self._report)
 
-    async def _watch(self, process: asyncio.subprocess.Process) -> None:
-        """Renew the lease; end the job when it is cancelled, lost to another trainer, or this one is to stop."""
-        trainer = self._trainer
-        asked: float | None = None
-        clock = asyncio.get_running_loop().time
-        while process.returncode is None:
-            with contextlib.suppress(RedisError):
-                if await trainer.trainings.cancelled(self._entry):
-                    self._cancelled = True
-                elif not await trainer.trainings.orders.renew(trainer.name, [self._entry]):
-                    self._lost = True
-                    log.warning("the order is in other hands", extra={"job": self._entry})
-            if self._cancelled or self._lost:
-                _kill(process)
-            elif trainer.stopping.is_set():
-                if asked is None:
-                    asked = clock()
-                    with contextlib.suppress(ProcessLookupError):
-                        process.terminate()
-                elif clock() - asked > GRACE:
-                    _kill(process)
-            await asyncio.sleep(min(1.0, trainer.lease / 4))
-
 
 def run_name(entry: str) -> str:
     return f"retrain-{entry}"
@@ -347,9 +299,3 @@ def version_name(entry: str) -> str:
     """After the moment of the order, short enough to be typed: r20261123-221530."""
     moment = datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC)
     return f"r{moment:%Y%m%d-%H%M%S}"
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """The job and whatever it has started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
