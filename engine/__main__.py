@@ -11,18 +11,18 @@ from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MODES, dumps
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
-from engine.contract.text import clauses
 from engine.generation.candidates import SECOND_READING
 from engine.generation.poet import RELEASED, Poet, read_prosody
 from engine.model.checkpoint import ModelFolderError
 from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
 from engine.model.versions import Versions
-from engine.prosody import check
+from engine.prosody.examiner import examine_lines
 from engine.serving.batcher import PoetLike
 from engine.serving.dead_letters import add_arguments as add_dead_arguments
 from engine.serving.dead_letters import run as run_dead
@@ -100,19 +100,22 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
 
 
 def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
-    lines = clauses(Script().simplify(_read_text(options.file)))
+    lines = poem_lines(_read_text(options.file))
     if not lines:
         raise PoemError(
             "empty", "没有诗可查：请给一首诗。", "There is no poem to check; send one, for example 床前明月光…"
         )
-    report = check(lines, read_prosody(settings.model_dir or RELEASED))
+    report = examine_lines(lines, read_prosody(settings.model_dir or RELEASED), Script())
     if options.json:
         print(dumps(asdict(report)))
     else:
         print(" · ".join(part for part in (report.template or report.form, report.rhyme) if part))
+        for line, tones in zip(report.lines, report.tones, strict=True):
+            print(f"{line}\n{tones}")
         for fault in report.faults:
             place = f"第{fault.place}字" if fault.place else ""
-            print(f"第{fault.line}句{place}{fault.character and f'「{fault.character}」'}：{fault.name}")
+            wanted = fault.wanted and f"，应作{fault.wanted}"
+            print(f"第{fault.line}句{place}{fault.character and f'「{fault.character}」'}：{fault.name}{wanted}")
     return FAULTS_FOUND if report.faults else OK
 
 

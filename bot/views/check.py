@@ -8,62 +8,110 @@ from bot.views.messages import Language, in_script
 from engine.contract.check import Blemish, Examination
 
 _FAULTS = {
-    "失对": ("与上句平仄不相对", "the tones do not oppose those of the line before"),
-    "失粘": ("与上句平仄不相粘", "the tones do not take up those of the couplet before"),
-    "平仄": ("此字与格律不合", "the wrong tone here"),
-    "孤平": ("孤平：除韵脚外只剩一个平声", "one level tone left alone beside the rhyme"),
+    "失对": ("与上句平仄不相对", "its tones do not oppose those of the line before"),
+    "失粘": ("与上联平仄不相粘", "its tones do not take up those of the couplet before"),
+    "平仄": ("", "the wrong tone"),
+    "孤平": ("除韵脚外只剩一个平声", "one level tone left alone beside the rhyme"),
     "三平尾": ("句末三字皆平", "three level tones end the line"),
     "三仄尾": ("句末三字皆仄", "three oblique tones end the line"),
-    "落韵": ("不在这个韵部", "does not rhyme with the others"),
+    "落韵": ("与其余韵脚不同韵部", "does not rhyme with the others"),
     "重韵": ("韵脚用字重复", "this rhyme word was used before"),
 }
-MOST = 20
-"""Faults told in one message."""
+_TONES = {"平": "level 平", "仄": "oblique 仄"}
+_OPPOSITE = {"平": "仄", "仄": "平"}
+MOST_FAULTS = 20
+"""Told in one message."""
+MOST_LINES = 40
+"""Shown with their tones in one message."""
 
 
 def examined(found: Examination, language: Language) -> str:
-    """Form, template and rhyme in a line, the rhyme words, then each fault with its place."""
+    """Form, template and rhyme in a line, the rhyme words, the poem with its tones, then each fault with its place.
+
+    What was pasted is shown as it was pasted; only the bot's own words follow the reader's script.
+    """
     english = language == "en"
-    form = found.template or found.form
-    head = f"<b>{_escape(form)}</b>"
+    head = f"<b>{_own(found.template or found.form, language)}</b>"
     if found.rhyme:
-        head += f" · {_escape(found.rhyme)}"
+        head += f" · {_own(found.rhyme, language)}"
+    lines = [head]
+    if found.rhymes:
+        between = ", " if english else "、"
+        label = "Rhymes: " if english else _own("韵脚：", language)
+        lines.append(label + _escape(between.join(found.rhymes)))
+    lines += _with_tones(found)
     if found.template is None:
+        return "\n".join([*lines, _own(_free(found)[english], language)])
+    if not found.faults:
+        praise = (
+            "无误：平仄、粘对、押韵都合格律。",
+            "Faultless: tones, couplets and rhymes are all in order.",
+        )
+        return "\n".join([*lines, _own(praise[english], language)])
+    count = len(found.faults)
+    lines.append(f"{count} fault{'s' if count > 1 else ''}:" if english else _own(f"{count} 处不合律：", language))
+    lines += [_line(fault, language) for fault in found.faults[:MOST_FAULTS]]
+    if count > MOST_FAULTS:
+        lines.append("…")
+    if found.form.endswith("绝") and any(fault.place is None for fault in found.faults):
         free = (
-            "五言或七言、四句以上且双数，才按近体诗查；这一首算古风，古风不拘平仄。",
-            "Only four or more lines, an even number, of 5 or 7 characters each are examined as regulated verse; "
-            "this counts as old style (古风), which has no rules of tone.",
+            "若作古绝看，则不拘平仄。",
+            "Read as an old-style quatrain (古绝) it breaks no rule: those are free in their tones.",
         )
-        return f"{_pick(head, language)}\n{_pick(free[english], language)}"
-    between = ", " if english else "、"
-    lines = [head, ("Rhymes: " if english else "韵脚：") + _escape(between.join(found.rhymes))]
-    if found.faults:
-        lines.append(
-            f"{len(found.faults)} fault{'s' if len(found.faults) > 1 else ''}:"
-            if english
-            else f"{len(found.faults)} 处毛病："
-        )
-        lines += [_line(fault, english) for fault in found.faults[:MOST]]
-        if len(found.faults) > MOST:
-            lines.append("…")
-    else:
-        lines.append(
-            "Faultless: tones, couplets and rhymes are all in order." if english else "无误：平仄、粘对、押韵都合格律。"
-        )
-    return _pick("\n".join(lines), language)
+        lines.append(_own(free[english], language))
+    return "\n".join(lines)
 
 
-def _line(fault: Blemish, english: bool) -> str:
+def _free(found: Examination) -> tuple[str, str]:
+    """Why a poem is not held to a template."""
+    if found.form.startswith("仄韵"):
+        return (
+            "押仄声韵，属古体，不拘平仄。",
+            "It rhymes in oblique tones, as old verse may (古体): its tones are free.",
+        )
+    if found.rhyme:
+        return ("这首是古体，不拘平仄。", "This is old-style verse (古体): its tones are free.")
+    return (
+        "五言或七言、四句以上且双数，才按近体诗查；这一首算古风，古风不拘平仄。",
+        "Only four or more lines, an even number, of 5 or 7 characters each are examined as regulated verse; "
+        "this counts as old style (古风), which has no rules of tone.",
+    )
+
+
+def _with_tones(found: Examination) -> list[str]:
+    """Each line with its tones below it; where another tone was wanted, it stands out."""
+    shown = []
+    for number, (line, tones) in enumerate(zip(found.lines[:MOST_LINES], found.tones, strict=False), 1):
+        wrong = {
+            fault.place + i
+            for fault in found.faults
+            if fault.line == number and fault.place and fault.wanted
+            for i in range(len(fault.wanted))
+        }
+        marked = "".join(f"<b>{tone}</b>" if place in wrong else tone for place, tone in enumerate(tones, 1))
+        shown += [_escape(line), marked]
+    return [*shown, *(["…"] if len(found.lines) > MOST_LINES else [])]
+
+
+def _line(fault: Blemish, language: Language) -> str:
     zh, en = _FAULTS.get(fault.name, ("", ""))
-    name, character = _escape(fault.name), _escape(fault.character)
-    if english:
+    name, character = _own(fault.name, language), _escape(fault.character)
+    if language == "en":
         place = f", character {fault.place}" if fault.place else ""
-        return f"· line {fault.line}{place}{f' {character}' if character else ''}: <b>{name}</b>, {en}"
+        wanted = f"; {_TONES.get(fault.wanted, fault.wanted)} is wanted" if fault.wanted else ""
+        return f"· line {fault.line}{place}{f' {character}' if character else ''}: <b>{name}</b>, {en}{wanted}"
     place = f"第{fault.place}字" if fault.place else ""
-    return f"· 第{fault.line}句{place}{f'「{character}」' if character else ''}：<b>{name}</b>，{zh}"
+    where = f"· 第{fault.line}句{place}{f'「{character}」' if character else ''}："
+    if fault.wanted in _OPPOSITE:
+        wanted = f"应{fault.wanted}而{_OPPOSITE[fault.wanted]}"
+    else:
+        wanted = fault.wanted and f"应作{fault.wanted}"
+    told = "，".join(part for part in (zh, wanted) if part)
+    return where + _own(f"<b>{told}</b>" if fault.name == "平仄" else f"<b>{fault.name}</b>，{told}", language)
 
 
-def _pick(text: str, language: Language) -> str:
+def _own(text: str, language: Language) -> str:
+    """The bot's own words, in the reader's script."""
     return text if language == "en" else in_script(text, language)
 
 

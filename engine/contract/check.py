@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from engine.contract.codec import CodecError, decode
 from engine.contract.errors import PoemError
+from engine.contract.pasted import poem_lines
 from engine.contract.poem import VERSION
-from engine.contract.text import clauses, control_characters
+from engine.contract.text import control_characters
 
 MAX_CHECKED = 400
 """Chinese characters of a poem that is examined."""
@@ -38,7 +39,7 @@ class CheckRequest:
                 "诗里有不可见的控制字符，请重新输入。",
                 "There are control characters in the poem; please type it again.",
             )
-        found = clauses(self.text)
+        found = poem_lines(self.text)
         if not found:
             raise PoemError(
                 "empty",
@@ -57,23 +58,33 @@ class CheckRequest:
 
 @dataclass(frozen=True)
 class Blemish:
-    """A fault by its Chinese ``name``; ``line`` and ``place`` count from 1, ``place`` None for a whole line."""
+    """A fault by its Chinese ``name``; ``line`` and ``place`` count from 1, ``place`` None for a whole line.
+
+    ``wanted``: the tone that belongs there, 平 or 仄; of a whole line its pattern, as in 中仄中平仄; empty for a rhyme.
+    """
 
     name: str
     line: int
     place: int | None = None
     character: str = ""
+    wanted: str = ""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """``rhymes``: the rhyme words in order. ``template`` and ``rhyme`` are None where the form has none."""
+    """``rhymes``: the rhyme words in order. ``template`` and ``rhyme`` are None where the form has none.
+
+    ``lines``: the poem as it was written, without title or marks; ``tones``: of each line, a character each: 平, 仄, 中
+    where a character has both, ？ where none is known.
+    """
 
     form: str
     template: str | None
     rhyme: str | None
     rhymes: tuple[str, ...]
     faults: tuple[Blemish, ...]
+    lines: tuple[str, ...] = ()
+    tones: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         return {"v": VERSION, **asdict(self)}

@@ -52,6 +52,12 @@ class Line:
         return len(self.tones) - 5 if "".join(self.tones[-5:]) == _CYCLE[1] else None
 
     @property
+    def turned(self) -> Line:
+        """The kind of line with the same end and the other tone at its even places: what breaks 粘 or 对."""
+        kind = _CYCLE.index("".join(self.tones[-5:]))
+        return _line((kind + 2) % 4, len(self.tones))
+
+    @property
     def pattern(self) -> str:
         """As books print it, a character each: 平, 仄, and 中 where either may stand."""
         return "".join(tone if held else "中" for tone, held in zip(self.tones, self.strict, strict=True))

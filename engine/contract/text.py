@@ -33,7 +33,12 @@ def clauses(text: str) -> list[str]:
     White space, marks and symbols of any width cut; what has no width of its own (joiners, direction marks,
     variation selectors, which phones insert unasked) does not.
     """
-    return _HAN_RUN.findall("".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn")))
+    return _HAN_RUN.findall(visible(text))
+
+
+def visible(text: str) -> str:
+    """``text`` without what has no width of its own."""
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn"))
 
 
 def only_chinese(text: str) -> str:

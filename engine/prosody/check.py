@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.contract.templates import Line, Template, Tone, templates
 from engine.prosody.table import Prosody
+
+NEIGHBOURS = (
+    "一东 二冬", "三江 七阳", "四支 五微 八齐 九佳 十灰", "六鱼 七虞", "十一真 十二文 十三元 十四寒 十五删 一先",
+    "二萧 三肴 四豪", "五歌 六麻", "八庚 九青 十蒸", "十二侵", "十三覃 十四盐 十五咸",
+)  # fmt: skip
+"""Groups of which a first line may borrow its rhyme (孤雁出群); 王力《诗词格律》, chapter 2."""
+LOOSE_FORMS = ("五言", "七言")
+MOST_FAULTS_OF_SIX_LINES = 1
+"""With more a poem of six lines was not meant as regulated verse: its name asks for no template."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,8 @@ class Fault:
     line: int
     place: int | None = None
     character: str = ""
+    wanted: str = ""
+    """The tone that belongs there; of a whole line its pattern; empty where a rhyme is at fault."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +39,47 @@ class Report:
     faults: tuple[Fault, ...]
     rhymes: tuple[str, ...] = ()
     """The rhyme words, in order."""
+    tones: tuple[str, ...] = ()
+    """Of each line, a character each: 平, 仄, 中 where a character has both, ？ where none is known."""
 
 
 def check(lines: Sequence[str], prosody: Prosody) -> Report:
     """Examine ``lines`` (simplified characters, no marks).
 
-    Even poems of equal lines of 5 or 7 characters are examined as 绝句 (4), 律诗 (8) or 排律 (else); anything
-    else is 古风, which has no rules to break. Faults: 失对 失粘 平仄 孤平 三平尾 三仄尾 落韵 重韵.
+    Even poems of equal lines of 5 or 7 characters are examined as 绝句 (4), 律诗 (8) or 排律 (10 or more); of 6 lines
+    as 五言 or 七言 where they keep nearly to a template. Anything else is 古风, and what rhymes in oblique tones is
+    仄韵古绝 (4 lines) or 仄韵古风: these have no rules to break. Faults: 失对 失粘 平仄 孤平 三平尾 三仄尾 落韵 重韵.
     """
     form = form_of(lines)
+    ends = [line[-1] for line in lines[1::2]]
     if form == "古风":
-        return Report(form, None, None, ())
+        return Report(form, None, None, (), tones=_tones(lines, prosody))
+    if sum(prosody.fits(end, "平") for end in ends) * 2 < len(ends):
+        return _old_style("仄韵古绝" if len(lines) == 4 else "仄韵古风", lines, prosody.oblique_rhymes, prosody)
+    report = _regulated(form, lines, prosody)
+    if form in LOOSE_FORMS and len(report.faults) > MOST_FAULTS_OF_SIX_LINES:
+        return _old_style("古风", lines, prosody.rhymes, prosody)
+    return report
+
+
+def _old_style(form: str, lines: Sequence[str], groups: Mapping[str, frozenset[str]], prosody: Prosody) -> Report:
+    """A poem without rules of tone, with the group that its even lines rhyme in, if most share one."""
+    ends = [line[-1] for line in lines[1::2]]
+    shared = Counter(group for end in ends for group in groups.get(end, ()))
+    rhyme = min(shared, key=lambda group: (-shared[group], group)) if shared else None
+    if rhyme is None or shared[rhyme] * 2 <= len(ends):
+        return Report(form, None, None, (), tones=_tones(lines, prosody))
+    first = [lines[0][-1]] if rhyme in groups.get(lines[0][-1], ()) else []
+    return Report(form, None, rhyme, (), (*first, *ends), _tones(lines, prosody))
+
+
+def _regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Report:
+    """Under the template that it keeps best."""
     options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
     # Where the end of line 1 has both tones, it rhymes if its level reading does and costs nothing.
     judged = [(count_misses(lines, t, prosody), _examine(lines, t, prosody)) for t in first]
-    return min(judged, key=lambda pair: (pair[0], len(pair[1].faults), -len(pair[1].rhymes)))[1]
+    return min(judged, key=lambda pair: (len(pair[1].faults), pair[0], -len(pair[1].rhymes)))[1]
 
 
 def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Report:
@@ -51,11 +87,39 @@ def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Repo
     rhyming = [i for i, line in enumerate(template.lines) if line.rhymes]
     rhyme = _rhyme([lines[i][-1] for i in rhyming], prosody)
     faults = _rhyme_faults(lines, rhyming, rhyme, prosody)
-    for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
-        faults += _line_faults(text, line, number, prosody)
+    faults += _tone_faults(lines, template, prosody)
     ordered = tuple(sorted(faults, key=lambda f: (f.line, f.place or 0)))
     rhymes = tuple(lines[i][-1] for i in rhyming)
-    return Report(form_of(lines), template.name, rhyme, ordered, rhymes)
+    return Report(form_of(lines), template.name, rhyme, ordered, rhymes, _tones(lines, prosody, template))
+
+
+def _tones(lines: Sequence[str], prosody: Prosody, template: Template | None = None) -> tuple[str, ...]:
+    """Of a character that has both tones, the one that the template wants there."""
+    shown = []
+    for number, text in enumerate(lines):
+        row = []
+        for place, character in enumerate(text):
+            tones = prosody.tones.get(character, frozenset("？"))
+            one = next(iter(tones)) if len(tones) == 1 else template.lines[number].tones[place] if template else "中"
+            row.append(one)
+        shown.append("".join(row))
+    return tuple(shown)
+
+
+def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> list[Fault]:
+    """The fewest faults that account for every line; after a break of 粘 or 对 the rest may go on from the line that
+    broke it."""
+    going_on: list[Fault] = []
+    turned: list[Fault] | None = None
+    for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
+        straight, other = _line_faults(text, line, number, prosody), _line_faults(text, line.turned, number, prosody)
+        breaks = [Fault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
+        broken_back = [Fault(breaks[0].name, number, wanted=line.turned.pattern)]
+        staying = [going_on + straight, *([] if turned is None else [turned + broken_back + straight])]
+        turning = [] if number == 1 else [going_on + breaks + other]
+        turning += [] if turned is None else [turned + other]
+        going_on, turned = min(staying, key=len), min(turning, key=len) if turning else None
+    return going_on if turned is None else min(going_on, turned, key=len)
 
 
 def form_of(lines: Sequence[str]) -> str:
@@ -64,7 +128,7 @@ def form_of(lines: Sequence[str]) -> str:
     if lengths not in ({5}, {7}) or len(lines) % 2 or len(lines) < 4:
         return "古风"
     digit = "五" if lengths == {5} else "七"
-    return {4: f"{digit}绝", 8: f"{digit}律"}.get(len(lines), "排律")
+    return {4: f"{digit}绝", 6: f"{digit}言", 8: f"{digit}律"}.get(len(lines), "排律")
 
 
 def count_misses(lines: Sequence[str], template: Template, prosody: Prosody) -> int:
@@ -87,7 +151,8 @@ def _rhyme_faults(lines: Sequence[str], rhyming: Sequence[int], rhyme: str | Non
     faults, seen = [], set()
     for i in rhyming:
         end = lines[i][-1]
-        if rhyme not in prosody.groups(end):
+        borrowed = i == 0 and rhyme is not None and any(g in _neighbours(rhyme) for g in prosody.groups(end))
+        if rhyme not in prosody.groups(end) and not borrowed:
             faults.append(Fault("落韵", i + 1, len(lines[i]), end))
         if end in seen:
             faults.append(Fault("重韵", i + 1, len(lines[i]), end))
@@ -95,21 +160,28 @@ def _rhyme_faults(lines: Sequence[str], rhyming: Sequence[int], rhyme: str | Non
     return faults
 
 
+def _neighbours(group: str) -> list[str]:
+    return next((found for names in NEIGHBOURS if group in (found := names.split())), [group])
+
+
 def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[Fault]:
     length = len(text)
     wrong = {place for place in range(length) if not prosody.fits(text[place], line.tones[place])}
     even = set(range(1, length - 1, 2))
     if number > 1 and 1 in wrong and len(even & wrong) * 2 >= len(even):  # the whole line is turned round
-        return [Fault("失对" if number % 2 == 0 else "失粘", number)]
+        return [Fault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
     tail = line.tones[-5:]
-    if tail == ("平", "平", "平", "仄", "仄") and {length - 3, length - 2} <= wrong:
+    turned_tail = length - 2 in wrong and prosody.fits(text[length - 3], "仄")
+    if tail == ("平", "平", "平", "仄", "仄") and turned_tail:
         wrong -= {length - 3, length - 2}  # 平平仄平仄 is allowed in this line
-    faults = [Fault("平仄", number, place + 1, text[place]) for place in sorted(wrong & even)]
-    lonely = line.lonely
-    if lonely is not None and lonely in wrong and not prosody.fits(text[lonely + 2], "平"):
-        faults.append(Fault("孤平", number, lonely + 1, text[lonely]))
+    faults = []
     tails: tuple[tuple[Tone, str], ...] = (("仄", "三平尾"), ("平", "三仄尾"))
     for other, name in tails:
         if not any(prosody.fits(c, other) for c in text[-3:]):
-            faults.append(Fault(name, number, length - 2, text[-3:]))
+            faults.append(Fault(name, number, length - 2, text[-3:], "".join(line.tones[-3:])))
+            wrong -= {length - 3, length - 2}  # told once
+    faults += [Fault("平仄", number, place + 1, text[place], line.tones[place]) for place in sorted(wrong & even)]
+    lonely = line.lonely
+    if lonely is not None and lonely in wrong and not prosody.fits(text[lonely + 2], "平"):
+        faults.append(Fault("孤平", number, lonely + 1, text[lonely], "平"))
     return faults

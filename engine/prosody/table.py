@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 from engine.contract.templates import Tone
@@ -26,6 +26,9 @@ class Prosody:
     rhymes: Mapping[str, frozenset[str]]
     attested_tones: Mapping[str, frozenset[Tone]]
     attested_rhymes: Mapping[str, frozenset[str]]
+    oblique_rhymes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The groups of the rising, departing and entering tones, for the old verse that rhymes there; older model folders
+    lack them."""
 
     def fits(self, character: str, tone: Tone | None) -> bool:
         """Whether some reading of ``character`` has ``tone``; an unknown character fits anywhere."""
@@ -37,14 +40,14 @@ class Prosody:
 
     def to_bytes(self) -> bytes:
         """As it lies in a model folder: JSON, the characters of each tone and group as one string."""
-        value = {field.name: _strings(getattr(self, field.name)) for field in fields(self)}
+        value = {part.name: _strings(getattr(self, part.name)) for part in fields(self)}
         return (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
         """Read what ``to_bytes`` gave. ValueError, KeyError, TypeError, AttributeError: it is something else."""
-        value = json.loads(content)
-        return cls(**{field.name: _sets(value[field.name]) for field in fields(cls)})
+        value = {"oblique_rhymes": {}, **json.loads(content)}
+        return cls(**{part.name: _sets(value[part.name]) for part in fields(cls)})
 
 
 def _strings(sets: Mapping[str, frozenset[str]] | Mapping[str, frozenset[Tone]]) -> dict[str, str]:

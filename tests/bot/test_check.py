@@ -13,8 +13,11 @@ from bot.updates.commands import bare_line, parse, poem_request, without_mention
 from bot.views.check import examined
 from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
 from engine.contract import outline
-from engine.contract.check import Blemish, Examination
+from engine.contract.check import Blemish, CheckRequest, Examination
 from engine.contract.queue.store import Queue
+from engine.contract.script import Script
+from engine.generation.poet import RELEASED, read_prosody
+from engine.prosody.examiner import examine
 from tests.bot.test_chat import said, silent
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_poet import FakePoet
@@ -50,7 +53,42 @@ async def test_a_poem_is_examined_typed_or_replied_to(chat: FakeTelegram) -> Non
         await said(chat, "/check", **reply_to(f"{STORK}\n\n五绝 · 十一尤", ME, 501)),
         await said(chat, "/check", **reply_to(STORK, SOMEBODY, 502)),
     ):
-        assert text.startswith("五绝·仄起首句不入韵 · 十一尤\n韵脚：流、楼\n无误")
+        assert text.startswith("五绝·仄起首句不入韵 · 十一尤\n韵脚：流、楼\n白日依山尽\n仄仄平平仄\n")
+        assert text.splitlines()[-1].startswith("无误")
+
+
+def examine_text(text: str) -> Examination:
+    return examine(CheckRequest(text), read_prosody(RELEASED), Script())
+
+
+def test_the_tone_that_was_wanted_is_said_place_by_place() -> None:
+    found = examine_text("春江潮水连海平，海上明月共潮生。滟滟随波千万里，何处春江无月明。")
+    told = examined(found, "zh-hans")
+    assert "第1句第6字「海」：<b>应仄而平" not in told
+    assert "第1句第6字「海」：<b>应平而仄</b>" in told
+    assert "春江潮水连海平\n平平平仄平<b>仄</b>平" in told
+    assert "character 6 海: <b>平仄</b>, the wrong tone; level 平 is wanted" in examined(found, "en")
+    lonely = examined(examine_text("白日依山尽，月河入海流。欲穷千里目，更上一层楼。"), "zh-hans")
+    assert lonely.count("孤平") == 1
+
+
+def test_what_was_pasted_keeps_its_glyphs_whoever_reads() -> None:
+    pasted = "《登鸛雀樓》 王之渙\n白日依山盡，黃河入海風。欲窮千里目，更上一層樓。"
+    for language in LANGUAGES:
+        told = examined(examine_text(pasted), language)
+        assert all(line in told for line in ("白日依山盡", "黃河入海風", "欲窮千里目", "更上一層樓"))
+        assert "王之" not in told
+    assert "不合律" in examined(examine_text(pasted), "zh-hans")
+    simplified = examined(examine_text(STORK.replace("流", "风")), "zh-hant")
+    assert "黄河入海风" in simplified
+    assert "處不合律" in simplified
+
+
+def test_oblique_rhymes_are_named_with_their_group_and_free_of_tones() -> None:
+    told = examined(examine_text("独坐幽篁里，弹琴复长啸。深林人不知，明月来相照。"), "zh-hans")
+    assert told.startswith("<b>仄韵古绝</b> · 十八啸\n韵脚：啸、照")
+    assert "落韵" not in told
+    assert "属古体" in told
 
 
 async def test_faults_are_named_with_their_place_as_they_were_written(chat: FakeTelegram) -> None:

@@ -71,6 +71,18 @@ def test_each_fault_is_found_by_name_and_place(
     assert (name, line, place) in [(f.name, f.line, f.place) for f in check(clauses(poem), prosody).faults]
 
 
+def test_a_break_is_told_once_and_the_rest_is_judged_from_there(prosody: Prosody) -> None:
+    # 折腰体: the second couplet does not take up the first; within itself it is in order.
+    poem = "渭城朝雨浥轻尘，客舍青青柳色新。劝君更尽一杯酒，西出阳关无故人。"
+    faults = check(clauses(poem), prosody).faults
+    assert [(fault.name, fault.line, fault.wanted) for fault in faults] == [("失粘", 3, "中仄中平平仄仄")]
+
+
+def test_a_wrong_tone_in_a_tail_is_told_once(prosody: Prosody) -> None:
+    faults = check(clauses("白日依山尽，黄河入海流。欲穷千里目，更上天天楼。"), prosody).faults
+    assert [(fault.name, fault.place) for fault in faults if fault.line == 4] == [("三平尾", 3)]
+
+
 def test_an_unknown_character_fits_anywhere_and_never_rhymes(prosody: Prosody) -> None:
     both: tuple[Tone, Tone] = ("平", "仄")
     assert all(prosody.fits("𠀀", tone) for tone in both)

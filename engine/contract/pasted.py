@@ -1,0 +1,77 @@
+"""The poem within what somebody pasted: titles, authors, notes and sources around it are not its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.contract.text import CLAUSE_MARKS, clauses, visible
+
+MOST_AROUND = 4
+"""Pieces before a poem, and after it, that can be passed over: a title, a dynasty, an author, a remark."""
+_BRACKETED = re.compile(
+    r"《[^《》]*》|〈[^〈〉]*〉|【[^【】]*】|〔[^〔〕]*〕|（[^（）]*）|\([^()]*\)|\[[^\[\]]*\]|［[^［］]*］"
+)
+_MARKS = CLAUSE_MARKS.replace("：", "") + ",.?!;"
+"""A colon is none: it may follow an author or a title."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A run of Chinese characters. ``marked``: a mark of the verse closes it; ``parted``: an empty line follows."""
+
+    text: str
+    marked: bool
+    parted: bool
+
+
+def poem_lines(text: str) -> list[str]:
+    """The lines of the poem in ``text``, as they were written; empty where there is no Chinese.
+
+    What lies in brackets goes. Where the rest is not yet an even number of lines of 5 or 7 characters, and is so
+    without a few unpunctuated pieces before or after, these go too. Lines without a mark between them are cut.
+    """
+    pieces = _pieces(_BRACKETED.sub("\n", text)) or _pieces(text)
+    for around in range(2 * MOST_AROUND + 1):
+        for before in range(min(around, MOST_AROUND), max(0, around - MOST_AROUND) - 1, -1):
+            after = len(pieces) - (around - before)
+            rest = pieces[before:after]
+            if rest and _is_heading(pieces[:before]) and _is_remark(pieces[after:], rest) and (found := _cut(rest)):
+                return found
+    heading = next((i for i, piece in enumerate(pieces) if piece.marked), 0)
+    return [piece.text for piece in pieces[heading if heading <= MOST_AROUND else 0 :]]
+
+
+def _pieces(text: str) -> list[_Piece]:
+    text = visible(text)
+    runs = clauses(text)
+    starts, position = [], 0
+    for run in runs:
+        starts.append(text.index(run, position))
+        position = starts[-1] + len(run)
+    ends = [*starts, len(text)][1:]
+    between = [text[start + len(run) : end] for run, start, end in zip(runs, starts, ends, strict=True)]
+    return [
+        _Piece(run, any(c in _MARKS for c in gap), re.search(r"\n\s*\n|[—―─-]", gap) is not None)
+        for run, gap in zip(runs, between, strict=True)
+    ]
+
+
+def _is_heading(pieces: Sequence[_Piece]) -> bool:
+    return not any(piece.marked for piece in pieces)
+
+
+def _is_remark(pieces: Sequence[_Piece], poem: Sequence[_Piece]) -> bool:
+    return not pieces or (not any(piece.marked for piece in pieces) and (poem[-1].marked or poem[-1].parted))
+
+
+def _cut(pieces: Sequence[_Piece]) -> list[str] | None:
+    """The lines of 5 or 7 characters that the pieces are made of; None unless they are four or more, and even."""
+    for length in (5, 7):
+        if any(len(piece.text) % length for piece in pieces):
+            continue
+        lines = [piece.text[i : i + length] for piece in pieces for i in range(0, len(piece.text), length)]
+        if len(lines) >= 4 and len(lines) % 2 == 0:
+            return lines
+    return None
