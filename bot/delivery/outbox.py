@@ -72,7 +72,7 @@ class Outbox:
 
     async def run(self) -> None:
         """Send until ``stop``, then finish what is in hand for a few seconds; the rest stays in Redis."""
-        renewing = asyncio.create_task(self._renew())
+        renewing = asyncio.create_task(self._renew_until_gone())
         try:
             while not self._stopping.is_set():
                 await patiently(self._step, self._stopping)
@@ -219,25 +219,26 @@ class Outbox:
     async def _still_holds(self, entry: str) -> bool:
         """Whether no other bot may have taken ``entry`` over, as it does when this one was stalled."""
         since = self._held.get(entry)
-        now = time.monotonic()
-        if since is None or now - since < self._lease / 2:
-            return since is not None
-        if await self._stream.renew(self.name, [entry]) and entry in self._held:
-            self._held[entry] = now
-            return True
-        self._held.pop(entry, None)
-        return False
+        if since is not None and time.monotonic() - since >= self._lease / 2:
+            await self._renew([entry])
+        return entry in self._held
 
-    async def _renew(self) -> None:
+    async def _renew_until_gone(self) -> None:
         while not self._gone.is_set():
             await sleep_unless(self._gone, self._lease / 3)
-            now, held = time.monotonic(), sorted(self._held)
             try:
-                if await self._stream.renew(self.name, held) == len(held):
-                    self._held.update((entry, now) for entry in held if entry in self._held)
-                else:
-                    for entry in held:
-                        if not await self._stream.renew(self.name, [entry]):
-                            self._held.pop(entry, None)
+                await self._renew(sorted(self._held))
             except RedisError as error:
                 log.warning("leases not renewed: %s", error)
+
+    async def _renew(self, entries: list[str]) -> None:
+        """Renew the leases of ``entries`` and forget those that are not this bot's any more, found by halving."""
+        now = time.monotonic()
+        if await self._stream.renew(self.name, entries) == len(entries):
+            self._held.update((entry, now) for entry in entries if entry in self._held)
+        elif len(entries) == 1:
+            self._held.pop(entries[0], None)
+        else:
+            middle = len(entries) // 2
+            await self._renew(entries[:middle])
+            await self._renew(entries[middle:])

@@ -279,6 +279,19 @@ async def test_an_answer_that_drips_for_ever_is_cut_off_and_the_reply_comes(
     assert sent.text == "好"
 
 
+async def test_as_many_dripping_answers_as_there_are_connections_block_no_other_chat_for_long(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    telegram.faults.append(Fault("sendMessage", 200, body=" " * 10_000, drips=True, times=64))
+    async with sending(queue, telegram):
+        for chat in range(1, 65):
+            await say(queue, chat)
+        await telegram.called("sendMessage", 64)
+        await say(queue, 65)
+        await telegram.messages(1, chat=65)
+        await telegram.messages(65)
+
+
 async def test_a_group_that_moves_in_a_circle_is_not_chased_without_a_pause(
     queue: Queue, telegram: FakeTelegram
 ) -> None:
