@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.generation.plan import Plan, opening_of
+from engine.generation.plan import Plan
 
 MEMORY = 0.99
 """How much of what was measured before counts beside the newest step."""
@@ -42,7 +42,6 @@ class Budget:
 
 def _characters(options: Sequence[Plan]) -> int:
     """To be fed for a candidate: from the end of the opening on, and a quarter more for the second reading."""
-    plan, opening = options[0], opening_of(options)
-    read = len(opening.cells) - 1 if opening else 0
+    plan = options[0]
     free = min(EXPECTED_FREE, plan.limit) if plan.cells[-1].free else 0
-    return max(1, (plan.asking - read + free) * 5 // 4)
+    return max(1, (plan.asking - plan.opening - plan.branches + free) * 5 // 4)

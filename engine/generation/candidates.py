@@ -1,30 +1,28 @@
-"""One request on its way to a poem: its candidates, their second reading, the best of them."""
+"""One request on its way to a poem: its candidates, chosen among line by line, and the best of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 
 from engine.contract import Poem, PoemRequest
 from engine.contract.outline import Outline
 from engine.contract.script import Script
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
-from engine.generation.plan import Cell, Plan, opening_of
+from engine.generation.lineage import Lineage, other_seed
+from engine.generation.plan import Cell, Plan
 from engine.generation.ranker import Ranker
 from engine.generation.sequence import Row
 
-SEEDS = 2**31
-"""Seeds are drawn below this; a request may name any."""
 SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
 """The share of the candidates that is read a second time, and how many are in any case."""
 
 
 class Draft:
-    """``rows``: those to be written next. Several candidates go through three stages: what stands before the first
-    choice is read once for all of them; they are written, each by a plan of ``options`` that its seed picks; and
-    ``second_reading`` of them, the best so far, have each line read once more by itself, to see what it owes to what
-    stands before it.
+    """``rows``: those to be written next. What stands before the first choice is read once for all candidates. They
+    are written as far as the next branch of their plans, the end of a line; then those that read best so far have the
+    new lines read once more by themselves, to see what each owes to what stands before it; and the best of these go on,
+    each with several ways to continue, so that there are as many candidates again.
     """
 
     def __init__(
@@ -32,28 +30,36 @@ class Draft:
         request: PoemRequest,
         outline: Outline,
         options: Sequence[Plan],
-        seeds: Sequence[int],
+        seed: int,
+        count: int,
         ranker: Ranker,
         script: Script,
         second_reading: float = SECOND_READING,
     ) -> None:
+        """``options``: plans in stages, one of which the seed of each candidate picks."""
         self.request = request
         self.outline = outline
+        self.count = count
         self.rows: list[Row] = []
-        self.candidates: list[Row] = []
         self.characters = 0
         """How many were fed to the model, in the stages that are over."""
+        self.begun = False
+        """Whether the candidates are begun: what is left of a poem goes before poems that are not."""
+        self.chosen: Row
+        """The best candidate, once there is no stage left."""
         self._options = options
-        self._seeds = seeds
+        self._seed = seed
         self._ranker = ranker
         self._script = script
         self._theme = script.simplify(outline.theme)
-        self.read_again = False
-        """Whether ``rows`` are the lines of the second reading."""
-        self._second_reading = second_reading
-        self._chosen: Row | None = None
-        self._stages = self._written() if len(seeds) == 1 else self._chosen_from_several()
+        self._second_reading = max(FEWEST_READ_AGAIN, math.ceil(second_reading * count))
+        self._alone: dict[Row, list[Row]] = {}
+        self._stages = self._line_by_line()
         self.go_on()
+
+    def read_alone(self, row: Row) -> list[Row]:
+        """The lines of a candidate, each as it was read by itself; those in which nothing was chosen are not."""
+        return self._alone.get(row, [])
 
     @property
     def written(self) -> bool:
@@ -67,46 +73,63 @@ class Draft:
         self.rows = rows or self.rows
         return bool(rows)
 
-    def _written(self) -> Iterator[list[Row]]:
-        self.candidates = [Row(self._plan(seed), seed, judged=False) for seed in self._seeds]
-        yield self.candidates
-        self._chosen = self.candidates[0]
-
-    def _chosen_from_several(self) -> Iterator[list[Row]]:
-        opening = opening_of(self._options)
-        if opening is None:
-            self.candidates = [Row(self._plan(seed), seed) for seed in self._seeds]
+    def _line_by_line(self) -> Iterator[list[Row]]:
+        stage, several = 0, self.count > 1
+        lineage = Lineage(self._options[0].branches + 1)
+        firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
+        if self._options[0].opening:
+            opening = Row(self._options[0], 0, judged=False)
+            yield [opening]
+            rows = [opening.branch(self._plan(draws), seed, several, draws) for seed, draws in firsts]
         else:
-            read = Row(opening, 0, judged=False)
-            yield [read]
-            self.candidates = [read.branch(self._plan(seed), seed) for seed in self._seeds]
-        yield self.candidates
-        best = self._best(self.candidates)
-        alone = {row: [Row(line, 0) for line in _lines_alone(row)] for row in best}
-        self.read_again = True
-        yield [line for lines in alone.values() for line in lines]
-        self._chosen = max(best, key=lambda row: self._score(row, alone[row]))
+            rows = [Row(self._plan(draws), seed, several, draws) for seed, draws in firsts]
+        while True:
+            yield rows
+            self.begun = True
+            if several:
+                rows = self._most_fluent(rows)
+                if fresh := self._not_read_alone(rows):
+                    yield fresh
+                rows = sorted(rows, key=self._score, reverse=True)
+            if not rows[0].stopped:
+                break
+            stage += 1
+            parents = rows[: max(1, self.count // lineage.children)]
+            families = lineage.descendants([row.seed for row in parents], stage, self.count)
+            rows = []
+            for parent, seeds in zip(parents, families, strict=True):
+                for seed in seeds:
+                    rows.append(parent.branch(parent.plan, seed, several, lineage.draws(seed, stage)))
+                    self._alone[rows[-1]] = self.read_alone(parent)
+        self.chosen = rows[0]
 
-    def _plan(self, seed: int) -> Plan:
-        return self._options[other_seed(seed, 0) % len(self._options)]
+    def _plan(self, draws: int) -> Plan:
+        return self._options[other_seed(draws, 0) % len(self._options)]
 
-    def _best(self, rows: list[Row]) -> list[Row]:
-        """Those that have a second reading, in the order that they came in."""
-        count = max(FEWEST_READ_AGAIN, math.ceil(self._second_reading * len(rows)))
-        if count >= len(rows):
-            return rows
-        ranked = sorted(range(len(rows)), key=lambda i: -self._score(rows[i]))
-        return [rows[i] for i in sorted(ranked[:count])]
+    def _most_fluent(self, rows: list[Row]) -> list[Row]:
+        """Those that have a second reading: of equal texts one, in the order that they came in."""
+        different = list({row.text: row for row in reversed(rows)}.values())[::-1]
+        best = sorted(different, key=lambda row: _mean([row]), reverse=True)[: self._second_reading]
+        return [row for row in different if row in best]
 
-    def _score(self, row: Row, alone: Sequence[Row] | None = None) -> float:
-        """``alone``: its lines by themselves; None before the second reading."""
-        given = _mean([row])
-        owed = given - _mean(alone) if alone is not None else 0.0
-        return self._ranker.score(clauses(row.text), self.outline.form, given, given - owed, self._theme)
+    def _not_read_alone(self, rows: list[Row]) -> list[Row]:
+        """The lines of ``rows`` that are still to be read, each by itself."""
+        fresh: list[Row] = []
+        for row in rows:
+            read = self.read_alone(row)
+            more = [Row(line, 0) for line in _lines_alone(row)[len(read) :]]
+            self._alone[row] = read + more
+            fresh += more
+        return fresh
+
+    def _score(self, row: Row) -> float:
+        lines = clauses(row.text)
+        given, alone = _mean([row]), _mean(self.read_alone(row))
+        return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines)
 
     def poem(self, model: str) -> Poem:
         """The best candidate, in the script of the request and with its text as it was typed; after the last stage."""
-        row = self._chosen or self.candidates[0]
+        row = self.chosen
         traditional = self._script.is_traditional("".join((*self.outline.given, self.outline.theme)))
         text = _as_written(row.text, self._script.traditional(row.text) if traditional else row.text, self.outline)
         return Poem(
@@ -115,22 +138,12 @@ class Draft:
             lines=tuple(clauses(text)),
             form=self.outline.form,
             seed=row.seed,
-            candidates=len(self.candidates),
+            candidates=self.count,
             model=model,
             rhyme=row.rhyme,
             template=row.plan.template,
             mood=self.request.mood,
         )
-
-
-def seeds_of(seed: int, count: int) -> list[int]:
-    """The seeds of ``count`` candidates, ``seed`` itself the first."""
-    return [seed, *(other_seed(seed, i) for i in range(1, count))]
-
-
-def other_seed(seed: int, number: int) -> int:
-    """A seed for candidate ``number`` that has nothing to do with the seeds next to ``seed``."""
-    return int.from_bytes(sha256(f"{seed}/{number}".encode()).digest()[:4]) % SEEDS
 
 
 def _mean(rows: Sequence[Row]) -> float:

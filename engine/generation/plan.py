@@ -16,6 +16,8 @@ from engine.contract.templates import Template, Tone, templates
 from engine.contract.text import CLAUSE_MARKS
 from engine.prosody import Prosody
 
+MOST_STAGES = 20
+"""Branches after lines, at most; a poem with more lines has one after every second."""
 LONGEST_OPENING = 2
 """Characters of a word of the theme that a line can begin with."""
 
@@ -28,7 +30,7 @@ class Cell:
     poem. Otherwise a choice among the characters of ``tone`` (None: either) and, if it ``rhymes``, of the
     poem's rhyme group, which its first rhyme fixes. ``free``: the model writes on by itself, marks and end
     included; always the last cell. ``scored``: a forced character whose likelihood counts. ``branch``: nothing is
-    written; several sequences go on from what the model says here; always the last cell.
+    written; the sequence stops, and others go on from what the model says here.
     """
 
     forced: str = ""
@@ -43,6 +45,9 @@ class Cell:
     def asks(self) -> bool:
         """Whether the model's scores are wanted here."""
         return self.scored or not self.forced
+
+
+BRANCH = Cell(shown=False, branch=True)
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,35 @@ class Plan:
         return frozenset(cell.forced for cell in self.cells if cell.shown and cell.forced)
 
     @cached_property
+    def opening(self) -> int:
+        """How many cells stand before the first choice or branch."""
+        return sum(1 for _ in takewhile(lambda cell: not cell.asks, self.cells[: self.asking]))
+
+    @cached_property
+    def branches(self) -> int:
+        return sum(cell.branch for cell in self.cells)
+
+    @cached_property
     def asking(self) -> int:
         """How many cells there are up to the last that asks the model; it need not read what follows."""
         return max((place + 1 for place, cell in enumerate(self.cells) if cell.asks), default=0)
 
 
-def opening_of(options: Sequence[Plan]) -> Plan | None:
-    """What stands before the first choice in all ``options``, to be read once; None where there is nothing."""
-    forced = [tuple(takewhile(lambda cell: not cell.asks, plan.cells[: plan.asking])) for plan in options]
-    shared = tuple(cells[0] for cells in takewhile(lambda cells: len(set(cells)) == 1, zip(*forced, strict=False)))
-    return replace(options[0], cells=(*shared, Cell(branch=True))) if shared else None
+def in_stages(options: Sequence[Plan]) -> list[Plan]:
+    """The same plans with a branch after what stands before the first choice in all of them, which is read once, and
+    one after each line that has a choice after it (in the longest poems after every second)."""
+    fixed = [takewhile(lambda cell: not cell.asks, plan.cells[: plan.asking]) for plan in options]
+    shared = sum(1 for _ in takewhile(lambda cells: len(set(cells)) == 1, zip(*fixed, strict=False)))
+    return [_in_stages(plan, shared) for plan in options]
+
+
+def _in_stages(plan: Plan, opening: int) -> Plan:
+    ends = [
+        i + 1 for i, cell in enumerate(plan.cells[: plan.asking]) if i >= opening and cell.forced in tuple(CLAUSE_MARKS)
+    ]
+    branches = {opening, *ends[:: 1 if len(ends) <= MOST_STAGES else 2]} - {0, plan.asking}
+    cells = [part for i, cell in enumerate(plan.cells) for part in ((BRANCH, cell) if i in branches else (cell,))]
+    return replace(plan, cells=tuple(cells))
 
 
 def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) -> list[Plan]:

@@ -13,10 +13,11 @@ from engine.contract.check import CheckRequest, Examination
 from engine.contract.script import Script
 from engine.generation.allowed import Masks
 from engine.generation.budget import Budget
-from engine.generation.candidates import SECOND_READING, SEEDS, Draft, seeds_of
+from engine.generation.candidates import SECOND_READING, Draft
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
-from engine.generation.plan import plans
+from engine.generation.lineage import SEEDS
+from engine.generation.plan import in_stages, plans
 from engine.generation.ranker import Ranker
 from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
 from engine.generation.sequence import Row
@@ -127,12 +128,12 @@ class Poet:
         Where neither seed nor number of candidates is asked for, there are as many as the time allows.
         """
         shape = outline(request)
-        options = plans(shape, self.prosody, self.script.simplify)
+        options = in_stages(plans(shape, self.prosody, self.script.simplify))
         count = request.candidates or self._candidates
         if request.seed is None and request.candidates is None:
             count = self._budget.candidates(options, len(set(self._drafts.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        draft = Draft(request, shape, options, seeds_of(seed, count), self._ranker, self.script, self._second_reading)
+        draft = Draft(request, shape, options, seed, count, self._ranker, self.script, self._second_reading)
         self._begin(draft)
         return draft
 
@@ -163,12 +164,11 @@ class Poet:
         return finished
 
     def _begin(self, draft: Draft) -> None:
-        """Turn to the rows of a draft's next stage; those read again go before all that is not begun, for this poem is
-        nearly done."""
+        """Turn to the rows of a draft's next stage; what is begun is finished before what is not."""
         first, *rest = draft.rows
         self._drafts.update((row, draft) for row in draft.rows)
         self._first.append(first)
-        if draft.read_again:
+        if draft.begun:
             self._waiting.extendleft(reversed(rest))
         else:
             self._waiting.extend(rest)

@@ -47,10 +47,13 @@ class Ranker:
         common = np.linalg.eigh(vectors.T @ vectors)[1][:, -1:]
         self._meanings = _normalised(vectors - vectors @ common @ common.T)
 
-    def score(self, lines: Sequence[str], form: str, given: float, alone: float, theme: str = "") -> float:
-        """``given``, ``alone``: mean log-likelihood a character in its place and in its line alone, in nats."""
+    def score(
+        self, lines: Sequence[str], form: str, given: float, alone: float, theme: str = "", whole: int | None = None
+    ) -> float:
+        """``given``, ``alone``: mean log-likelihood a character in its place and in its line alone, in nats.
+        ``whole``: how many lines the poem is to have; by default ``lines`` are all."""
         score = self._weights.fluent * given + self._weights.owed * (given - alone)
-        middle = range(2, len(lines) - 3, 2) if form.endswith("律") else range(0)
+        middle = range(2, min(len(lines) - 1, (whole or len(lines)) - 3), 2) if form.endswith("律") else range(0)
         if middle:
             parallel = [self.parallelism(lines[i], lines[i + 1]) for i in middle]
             score += self._weights.parallel * sum(parallel) / len(parallel)

@@ -24,7 +24,7 @@ class Sampling:
     """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that mass
     (nucleus sampling, Holtzman et al. 2020), none of them more than ``floor`` nats below the first."""
 
-    temperature: float = 0.85
+    temperature: float = 0.7
     top_p: float = 0.9
     floor: float = 5.0
 
@@ -54,7 +54,7 @@ class Choice:
         pool = self._masks.table[masks]  # [rows, V]
         pool += scores
         self._ban(rows, scores, pool)
-        chances = _uniform([row.seed for row in rows], [row.chosen for row in rows])
+        chances = _uniform([row.draws for row in rows], [row.chosen for row in rows])
         chosen = self._sample(pool, chances)
         for i, row in enumerate(rows):
             if chosen[i] == NOTHING or self._copies(row, chosen[i]):

@@ -33,14 +33,15 @@ class Row:
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next; ``cell``: what is filled
     next. ``log_likelihood``: the sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the
-    ``chosen`` characters. ``seed`` alone decides its draws. ``judged``: whether anyone wants the likelihood, which
-    costs time; it is nan without. ``fed``: characters that the model has read for it. ``reading``: what it begins
-    with, START's where it is None; where its plan ends in a branch, what others may go on from.
+    ``chosen`` characters. ``draws`` alone decides what is drawn, by default ``seed``. ``judged``: whether anyone wants
+    the likelihood, which costs time; it is nan without. ``fed``: characters that the model has read for it.
+    ``reading``: what it begins with, START's where it is None; where it stopped at a branch, what others go on from.
     """
 
-    def __init__(self, plan: Plan, seed: int, judged: bool = True) -> None:
+    def __init__(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> None:
         self.plan = plan
         self.seed = seed
+        self.draws = seed if draws is None else draws
         self.judged = judged
         self.text = ""
         self.last = START
@@ -57,15 +58,23 @@ class Row:
         self._taken = set(plan.forced)
         self._close()
 
-    def branch(self, plan: Plan, seed: int) -> Row:
-        """Another that goes on from here by its own ``plan`` and ``seed``; they begin alike."""
+    def branch(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> Row:
+        """Another that goes on from the branch where this one stopped, by a ``plan`` that is the same up to there."""
         other = copy(self)
-        other.plan, other.seed, other.judged, other.rhyme = plan, seed, True, plan.rhyme
-        other.cell = plan.cells[self._at]
+        other.plan, other.seed, other.judged = plan, seed, judged
+        other.draws = seed if draws is None else draws
+        other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)
-        other._taken = set(plan.forced)
+        other._taken = {*plan.forced, *self.text}
+        other._at += 1
+        other.cell = plan.cells[other._at]
         other.fed, other.done = 0, False
         return other
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it stands at a branch and others may go on from it."""
+        return self.done and self.cell.branch
 
     @property
     def ends_line(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from engine.generation.allowed import Masks
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
-from engine.generation.plan import Cell, Plan, opening_of
+from engine.generation.plan import BRANCH, Cell, Plan, in_stages
 from engine.generation.sequence import Row
 from engine.model.backend import Ids
 from engine.model.checkpoint import FloatArray
@@ -75,13 +75,13 @@ def test_what_several_rows_begin_with_is_read_once_and_they_go_on_from_there() -
 
     cells = (Cell("啊", shown=False), Cell("阿"))
     plan, backend = Plan((*cells, Cell(), Cell(), Cell("。")), ""), Sums()
-    opening = opening_of([plan])
-    assert opening == Plan((*cells, Cell(branch=True)), "")
-    begun, running = Row(opening, 0), decoder(backend)
+    [staged] = in_stages([plan])
+    assert staged == Plan((*cells, BRANCH, Cell(), Cell(), Cell("。")), "")
+    begun, running = Row(staged, 0), decoder(backend)
     alone = [next(iter(running.run([Row(plan, seed)]))) for seed in range(3)]
     assert list(running.run([begun])) == [begun]
     backend.fed.clear()
-    rows = list(running.run([begun.branch(plan, seed) for seed in range(3)]))
+    rows = list(running.run([begun.branch(staged, seed) for seed in range(3)]))
     assert [row.text for row in rows] == [row.text for row in alone]
     assert [row.log_likelihood for row in rows] == [row.log_likelihood for row in alone]
     assert [len(fed) for fed in backend.fed] == [3], "the first choice of each is made by what was read for all"

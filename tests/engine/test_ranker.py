@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from engine.contract.text import clauses
 from engine.generation.candidates import Draft, _as_written
 from engine.generation.poet import Poet, _backend
 from engine.generation.ranker import Ranker, Weights
+from engine.generation.sequence import Row
 from engine.model.checkpoint import load
 from engine.model.folder import ModelFolder
 from engine.model.vocab import Vocabulary
@@ -61,10 +65,11 @@ def test_each_line_that_was_chosen_in_is_read_by_itself_and_what_was_given_is_no
 ) -> None:
     poet = Poet.load(folder, device="cpu", candidates=2)
     draft = finished(poet, request_)
-    lines = [line for row in draft.candidates for line in clauses(row.text)]
-    chosen_in = [line for line in lines if line != request_.text]
-    assert [clauses(row.text)[0] for row in draft.rows] == chosen_in
-    assert sum(row.chosen for row in draft.rows) == sum(map(len, lines)) - 2 * given
+    chosen = draft.chosen
+    chosen_in = [line for line in clauses(chosen.text) if line != request_.text]
+    alone = draft.read_alone(chosen)
+    assert [clauses(row.text)[0] for row in alone] == chosen_in
+    assert sum(row.chosen for row in alone) == sum(map(len, clauses(chosen.text))) - given
 
 
 def test_a_line_by_itself_is_as_likely_as_the_model_says_without_any_context(folder: Path) -> None:
@@ -93,10 +98,13 @@ def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
 def test_a_theme_begins_some_candidates_and_leaves_others_to_the_model(folder: Path) -> None:
     poet = Poet.load(folder, device="cpu")
     request = PoemRequest("theme", "春天", seed=1, candidates=32)
-    draft = finished(poet, request)
-    begun = {next(cell.forced for cell in row.plan.cells if cell.shown) for row in draft.candidates}
+    draft = poet.add(request)
+    while len(draft.rows) < 32:
+        poet.step()
+    begun = {next(cell.forced for cell in row.plan.cells if cell.shown) for row in draft.rows}
     assert begun == {"", "春"}
-    assert [cell.forced for cell in draft.candidates[0].plan.cells if not cell.shown] == ["春", "。"]
+    hidden = [cell.forced for cell in draft.rows[0].plan.cells if not cell.shown and not cell.branch]
+    assert hidden == ["春", "。"]
 
 
 def test_a_theme_poem_has_its_form_and_comes_again_with_its_seed(folder: Path) -> None:
@@ -107,18 +115,51 @@ def test_a_theme_poem_has_its_form_and_comes_again_with_its_seed(folder: Path) -
     assert again.lines == poem.lines
 
 
+def stages(poet: Poet, request: PoemRequest) -> Iterator[list[Row]]:
+    """The finished rows of each stage of a poem."""
+    draft = poet.add(request)
+    rows = draft.rows
+    while not poet.step():
+        if draft.rows is not rows:
+            yield rows
+            rows = draft.rows
+    yield rows
+
+
 @pytest.mark.parametrize(("count", "share", "read"), [(5, 0.25, 5), (40, 0.25, 10), (40, 1.0, 40)])
-def test_the_best_quarter_by_the_first_pass_is_read_again_and_a_handful_in_any_case(
+def test_after_each_line_the_most_fluent_quarter_is_read_again_and_a_handful_in_any_case(
     folder: Path, count: int, share: float, read: int
 ) -> None:
     poet = Poet.load(folder, device="cpu", second_reading=share)
-    draft = finished(poet, PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=count))
-    assert len(draft.candidates) == count
-    assert len(draft.rows) == 3 * read
-    fluency = sorted((row.log_likelihood / row.chosen for row in draft.candidates), reverse=True)
-    lines = {clauses(row.text)[0] for row in draft.rows}
-    again = [row for row in draft.candidates if set(clauses(row.text)[1:]) <= lines]
-    assert sorted((row.log_likelihood / row.chosen for row in again), reverse=True) == fluency[:read]
+    request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=count)
+    _, written, alone, *_ = stages(poet, request)
+    assert len(written) == count
+    fluency = sorted((row.log_likelihood for row in {row.text: row for row in written}.values()), reverse=True)
+    lines = {clauses(row.text)[0] for row in alone}
+    again = [row for row in written if clauses(row.text)[1] in lines]
+    assert len(alone) == len(again) == min(read, len(fluency))
+    assert sorted((row.log_likelihood for row in again), reverse=True) == fluency[:read]
+
+
+def test_the_next_line_continues_the_best_of_what_is_written_each_in_several_ways(folder: Path) -> None:
+    poet = Poet.load(folder, device="cpu")
+    request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=64)
+    _, first, _, second, _, third, _ = stages(poet, request)
+    for before, after in ((first, second), (second, third)):
+        beginnings = Counter(row.text[: len(before[0].text)] for row in after)
+        assert set(beginnings) <= {row.text for row in before}
+        assert list(beginnings.values()) == [8] * 8
+
+
+def test_choosing_line_by_line_finds_a_better_poem_than_choosing_among_whole_ones(folder: Path) -> None:
+    poet = Poet.load(folder, device="cpu")
+    found, best = [], []
+    for seed in range(5):
+        request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=seed)
+        found.append(finished(poet, replace(request, candidates=64)).chosen)
+        singles = [finished(poet, replace(request, seed=100 * seed + i, candidates=2)).chosen for i in range(32)]
+        best.append(max(row.log_likelihood for row in singles))
+    assert np.mean([row.log_likelihood for row in found]) > np.mean(best)
 
 
 def test_a_doubled_character_is_spelled_alike_both_times() -> None:
