@@ -70,6 +70,13 @@ def test_a_pair_is_a_held_out_poem_and_ours_from_its_first_line(tmp_path: Path) 
     assert "key" not in (tmp_path / "p" / "task.md").read_text("utf-8")
 
 
+def test_a_poem_with_a_slip_of_the_corpus_is_not_read(tmp_path: Path) -> None:
+    poems = tiny.poems(8)
+    slips = [f"{poem}。" for poem in poems[1:5]]
+    found = Corpus({"train": poems[:1], "validation": slips, "test": poems[5:]})
+    assert write_pairs(tmp_path / "p", found, side("机")[0], None, 30, 1, lambda _: None) == 3
+
+
 def test_the_same_seed_makes_the_same_pairs_and_another_seed_others(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_pairs(tmp_path / name, corpus(), side("机")[0], None, 8, seed, lambda _: None)
