@@ -103,7 +103,7 @@ class Keeper:
             if code is None:
                 await service.stop(self._hurry)
                 return
-            ended = f"ended by itself ({_cause(code)})"
+            ended = _ending(code)
             if code == WRONG_SETTING:
                 raise FailedError(f"The {service.name} {ended}: the reason stands above.")
             pause = restarts.pause_after(clock() - began, code)
@@ -188,13 +188,13 @@ class Program:
             say(self.name, line.decode(errors="replace").rstrip())
 
 
-def _cause(code: int) -> str:
+def _ending(code: int) -> str:
     if code >= 0:
-        return f"exit code {code}"
+        return f"ended by itself (exit code {code})"
     try:
-        return f"killed by {signal.Signals(-code).name}"
+        return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
-        return f"killed by signal {-code}"
+        return f"was killed by signal {-code}"
 
 
 def _die_with_parent() -> None:

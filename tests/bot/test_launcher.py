@@ -110,7 +110,7 @@ async def test_whatever_is_killed_is_started_again_and_keeps_what_it_had(tiny_mo
         for name, words in (("worker", "engine"), ("trainer", "train worker"), ("bot", "bot"), ("store", "")):
             pid = store.pid() if name == "store" else child_running(launcher.pid, words)
             os.kill(pid, signal.SIGKILL)
-            await launcher.says(f"{name:<7} | ended by itself (killed by SIGKILL)")
+            await launcher.says(f"{name:<7} | was killed by SIGKILL; it is started again")
 
             async def back(name: str = name, words: str = words, pid: int = pid) -> bool:
                 if name == "store":
