@@ -13,6 +13,7 @@ from tests.soak import (
     garbage,
     growth,
     limits,
+    stalls,
     standalone,
     store,
     telegram,
@@ -88,6 +89,13 @@ async def test_garbage_for_answers_ends_nothing_spins_nothing_and_loses_no_reply
     # Without pauses it would be hundreds.
     assert figures.more["most_getupdates_a_second"] < 50
     assert (figures.more["tracebacks"], figures.more["garbage_in_logs"], figures.more["messages_in_logs"]) == (0, 0, 0)
+
+
+async def test_a_stalled_bot_repeats_at_most_what_was_on_its_way() -> None:
+    figures = await stalls.stalled(8)
+    assert (figures.lost, figures.more["programs_that_ended"]) == (0, 0)
+    assert figures.injected > 2
+    assert figures.duplicated <= 1
 
 
 async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_served() -> None:
