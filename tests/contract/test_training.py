@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import Order, Report
@@ -70,3 +73,8 @@ async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
     wish = await queue.models.wish()
     assert wish is not None
     assert (wish.version, wish.before, wish.serial) == ("two", "one", second)
+
+
+def test_what_a_newer_trainer_reports_besides_is_passed_over() -> None:
+    newer = json.dumps({**dataclasses.asdict(Report("training", step=7)), "of_tomorrow": 1})
+    assert Report.from_json(newer) == Report("training", step=7)

@@ -195,6 +195,10 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
     knowing.weights["output.bias"][:] = [math.log(count) for count in (*known, *ends)]
     save(Path(environ["MODEL_DIR"]), knowing, derived_parts(knowing, corpus))
     shutil.copytree(environ["MODEL_DIR"], models / "old")
+    left, young = (models.parent / f"retrain-{number}-0" for number in (1_700_000_000_000, 1_700_000_000_001))
+    left.mkdir()
+    young.mkdir()
+    os.utime(left, (0, 0))
     async with bot_and_trainer(queue, environ | {"MODEL_KEEP": "1"}, tmp_path):
         await order(telegram, "/retrain 0.01 scratch")
         await telegram.until(lambda: bool(telegram.photos))
@@ -203,6 +207,7 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
     assert await queue.models.wish() is None
     assert f"/model use {training.report.version}" in telegram.photos[0].plain
     assert [place.name for place in models.iterdir()] == [training.report.version]
+    assert list(models.parent.glob("retrain-*")) == [young], "it may be another store's"
     assert set(await queue.models.versions()) == {"tiny", training.report.version}
 
 
