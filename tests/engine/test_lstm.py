@@ -77,6 +77,24 @@ def test_the_loss_in_chunks_is_the_cross_entropy_and_has_its_gradients(
     assert all(np.allclose(found[name], expected[name], rtol=1e-4, atol=1e-5) for name in expected)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_no_more_scores_are_held_at_once_than_a_chunk_has(monkeypatch: pytest.MonkeyPatch, training: bool) -> None:
+    rows: list[int] = []
+    name = "softmax_" if training else "cross_entropy"
+    of_paddle = getattr(paddle.nn.functional, name)
+
+    def noted(scores: Any, *others: Any, **settings: Any) -> Any:
+        rows.append(len(scores))
+        return of_paddle(scores, *others, **settings)
+
+    monkeypatch.setattr(lstm, "CHUNK_PLACES", 10)
+    monkeypatch.setattr(paddle.nn.functional, name, noted)
+    ids = paddle.to_tensor(np.random.default_rng(0).integers(0, 19, (4, 8)))
+    with paddle.set_grad_enabled(training):
+        loaded().loss(ids, ids, tiny.checkpoint().vocabulary.pad)
+    assert rows == [10, 10, 10, 2]
+
+
 def test_a_chance_of_nothing_costs_much_and_not_infinitely_much() -> None:
     hidden, weight = paddle.to_tensor([[1.0]]), paddle.to_tensor([[0.0, 500.0]])
     hidden.stop_gradient = False
