@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from redis.asyncio import Redis
+
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import Order, Report
@@ -78,3 +80,39 @@ async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
 def test_what_a_newer_trainer_reports_besides_is_passed_over() -> None:
     newer = json.dumps({**dataclasses.asdict(Report("training", step=7)), "of_tomorrow": 1})
     assert Report.from_json(newer) == Report("training", step=7)
+
+
+async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_lost_its_data(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    trainings = queue.trainings
+    await trainings.orders.prepare()
+    _, entry = await trainings.order(ORDER, "1")
+    [delivery] = await trainings.orders.take("trainer", 1, 0)
+    report = Report("training", part=0.5)
+    assert await trainings.hold("trainer", entry, ORDER, report)
+    for key in await redis.keys(f"{prefix}training*"):
+        await redis.delete(key)
+    assert await trainings.hold("trainer", delivery.id, ORDER, report)
+    current = await trainings.current()
+    assert current is not None
+    assert (current.id, current.order, current.report) == (entry, ORDER, report)
+    assert not await trainings.free()
+    await trainings.cancel(current)
+    assert await trainings.cancelled(entry)
+    assert await trainings.orders.take("other", 1, 0) == []
+    assert (await trainings.order(ORDER, "2"))[0] == "running"
+    orphan = await trainings.orders.take_over("other", 0)
+    assert orphan is not None
+    assert not await trainings.hold("trainer", entry, ORDER, report)
+    assert await trainings.orders.finish(entry)
+
+
+async def test_an_order_that_another_has_replaced_is_not_put_back(queue: Queue, redis: Redis) -> None:
+    trainings = queue.trainings
+    await trainings.orders.prepare()
+    _, first = await trainings.order(ORDER, "1")
+    await trainings.orders.take("trainer", 1, 0)
+    await trainings.orders.finish(first)
+    await trainings.order(ORDER, "2")
+    assert not await trainings.hold("trainer", first, ORDER, Report("training"))

@@ -39,6 +39,8 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "store": store.killed,
     "gone": store.gone,
     "poison": workers.poison,
+    "clocks": workers.clocks,
+    "orphans": workers.busy_orphans,
     "telegram": telegram.faulty,
     "garbage": garbage.answered,
     "stalled": stalls.stalled,

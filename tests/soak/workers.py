@@ -99,3 +99,75 @@ async def _dead(here: Stage, *words: str) -> str:
     command = await Program.start(log, "-m", "engine", "dead", *words, environ=here.environ)
     assert await command.ended() == 0, command.output()
     return command.output()
+
+
+def at(module: tuple[str, ...], hours: float) -> tuple[str, ...]:
+    """The same program on a machine whose clock is so many hours ahead."""
+    name, *words = module[1:]
+    code = (
+        "import runpy, sys, time\n"
+        f"right = time.time\ntime.time = lambda: right() + {3600 * hours}\n"
+        f"sys.argv = [{name!r}, *sys.argv[1:]]\nrunpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    )
+    return ("-c", code, *words)
+
+
+async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Figures:
+    """Three workers, and three bots one after the other: of each one an hour ahead, one an hour behind, one right."""
+    async with (
+        stage(CANDIDATES="1") as here,
+        crew(here, "ahead", at(worker, 1)) as ahead,
+        crew(here, "behind", at(worker, -1)) as behind,
+        crew(here, "worker", worker),
+        looking(here) as (_, queue),
+    ):
+        done = 0
+        found = []
+        for number, hours in enumerate((1, -1, 0)):
+            async with crew(here, f"bot{hours}", at(BOT, hours)) as bots:
+                await here.ready()
+                crowd = Crowd(here.telegram, tail="山水月", first=1_000_000 + 10_000 * number)
+                await crowd.ask(jobs // 3, 0.02)
+                await crowd.answered()
+                found.append(crowd.figures("clocks an hour off", 4))
+                done += bots.members[0].output().count("clock is")
+        skew = (await queue.status()).skew
+        warned = sum("clock is" in each.output() for each in (ahead, behind)) + done
+    return Figures(
+        "clocks an hour ahead and behind",
+        4,
+        sum(each.jobs for each in found),
+        sum(each.lost for each in found),
+        sum(each.duplicated for each in found),
+        {
+            "without_poem": sum(each.more["without_poem"] for each in found),
+            "worst_skew_seconds": abs(skew),
+            "warnings": warned,
+        },
+    )
+
+
+async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> Figures:
+    """Five workers that are always busy, one of them killed again and again: its jobs wait uncounted."""
+    choose = random.Random(5)
+    slow = (*QUICK_WORKER, "1.0")
+    async with (
+        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, slow, 5) as (_, writing),
+        looking(here) as (redis, queue),
+    ):
+        crowd = Crowd(here.telegram)
+        asking = asyncio.create_task(crowd.ask(jobs, 0.1))
+        in_hand = 0
+        for _ in range(kills):
+            await asyncio.sleep(2.0)
+            victim = choose.choice(writing.members)
+            in_hand += await _in_hand(redis, queue, victim)
+            await writing.kill(victim)
+        await asking
+        await crowd.answered()
+        tries = [int(await redis.get(key) or 0) async for key in redis.scan_iter("poem:tries:*")]
+        dead = len(await queue.dead())
+        return crowd.figures(
+            "busy workers, one killed", kills, in_hand_at_kills=in_hand, given_up=dead, tries_left=sum(tries)
+        )

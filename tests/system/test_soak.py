@@ -159,3 +159,16 @@ async def test_a_second_make_run_in_the_folder_is_refused_and_disturbs_nothing(t
     figures = await standalone.second(1, 0.2, MODEL_DIR=str(tiny_model), **FAST)
     assert kept(figures)
     assert (figures.more["refused"], figures.more["exit_code_of_the_next"]) == (1, 0)
+
+
+async def test_clocks_that_are_an_hour_off_lose_no_poem_and_are_named() -> None:
+    figures = await workers.clocks(9, QUICK_WORKER)
+    assert kept(figures)
+    assert 3500 < figures.more["worst_skew_seconds"] < 3700
+    assert figures.more["warnings"] == 4
+
+
+async def test_jobs_of_killed_workers_are_not_given_up_while_all_workers_are_busy() -> None:
+    figures = await workers.busy_orphans(30, 2)
+    assert kept(figures)
+    assert (figures.more["given_up"], figures.more["tries_left"]) == (0, 0)

@@ -246,7 +246,7 @@ class Work:
         with contextlib.suppress(RedisError):
             if await trainer.trainings.cancelled(self._entry):
                 self._cancelled = True
-            elif not await trainer.trainings.orders.renew(trainer.name, [self._entry]):
+            elif not await trainer.trainings.hold(trainer.name, self._entry, self._order, self._report):
                 self._lost = True
                 log.warning("the order is in other hands", extra={"job": self._entry})
         if self._cancelled or self._lost:

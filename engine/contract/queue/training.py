@@ -49,6 +49,26 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1
 """
 
+# Renews the lease of the order in hand. Where no order is known at all, the server lost its data: then it is put back.
+_HOLD = """
+local stream, state = unpack(KEYS)
+local group, consumer, id, version, body, report, kept = unpack(ARGV)
+local held = redis.pcall('XPENDING', stream, group, id, id, 1, consumer)
+if not held.err and #held > 0 then
+  redis.call('XCLAIM', stream, group, consumer, 0, id, 'JUSTID')
+  return 1
+end
+if redis.call('EXISTS', state) == 1 or redis.call('XLEN', stream) > 0 then return 0 end
+redis.pcall('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+local added = redis.pcall('XADD', stream, id, 'v', version, 'body', body)
+if type(added) == 'table' and added.err then return 0 end
+redis.call('XGROUP', 'SETID', stream, group, id)
+redis.call('XCLAIM', stream, group, consumer, 0, id, 'FORCE', 'JUSTID')
+redis.call('HSET', state, 'id', id, 'order', body, 'report', report)
+redis.call('EXPIRE', state, kept)
+return 1
+"""
+
 _LOCK = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
@@ -140,6 +160,7 @@ class Trainings:
         self._write = redis.register_script(_WRITE)
         self._roll = Roll(redis, f"{prefix}trainers")
         self._lock = redis.register_script(_LOCK)
+        self._hold = redis.register_script(_HOLD)
 
     def _key(self, name: str) -> str:
         return self._prefix + name
@@ -170,6 +191,14 @@ class Trainings:
     async def report(self, entry: str, report: Report) -> bool:
         """False: another order has taken its place."""
         return await self._note(entry, "report", dumps(asdict(report)))
+
+    async def hold(self, trainer: str, entry: str, order: Order, report: Report) -> bool:
+        """Renew the lease of the order that ``trainer`` carries out; False: it is in other hands.
+
+        After the server lost its data the order and its report are there again, to be seen and cancelled.
+        """
+        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, order.body(), dumps(asdict(report)), KEPT]
+        return bool(await self._hold(keys=[self.orders.key, self._key("training")], args=args))
 
     async def shown_in(self, entry: str, message: int) -> None:
         """Remember the message that shows the order."""
