@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 from bot.blocklist import Blocklist
 from bot.views.messages import Language, error_html, say
-from engine.contract import PoemError, outline
+from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest
 from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, nobody_home
 from engine.contract.queue.store import Limits, Queue, Verdict
 
 log = logging.getLogger("bot.submission")
 
+USUAL_LENGTH, USUAL_LINES, USUAL_CANDIDATES = 7, 8, 8
+"""A 七律 written as often as workers do unless told otherwise: it costs 1."""
 LOCAL_SENDER = "local"
 """A person at the machine itself, whom no limit holds."""
 
@@ -36,16 +39,17 @@ class Desk:
         ``guard`` names the update or waiter, so that a repetition adds nothing. ``at_once``: refuse while no
         worker lives. Raises PoemError, and RedisError while Redis is gone.
         """
+        cost = 1
         if isinstance(request, CheckRequest):
             request.lines()
         else:
-            outline(request)
+            cost = cost_of(request)
             self.blocklist.check(request)
         if at_once and (await self.queue.status()).workers == 0:
             raise nobody_home()
         cancelled_by = "" if isinstance(to, Waiter) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
-        verdict = await self.queue.submit(job, guard, sender, self.limits_of(sender), self.room)
+        verdict = await self.queue.submit(job, guard, sender, self.limits_of(sender), self.room, cost)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
@@ -85,6 +89,15 @@ class Desk:
                 reply = Reply(to, language, say("cancelled", language), queued.job.request, queued.id)
                 ended += await self.queue.jobs.finish(queued.id, reply)
         return ended
+
+
+def cost_of(request: PoemRequest) -> int:
+    """What a poem counts against the limits: characters to write, all candidates, in usual poems. PoemError: it cannot
+    be served."""
+    shape = outline(request)
+    characters = (shape.line_length or USUAL_LENGTH) * (shape.lines or USUAL_LINES)
+    candidates = request.candidates or USUAL_CANDIDATES
+    return max(1, math.ceil(characters * candidates / (USUAL_LENGTH * USUAL_LINES * USUAL_CANDIDATES)))
 
 
 def rate_limited(seconds: int) -> PoemError:

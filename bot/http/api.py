@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 from redis.exceptions import RedisError
@@ -14,9 +14,10 @@ from bot.blocklist import Blocklist
 from bot.http.body import read_json
 from bot.http.callers import Callers
 from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
+from bot.http.fair_share import FairShare
 from bot.http.pending import Answer, Waiters
 from bot.metrics import Metrics
-from bot.submission import Desk
+from bot.submission import Desk, cost_of
 from bot.views.messages import Language, accepted_language
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
@@ -38,6 +39,7 @@ class Api:
     blocklist: Blocklist
     metrics: Metrics
     callers: Callers
+    shares: FairShare = field(default_factory=FairShare)
 
     async def poems(self, request: web.Request) -> web.Response:
         """A request's fields in, a poem out; waits for it until the deadline."""
@@ -46,7 +48,13 @@ class Api:
         try:
             asked = PoemRequest.from_json(await read_json(request))
             sender = self.callers.sender(request.remote, request.headers)
-            poem = await self._write(asked, sender, language)
+            async with contextlib.AsyncExitStack() as turn:
+                try:
+                    async with asyncio.timeout(self.desk.seconds):
+                        await turn.enter_async_context(self.shares.turn(sender, cost_of(asked)))
+                except TimeoutError:
+                    raise too_late() from None
+                poem = await self._write(asked, sender, language)
             return reply(poem.to_json(), headers=await self._kept(asked, poem))
         except HttpError as error:
             outcome = error.code

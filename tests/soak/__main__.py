@@ -45,6 +45,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "garbage": garbage.answered,
     "stalled": stalls.stalled,
     "flood": limits.flood,
+    "dear": limits.dear,
     "full": limits.full,
     "connections": connections.idle,
     "ends": ends.stopped,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from collections import Counter
+
+import aiohttp
 
 from engine.contract.queue.store import Queue
 from tests.soak.harness import Crowd, Figures, bot_and_workers, crew, looking
@@ -60,6 +63,37 @@ async def _p95(here: Stage, crowd: Crowd, count: int, every: float) -> float:
     await crowd.ask(count, every)
     await crowd.answered()
     return statistics.quantiles(list(crowd.waits().values())[before:], n=20)[18]
+
+
+async def dear(callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+    """How long others wait, before and while one address asks for the dearest poems that there are."""
+    limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY, "TRUSTED_PROXIES": "127.0.0.1"}
+    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here):
+        await _p95(here, Crowd(here.telegram, first=3_000_000), 10, 0.1)
+        crowd, done = Crowd(here.telegram), asyncio.Event()
+        calm = await _p95(here, crowd, others, 0.1)
+        statuses: Counter[int] = Counter()
+        asking = [asyncio.create_task(_ask_dear(here.url, done, statuses)) for _ in range(callers)]
+        flooded = await _p95(here, crowd, others, 0.1)
+        done.set()
+        await asyncio.gather(*asking)
+        return crowd.figures(
+            "one address asks for the dearest poems",
+            sum(statuses.values()),
+            poems_for_it=statuses[200],
+            refused=statuses[429],
+            p95_calm=calm,
+            p95_flooded=flooded,
+        )
+
+
+async def _ask_dear(url: str, done: asyncio.Event, statuses: Counter[int]) -> None:
+    wanted = {"mode": "continue", "text": "老夫聊发少年狂", "form": "排律", "lines": 24, "candidates": 64}
+    async with aiohttp.ClientSession() as http:
+        while not done.is_set():
+            async with http.post(f"{url}/api/poems", json=wanted, headers={"X-Forwarded-For": "203.0.113.9"}) as answer:
+                statuses[answer.status] += 1
+            await asyncio.sleep(0.05)
 
 
 async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:

@@ -106,6 +106,13 @@ async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_serve
     assert figures.more["told_to_slow_down"] == figures.more["poems_for_flooder"] / 6
 
 
+async def test_one_address_that_asks_for_the_dearest_poems_gets_one_in_minutes() -> None:
+    figures = await limits.dear(4, 5, QUICK_WORKER)
+    assert kept(figures)
+    assert figures.more["poems_for_it"] <= 4  # those asked for in the very first moment
+    assert figures.more["refused"] > 0
+
+
 async def test_a_full_queue_turns_away_at_once_and_keeps_what_it_accepted() -> None:
     figures = await limits.full(20, 10, QUICK_WORKER)
     assert kept(figures)

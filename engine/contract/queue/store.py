@@ -50,9 +50,10 @@ MAX_LONELY = 3
 """Lonely deliveries of a job before it is given up."""
 
 # One step: was it seen, is the sender within limits, is there room; then the entry and the guard.
+# Who has anything left of the limit may spend more than that at once, and waits longer for it afterwards.
 _ACCEPT = """
 local stream, guards, minute, day, told = unpack(KEYS)
-local guard, version, body, ttl, per_minute, per_day, room = unpack(ARGV)
+local guard, version, body, ttl, per_minute, per_day, room, cost = unpack(ARGV)
 local before = redis.call('HGET', guards, guard)
 if before then return {'duplicate', before, 0} end
 local wait = 0
@@ -69,7 +70,12 @@ if wait > 0 then
 end
 if tonumber(room) > 0 and redis.call('XLEN', stream) >= tonumber(room) then return {'busy', '', 0} end
 local function charge(key, limit, ttl)
-  if tonumber(limit) > 0 and redis.call('INCR', key) == 1 then redis.call('EXPIRE', key, ttl) end
+  limit = tonumber(limit)
+  if limit <= 0 then return end
+  local spent = redis.call('INCRBY', key, cost)
+  if spent == tonumber(cost) or spent > limit then
+    redis.call('EXPIRE', key, math.ceil(ttl * math.max(1, spent / limit)))
+  end
 end
 charge(minute, per_minute, 60)
 charge(day, per_day, 86400)
@@ -99,7 +105,7 @@ return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0', r
 
 @dataclass(frozen=True)
 class Limits:
-    """Commands a sender may give a minute and a day; 0 is no limit."""
+    """Commands a sender may give a minute and a day, each of the cost of a usual poem; 0 is no limit."""
 
     per_minute: int = 0
     per_day: int = 0
@@ -189,11 +195,18 @@ class Queue:
         await self.replies.prepare()
 
     async def submit(
-        self, mail: Job | Reply, guard: str, sender: str = "", limits: Limits | None = None, room: int = 0
+        self,
+        mail: Job | Reply,
+        guard: str,
+        sender: str = "",
+        limits: Limits | None = None,
+        room: int = 0,
+        cost: int = 1,
     ) -> Verdict:
         """Accept a job, or words that need no poet, once per ``guard``; durable when this returns.
 
-        ``sender`` is held to ``limits``; ``room`` bounds the stream's length (0: not at all).
+        ``sender`` is held to ``limits``, of which it spends ``cost``; ``room`` bounds the stream's length (0: not at
+        all).
         """
         stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
@@ -202,7 +215,16 @@ class Queue:
         guards, field = self._guard(guard)
         kind, entry, wait = await self._accept(
             keys=[stream, guards, *(self._prefix + name for name in names)],
-            args=[field, fields["v"], fields["body"], _remembered(mail, now), limits.per_minute, limits.per_day, room],
+            args=[
+                field,
+                fields["v"],
+                fields["body"],
+                _remembered(mail, now),
+                limits.per_minute,
+                limits.per_day,
+                room,
+                cost,
+            ],
         )
         return Verdict(kind, entry, int(wait))
 

@@ -1,0 +1,70 @@
+"""No HTTP caller has more than its share in the queue: what is beyond waits here, behind the caller's own requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+SHARE = 32
+"""Of one caller, in units of cost; half of what a worker has in hand at most."""
+
+
+class FairShare:
+    def __init__(self, share: int = SHARE) -> None:
+        self._share = share
+        self._lanes: dict[str, _Lane] = {}
+
+    @contextlib.asynccontextmanager
+    async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
+        """Waits until ``cost`` more of ``caller`` fits into its share; what costs more than all of it goes alone."""
+        cost = min(cost, self._share)
+        lane = self._lanes.setdefault(caller, _Lane(self._share))
+        lane.users += 1
+        try:
+            await lane.take(cost)
+            try:
+                yield
+            finally:
+                lane.give(cost)
+        finally:
+            lane.users -= 1
+            if not lane.users:
+                self._lanes.pop(caller, None)
+
+
+class _Lane:
+    """One caller's share, handed out in the order of asking."""
+
+    def __init__(self, free: int) -> None:
+        self.users = 0
+        self._free = free
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def take(self, cost: int) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((cost, turn))
+        self._hand_out()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._hand_out()
+            else:
+                self.give(cost)
+            raise
+
+    def give(self, cost: int) -> None:
+        self._free += cost
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            cost, turn = self._waiting[0]
+            if not turn.cancelled():
+                if cost > self._free:
+                    return
+                self._free -= cost
+                turn.set_result(None)
+            self._waiting.popleft()
