@@ -78,8 +78,9 @@ _FAILURES: dict[Failure, tuple[str, str]] = {
         "The training was killed again and again (memory, perhaps); it was given up.",
     ),
     "moved": (
-        "它是在另一个 TRAIN_DIR 里开始的，这里没有它的存档，所以不接着练；需要就再发一次 /retrain。",
-        "It was begun in another TRAIN_DIR and nothing of it is here, so it was dropped; send /retrain to begin anew.",
+        "这次训练的存档不在这里：TRAIN_DIR 换过或清空过，所以不接着练；需要就再发一次 /retrain。",
+        "What there was of this training is not here: TRAIN_DIR was changed or emptied. It was dropped; send /retrain "
+        "to begin anew.",
     ),
     "other": ("训练没有成功，日志里有详情。", "The training failed; the log has the details."),
 }

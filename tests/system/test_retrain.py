@@ -274,21 +274,26 @@ async def test_a_training_process_that_dies_each_time_before_a_step_is_given_up(
     assert (report.failure, report.detail, report.interruptions) == ("died", "signal 9", MAX_LIVES + 1)
 
 
-async def test_an_order_that_was_begun_in_another_train_dir_is_reported_and_dropped(
-    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
+@pytest.mark.parametrize("train_dir", ["moved", "gone"])
+async def test_an_order_whose_train_dir_has_moved_or_gone_is_reported_and_dropped(
+    queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path, train_dir: str
 ) -> None:
     endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
         await trainer.kill()
-    begun, now = environ["TRAIN_DIR"], str(tmp_path / "elsewhere")
+    begun = environ["TRAIN_DIR"]
+    place = tmp_path / ("elsewhere" if train_dir == "moved" else "ground/home")
+    now = str(place)
+    if train_dir == "gone":
+        shutil.rmtree(begun)
     async with bot_and_trainer(queue, environ | {"TRAIN_DIR": now}, tmp_path):
-        await telegram.until(lambda: any("另一个 TRAIN_DIR" in edit.plain for edit in telegram.edits))
+        await telegram.until(lambda: any("TRAIN_DIR 换过或清空过" in edit.plain for edit in telegram.edits))
     report = (await current(queue)).report
     assert (report.phase, report.failure, report.detail) == ("failed", "moved", f"{begun} → {now}")
     assert await queue.trainings.orders.length() == 0
-    assert list((tmp_path / "elsewhere").glob("*")) == [], "nothing of it was run"
+    assert list(place.glob("*")) == [], "nothing of it was run"
 
 
 async def test_many_unreadable_files_are_counted_and_stop_nothing(
