@@ -14,7 +14,9 @@ class PortTakenError(Exception):
 
 def cannot_listen(error: OSError, host: str, port: int) -> SettingError | PortTakenError:
     """What to raise for ``error``: a wrong setting, or a port that another program has."""
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+    # socket.create_server hands on the number of a failed look-up, which is negative, and not its kind.
+    unknown = isinstance(error, socket.gaierror) or (error.errno or 0) < 0
+    if unknown or error.errno == errno.EADDRNOTAVAIL:
         return SettingError(
             f"HTTP_HOST is wrong: {host} is no address of this machine; 127.0.0.1 serves this machine alone, "
             "0.0.0.0 every network it is in."

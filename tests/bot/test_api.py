@@ -18,6 +18,7 @@ from bot.app import App
 from bot.http.callers import Callers
 from bot.http.listening import PortTakenError
 from bot.settings import BotSettings
+from bot.standalone.launcher import _free_port
 from bot.standalone.redis_server import Embedded
 from bot.submission import LOCAL_SENDER
 from engine.contract import Poem
@@ -308,6 +309,8 @@ async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Em
         settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_HOST": host, "HTTP_PORT": "0"}, None)
         with pytest.raises(SettingError, match=f"HTTP_HOST is wrong: {host} is no address of this machine"):
             await App(settings).run()
+        with pytest.raises(SettingError, match="HTTP_HOST is wrong"):
+            _free_port(host, 0)
 
 
 @pytest.mark.parametrize(
