@@ -74,23 +74,24 @@ class Draft:
         return bool(rows)
 
     def _line_by_line(self) -> Iterator[list[Row]]:
-        stage, several = 0, self.count > 1
-        lineage = Lineage(self._options[0].branches + 1)
+        stage, lineage = 0, Lineage(self._options[0].branches + 1)
+        if self.count == 1:
+            yield [self._single(lineage)]
+            return
         firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
         if self._options[0].opening:
             opening = Row(self._options[0], 0, judged=False)
             yield [opening]
-            rows = [opening.branch(self._plan(draws), seed, several, draws) for seed, draws in firsts]
+            rows = [opening.branch(self._plan(draws), seed, True, draws) for seed, draws in firsts]
         else:
-            rows = [Row(self._plan(draws), seed, several, draws) for seed, draws in firsts]
+            rows = [Row(self._plan(draws), seed, True, draws) for seed, draws in firsts]
         while True:
             yield rows
             self.begun = True
-            if several:
-                rows = self._most_fluent(rows)
-                if fresh := self._not_read_alone(rows):
-                    yield fresh
-                rows = sorted(rows, key=self._score, reverse=True)
+            rows = self._most_fluent(rows)
+            if fresh := self._not_read_alone(rows):
+                yield fresh
+            rows = sorted(rows, key=self._score, reverse=True)
             if not rows[0].stopped:
                 break
             stage += 1
@@ -99,9 +100,18 @@ class Draft:
             rows = []
             for parent, seeds in zip(parents, families, strict=True):
                 for seed in seeds:
-                    rows.append(parent.branch(parent.plan, seed, several, lineage.draws(seed, stage)))
+                    rows.append(parent.branch(parent.plan, seed, True, lineage.draws(seed, stage)))
                     self._alone[rows[-1]] = self.read_alone(parent)
         self.chosen = rows[0]
+
+    def _single(self, lineage: Lineage) -> Row:
+        """The one candidate, written without a stop as it would be among others."""
+        (seed,) = lineage.first(self._seed, 1)
+        plan = self._plan(lineage.draws(seed, 0))
+        first = 0 if plan.opening else 1
+        later = [lineage.draws(seed, stage) for stage in range(first, first + plan.branches)]
+        self.chosen = Row(plan, seed, False, lineage.draws(seed, 0), later)
+        return self.chosen
 
     def _plan(self, draws: int) -> Plan:
         return self._options[other_seed(draws, 0) % len(self._options)]

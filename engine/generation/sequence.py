@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,9 +37,12 @@ class Row:
     ``chosen`` characters. ``draws`` alone decides what is drawn, by default ``seed``. ``judged``: whether anyone wants
     the likelihood, which costs time; it is nan without. ``fed``: characters that the model has read for it.
     ``reading``: what it begins with, START's where it is None; where it stopped at a branch, what others go on from.
+    ``later``: what is drawn by after each branch, of a row that goes on by itself and does not stop there.
     """
 
-    def __init__(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> None:
+    def __init__(
+        self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None, later: Iterable[int] = ()
+    ) -> None:
         self.plan = plan
         self.seed = seed
         self.draws = seed if draws is None else draws
@@ -52,6 +56,7 @@ class Row:
         self.chosen = 0
         self.fed = 0
         self.done = False
+        self._later = iter(later)
         self.reading: Reading | None = None
         self._at = 0
         self.cell = plan.cells[0]
@@ -123,6 +128,10 @@ class Row:
             self.done = True
         else:
             self.cell = self.plan.cells[self._at]
+            if self.cell.branch and (draws := next(self._later, None)) is not None:
+                self.draws = draws
+                self._at += 1
+                self.cell = self.plan.cells[self._at]
 
     def _show(self, character: str) -> None:
         self.text += character

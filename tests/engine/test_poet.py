@@ -142,6 +142,16 @@ def test_a_failure_harms_only_what_was_being_written(tmp_path: Path) -> None:
     assert failing.write([REQUESTS[3]])[0].lines
 
 
+def test_a_single_candidate_is_written_without_a_stop(poet: Poet) -> None:
+    draft = poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=1))
+    (row,) = draft.rows
+    steps = 1
+    while not poet.step():
+        steps += 1
+    assert draft.rows == [row]
+    assert steps == row.fed == 6 + 6 * 6 + 5 - 1, "neither the last character is read nor the start, which serves all"
+
+
 def test_another_seed_is_another_poem(poet: Poet) -> None:
     request = PoemRequest("continue", "老夫聊发少年狂", candidates=1)
     assert len({poet.write([replace(request, seed=seed)])[0].text for seed in range(5)}) == 5
