@@ -23,7 +23,7 @@ from bot.delivery.command_menu import Menu
 from bot.delivery.outbox import Outbox
 from bot.delivery.queue_notices import Notices
 from bot.delivery.rate_limit import Pace
-from bot.delivery.sender import Courier, drawing
+from bot.delivery.sender import Courier, drawing, sharing
 from bot.delivery.training_progress import Herald
 from bot.expiry import sweep_until
 from bot.http.api import Api
@@ -163,7 +163,8 @@ class App:
             self._polls_or_calls = calls if self._webhook else updates
             self._polls_or_calls.reached = True
             menu = Menu(asides, settings.admin_ids)
-            handlers = Handlers(self._desk, asides, name, bot.id, menu, self._metrics, draw is not None)
+            drawn = draw is not None
+            handlers = Handlers(self._desk, asides, name, bot.id, menu, self._metrics, drawn, sharing(bot))
             menu.publish()
             sending = asyncio.create_task(outbox.run())
             herald, notices = Herald(self._queue, bot), Notices(self._queue, asides)

@@ -35,7 +35,11 @@ class Blocklist:
     def check(self, request: PoemRequest) -> None:
         """Raise PoemError ``refused`` if what was asked for has a word of the list."""
         if any(self._has(part) for part in (request.text, request.mood) if part):
-            raise refused()
+            raise PoemError(
+                "refused",
+                "您写的内容里有不宜使用的字眼，请换一句。",
+                "Your text has a word that I do not write; please try another line.",
+            )
 
     def judge(self, poem: Poem) -> Poem | PoemError:
         """A finished poem, or ``refused`` in its place. A word must stand within one line."""
@@ -53,6 +57,6 @@ def refused() -> PoemError:
     """Does not repeat the word."""
     return PoemError(
         "refused",
-        "抱歉，这首诗里有不便写出的字眼，请换一句。",
-        "Sorry, there is a word here that I would rather not write; please try another line.",
+        "写出的诗里有不宜使用的字眼，没有发出；请再试一次，或换一句。",
+        "The poem came out with a word that I do not write, so it is not shown; please try again or send another line.",
     )

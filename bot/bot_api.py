@@ -165,7 +165,9 @@ def _bot(result: Any) -> dict[str, object]:
     name = result["username"]
     if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isidentifier() or not name.isascii():
         raise ValueError("username")
-    return {"id": _whole(result["id"], 1), "is_bot": True, "first_name": name, "username": name}
+    inline = result.get("supports_inline_queries") is True
+    number = _whole(result["id"], 1)
+    return {"id": number, "is_bot": True, "first_name": name, "username": name, "supports_inline_queries": inline}
 
 
 def _webhook(result: Any) -> dict[str, object]:

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from bot.metrics import Metrics
 from bot.views.messages import Language, in_script
+from engine.contract.poem import MODES
 from engine.contract.queue.daily_counts import Tally
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, Status
@@ -45,7 +46,7 @@ async def stats(queue: Queue, language: Language) -> str:
 
 
 def describe(today: Mapping[str, int], status: Status, serving: Mapping[str, int], language: Language) -> str:
-    modes = {mode: of(today, "poem_updates_total", kind=mode) for mode in ("continue", "acrostic")}
+    modes = {mode: of(today, "poem_updates_total", kind=mode) for mode in MODES}
     web = of(today, "poem_requests_total", door="http", outcome="poem")
     refused = Counter[str]()
     for name, number in today.items():
@@ -63,17 +64,18 @@ def describe(today: Mapping[str, int], status: Status, serving: Mapping[str, int
         or "–"
     )
     zh = [
-        f"今日：续写 {modes['continue']}，藏头 {modes['acrostic']}，网页 {web}",
+        f"今日：命题 {modes['theme']}，续写 {modes['continue']}，藏头 {modes['acrostic']}，网页 {web}",
         f"婉拒：{_list(refused)}",
         f"排队 p50 · p95：{waits}；写作 p50 · p95：{writes}",
         f"队列 {status.waiting}，写诗进程 {status.workers}，模型 {models}",
         f"Telegram 出错：{_list(errors)}",
     ]
     en = [
-        f"Today: continued {modes['continue']}, acrostics {modes['acrostic']}, over HTTP {web}",
+        f"Today: on a theme {modes['theme']}, continued {modes['continue']}, acrostics {modes['acrostic']}, "
+        f"over HTTP {web}",
         f"Refused: {_list(refused)}",
         f"Queue p50 · p95: {waits}; writing p50 · p95: {writes}",
-        f"{status.waiting} in the queue, {status.workers} workers, model {models}",
+        f"{status.waiting} in the queue, {status.workers} worker{'s' * (status.workers != 1)}, model {models}",
         f"Telegram errors: {_list(errors)}",
     ]
     return "\n".join(en) if language == "en" else in_script("\n".join(zh), language)

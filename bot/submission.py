@@ -103,8 +103,8 @@ def cost_of(request: PoemRequest) -> int:
 def rate_limited(seconds: int) -> PoemError:
     return PoemError(
         "rate_limited",
-        f"您要得太快了，请过{seconds}秒再来。",
-        f"That was a little fast; please come back in {seconds} seconds.",
+        f"请求太频繁，请{seconds}秒后再试。",
+        f"Too many requests; please try again in {seconds} seconds.",
         retry_after=seconds,
     )
 
@@ -113,7 +113,7 @@ def busy(seconds: int) -> PoemError:
     seconds = max(1, seconds)
     return PoemError(
         "busy",
-        f"求诗的人太多了，大约要等{seconds}秒，请稍后再发。",
-        f"Too many are waiting, about {seconds} seconds; please send it again later.",
+        f"排队的人太多，大约要等{seconds}秒，请稍后再发。",
+        f"The queue is full, about {seconds} seconds long; please send it again later.",
         retry_after=seconds,
     )

@@ -1,4 +1,4 @@
-"""The lists of commands that Telegram shows: by language, for groups, for administrators."""
+"""What Telegram shows of the bot: its description, and its commands by language, for groups, for administrators."""
 
 from __future__ import annotations
 
@@ -10,20 +10,33 @@ from bot.delivery.best_effort import Asides
 from bot.views.messages import Language, in_script
 
 _COMMANDS = {
-    "continue": ("续写：一句成诗", "go on from a line"),
-    "acrostic": ("藏头：一字一句", "an acrostic, a line a character"),
-    "check": ("查格律：形式、平仄、押韵", "examine a poem: form, tones, rhymes"),
-    "cancel": ("不等了", "stop waiting"),
+    "poem": ("命题：按题目写一首", "a poem on a theme"),
+    "continue": ("续写：一句成诗", "a poem from your first line"),
+    "acrostic": ("藏头：一字一句", "an acrostic: one line per character"),
+    "check": ("查格律：形式、平仄、押韵", "check a poem: form, tones, rhymes"),
+    "cancel": ("取消等待", "stop waiting"),
     "language": ("换语言", "change the language"),
     "help": ("用法与例子", "how to use me, with examples"),
-    "privacy": ("我记住什么", "what I keep"),
+    "privacy": ("隐私说明", "what is stored, and how long"),
 }
-_GROUP = ("continue", "acrostic", "check", "cancel", "help")
+_GROUP = ("poem", "continue", "acrostic", "check", "cancel", "help")
 _ADMIN = {
-    "retrain": ("再训练", "train on"),
+    "retrain": ("再训练", "train the model further"),
     "model": ("模型版本", "model versions"),
-    "stats": ("今日统计", "the day in numbers"),
+    "stats": ("今日统计", "today in numbers"),
 }
+_ABOUT = (
+    "写诗的机器人：按题目写一首，接着您的首句续写，或写藏头诗；合平仄，押平水韵。\n\n"
+    "发一句诗（老夫聊发少年狂）、一个题目（春天），或说：写一首藏头诗：春风十里",
+    "I write classical Chinese poems: on a theme, from your first line, or as an acrostic, with true tones and rhymes."
+    "\n\nNo Chinese needed: send spring, or autumn moon.",
+)
+"""What an empty chat shows before it begins; 512 characters at most."""
+_ABOUT_SHORT = (
+    "写古诗：命题、续写、藏头，合格律。例：写一首春天的七绝",
+    "Classical Chinese poems on a theme, from your line, or as an acrostic. Try: spring",
+)
+"""What the bot's profile shows; 120 characters at most."""
 _OWN: dict[str | None, Language] = {None: "en", "zh": "zh-hans"}
 """Telegram tells languages by two letters, and shows the first list to all others."""
 
@@ -41,6 +54,11 @@ class Menu:
             self._set(BotCommandScopeAllGroupChats(), listed(language, group=True), code)
             for admin in sorted(self.admins):
                 self._set(BotCommandScopeChat(admin), listed(language, admin=True), code)
+
+            about = in_script(_ABOUT[language == "en"], language)
+            short = in_script(_ABOUT_SHORT[language == "en"], language)
+            self.asides.say(self.asides.bot.set_my_description(about, language_code=code))
+            self.asides.say(self.asides.bot.set_my_short_description(short, language_code=code))
 
     def change(self, user: int, language: Language | None) -> None:
         """Show a person's list in the language that they chose; None: in that of their Telegram."""

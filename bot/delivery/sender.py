@@ -57,12 +57,15 @@ class Courier:
             markup = buttons.unwritten(digest(request), language) if failed and request is not None else None
             if reply.kind == "languages":
                 markup = buttons.choose_language()
+            elif reply.kind == "welcome":
+                markup = buttons.first_poem(language)
             return Parcel(text, markup, silent=reply.kind == "notice")
         if reply.kind == "picture" and self._draw is not None:
             return await self._drawn(content, text, language)
         card = await self._queue.cards.keep(Card(request, content))
         can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
-        return Parcel(text, buttons.under_poem(card, language, can_be_drawn))
+        shared = buttons.shared(card, content) if sharing(self._bot) else ""
+        return Parcel(text, buttons.under_poem(card, language, can_be_drawn, shared))
 
     async def _drawn(self, poem: Poem, text: str, language: Language) -> Parcel:
         assert self._draw is not None
@@ -121,6 +124,11 @@ class Courier:
             notice = await chats.settle(reply.job, buttons.place_of(reply.to))
             if notice is not None and isinstance(reply.to, Chat):
                 self._asides.say(self._bot.delete_message(reply.to.chat, notice.message))
+
+
+def sharing(bot: Bot) -> bool:
+    """Whether the bot has inline mode, which sharing a poem needs."""
+    return bool(bot.bot.supports_inline_queries)
 
 
 def drawing() -> Draw | None:

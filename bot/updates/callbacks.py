@@ -17,6 +17,7 @@ from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
 from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
+from engine.contract.themes import THEMES
 
 ALERT = 200
 """Characters that an answer to a press may have."""
@@ -34,13 +35,14 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Presses:
-    """``picture``: whether poems can be drawn."""
+    """``picture``: whether poems can be drawn; ``inline``: whether they can be shared."""
 
     desk: Desk
     asides: Asides
     menu: Menu
     metrics: Metrics
     picture: bool
+    inline: bool
 
     async def handle(self, query: CallbackQuery, update_id: int) -> None:
         """Durable when it returns. Raises RedisError while Redis is gone."""
@@ -50,6 +52,9 @@ class Presses:
             await self._language(query, press)
             return
         to = _place(query)
+        if press is not None and press.action == "theme" and to is not None:
+            await self._first_poem(query, press, to, language, update_id)
+            return
         card = None if press is None else await self.desk.queue.cards.find(press.card)
         if press is None or card is None or to is None:
             self._answer(query, say("old_button", language), alert=True)
@@ -66,7 +71,22 @@ class Presses:
             return buttons.choose_form(press.card, card.request, language)
         if press.action == "moods":
             return buttons.choose_mood(press.card, card.request, language)
-        return buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat))
+        return self._under_poem(press, card, to, language)
+
+    def _under_poem(self, press: Press, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
+        shared = buttons.shared(press.card, card.poem) if card.poem and self.inline else ""
+        return buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat), shared)
+
+    async def _first_poem(
+        self, query: CallbackQuery, press: Press, to: Telegram, language: Language, update_id: int
+    ) -> None:
+        """A poem on the theme of the button, or on one of many."""
+        request = PoemRequest("theme", press.choice or THEMES[update_id % len(THEMES)])
+        refusal = await self.write(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
+        if refusal is None:
+            self._answer(query, say("writing", language))
+        else:
+            self._answer(query, refusal.text, alert=not refusal.engaged)
 
     async def _poem(
         self, query: CallbackQuery, press: Press, card: Card, to: Telegram, language: Language, guard: str
@@ -77,7 +97,7 @@ class Presses:
             return
         refusal = await self.write(request, to, language, guard, f"tg:{query.from_user.id}")
         if press.action in ("form", "mood"):
-            self._show(query, buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat)))
+            self._show(query, self._under_poem(press, card, to, language))
         if refusal is None:
             self._answer(query, say("writing", language))
         else:

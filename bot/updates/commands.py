@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bot.updates.phrases import SPOKEN_FORMS, is_talk, understood
 from engine.contract import PoemRequest
+from engine.contract.outline import LEVEL_RHYMES, SIMPLIFIED
 from engine.contract.poem import FORMS, Mode
 from engine.contract.text import clauses, foreign
+from engine.contract.themes import is_theme
 
-_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
+_COMMAND = re.compile(r"[/／]([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
 _MOOD_MARK = re.compile(r"[|｜∣│]")
-_SIMPLIFIED = str.maketrans("絕詩風", "绝诗风")
+_WORD = re.compile(r"[^\s：:，,；;。]+")
+_SEPARATORS = " \t\n\r　：:，,；;"
+_RHYME = re.compile(rf"(?:押|韵|韻)?[：:]?({'|'.join(LEVEL_RHYMES)})(?:韵|韻)?")
 # 六绝 or 三律 before a line can only be a form that does not exist, and deserves to be told so.
 _LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
+_MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
 
-
-SHORTEST = 4
-"""Characters of a clause that is taken for verse where nobody asked for a poem in so many words."""
+SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
+"""Characters of a clause that is taken for verse where nobody asked for a poem in so many words: of the only or the
+longest one, and of the others beside it."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command by its name in lower case, and what follows it, line breaks included. ``named``: with the bot's own."""
+    """A command by its name in lower case, and what follows it, line breaks included. ``named``: with the bot's own.
+    ``form``: where a phrase named one."""
 
     name: str
     rest: str
     named: bool = False
+    form: str = ""
 
 
 def parse(text: str, bot_name: str) -> Command | None:
@@ -47,24 +55,43 @@ def addressed_elsewhere(text: str, bot_name: str) -> bool:
 
 
 def poem_request(command: Command) -> PoemRequest | None:
-    """``/continue [form] line [| mood]`` and ``/acrostic [form] heads [| mood]``; None for other commands.
+    """``/continue line``, ``/acrostic heads`` or ``/poem theme``, with form and rhyme before or after it and a mood
+    after ``|``; None for other commands.
 
     Only takes apart what was typed: ``engine.contract.outline`` says whether it can be written.
     """
-    if command.name not in ("continue", "acrostic"):
+    mode = _MODES.get(command.name)
+    if mode is None:
         return None
     line, _, mood = _MOOD_MARK.sub("|", command.rest, count=1).partition("|")
-    form, text = _form(line)
-    mode: Mode = "acrostic" if command.name == "acrostic" else "continue"
-    return PoemRequest(mode=mode, text=text, form=form, mood=mood.strip() or None)
+    request = _taken_apart(line, mode)
+    if command.form and request.form == "auto":
+        request = replace(request, form=command.form)
+    if command.form and mode == "theme" and _is_verse(request.text):
+        request = replace(request, mode="continue")  # 写一首七绝：老夫聊发少年狂
+    return replace(request, mood=mood.strip() or None)
 
 
-def bare_line(text: str) -> PoemRequest | None:
-    """What a person who typed no command wants continued; None: that is no line of verse."""
-    found = clauses(text)
-    if not found or foreign(text) or min(map(len, found)) < SHORTEST:
+def spoken(text: str) -> Command | PoemRequest | None:
+    """What a person who typed no command wants: the command that the words mean, a poem, or None: neither is clear."""
+    said = understood(text)
+    if said is not None:
+        return Command(said.name, said.rest, form=said.form)
+    line, bar, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
+    if is_theme(line):
+        return PoemRequest("theme", line.strip())
+    request = replace(_taken_apart(line, "continue"), mood=mood.strip() or None)
+    found = clauses(request.text)
+    if not found and request.form != "auto" and request.form in FORMS and not request.text:
+        return replace(request, mode="theme")
+    if not found or foreign(text) or is_talk(text):
         return None
-    return PoemRequest(mode="continue", text=text.strip())
+    longest = max(map(len, found))
+    if is_theme(request.text) or (request.form != "auto" and longest < SHORTEST):
+        return replace(request, mode="theme")
+    if longest < SHORTEST or min(map(len, found)) < SHORTEST_OF_SEVERAL:
+        return None
+    return request if bar or request.form != "auto" or request.rhyme else replace(request, text=text.strip())
 
 
 def without_mention(text: str, bot_name: str) -> tuple[str, bool]:
@@ -73,12 +100,52 @@ def without_mention(text: str, bot_name: str) -> tuple[str, bool]:
     return left.strip(), count > 0
 
 
-def _form(line: str) -> tuple[str, str]:
-    words = line.split(maxsplit=1)
-    if not words:
-        return "auto", ""
-    word = words[0].translate(_SIMPLIFIED)
-    rest = words[1].strip() if len(words) > 1 else ""
-    if word in FORMS or (rest and _LIKE_A_FORM.fullmatch(word)):
-        return word, rest
-    return "auto", line.strip()
+def _taken_apart(line: str, mode: Mode) -> PoemRequest:
+    """Form and rhyme group wherever they stand in ``line``, and what is left."""
+    form, rhyme = "auto", None
+    words = list(_WORD.finditer(line))
+    used: list[re.Match[str]] = []
+    for word in words:
+        name = word[0].translate(SIMPLIFIED)
+        if form == "auto" and (known := SPOKEN_FORMS.get(name, name)) in FORMS[1:]:
+            form = known
+        elif rhyme is None and len(words) > 1 and (group := _RHYME.fullmatch(name)):
+            rhyme = group[1]
+        else:
+            continue
+        used.append(word)
+    if form == "auto" and len(words) - len(used) > 1:
+        for word in (words[0], words[-1]):
+            if form == "auto" and word not in used and _LIKE_A_FORM.fullmatch(word[0].translate(SIMPLIFIED)):
+                form = word[0].translate(SIMPLIFIED)
+                used.append(word)
+    text = line.strip()
+    for word in sorted(used, key=lambda word: -word.start()):
+        before, after = line[: word.start()], line[word.end() :]
+        line = before.rstrip(_SEPARATORS) + (" " if before.strip(_SEPARATORS) else "") + after.lstrip(_SEPARATORS)
+        text = line.strip(_SEPARATORS)
+    if form == "auto":
+        form, text = _joined_form(text, mode)
+    return PoemRequest(mode, text, form, rhyme)
+
+
+def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
+    """A form that is written together with what follows or precedes it: 七言春风十里, 五绝床前明月光."""
+    plain = text.translate(SIMPLIFIED)
+    for name in (*SPOKEN_FORMS, *FORMS[1:]):
+        form = SPOKEN_FORMS.get(name, name)
+        if plain.startswith(name):
+            rest = text[len(name) :].lstrip(_SEPARATORS)
+        elif plain.endswith(name):
+            rest = text[: -len(name)].rstrip(_SEPARATORS)
+        else:
+            continue
+        lengths = {5: "五", 7: "七"}
+        fits = mode != "continue" or lengths.get(len(clauses(rest)[0]) if clauses(rest) else 0) == form[0]
+        if rest and fits and name not in ("古风", "绝句", "律诗"):
+            return form, rest
+    return "auto", text
+
+
+def _is_verse(text: str) -> bool:
+    return any(len(clause) in (5, 7) for clause in clauses(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from telegram import Message, Update
 
@@ -12,13 +13,15 @@ from bot.metrics import Metrics
 from bot.submission import Desk, rate_limited
 from bot.updates.admin import COMMANDS, Admin
 from bot.updates.callbacks import Presses
-from bot.updates.commands import Command, addressed_elsewhere, bare_line, parse, poem_request, without_mention
+from bot.updates.commands import Command, addressed_elsewhere, parse, poem_request, spoken, without_mention
 from bot.updates.inline import Inlines
 from bot.updates.message_context import Visit, sender_of
+from bot.views.admin_messages import HELP, pick
 from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, say
-from engine.contract import PoemError
+from engine.contract import PoemError, PoemRequest
 from engine.contract.check import CheckRequest
 from engine.contract.queue.messages import Kind, Request
+from engine.contract.themes import THEMES
 
 log = logging.getLogger("bot.updates.handlers")
 
@@ -27,14 +30,22 @@ UPDATES_PER_COMMAND = 10
 query sends one a character."""
 CANCEL_PAUSE = 60
 """Seconds after which somebody who cancelled too often may do so again."""
-_WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy"}
+_WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy", "thanks": "thanks"}
 
 
 class Handlers:
     """``name``: the bot's, without the @; ``number``: its own as a Telegram user."""
 
     def __init__(
-        self, desk: Desk, asides: Asides, name: str, number: int, menu: Menu, metrics: Metrics, picture: bool
+        self,
+        desk: Desk,
+        asides: Asides,
+        name: str,
+        number: int,
+        menu: Menu,
+        metrics: Metrics,
+        picture: bool,
+        inline: bool,
     ) -> None:
         self._desk = desk
         self._name = name
@@ -42,7 +53,7 @@ class Handlers:
         self._menu = menu
         self._metrics = metrics
         self._admin = Admin(desk.queue)
-        self._presses = Presses(desk, asides, menu, metrics, picture)
+        self._presses = Presses(desk, asides, menu, metrics, picture, inline)
         self._inline = Inlines(self._presses, asides)
 
     async def handle(self, update: Update) -> None:
@@ -60,10 +71,12 @@ class Handlers:
         elif update.chosen_inline_result is not None:
             kind = "inline_chosen"
             await self._inline.chosen(update.chosen_inline_result, update.update_id)
-        elif update.message is not None and update.message.text is not None:
+        elif update.message is not None and (update.message.text or update.message.caption):
             kind = await self._message(update.message, update.update_id)
+        elif update.message is not None and "attachment" in update.message.api_kwargs:
+            kind = await self._wordless(update.message, update.update_id)
         else:
-            # Edited messages, channel posts, pictures, members that come and go.
+            # Edited messages, channel posts, members that come and go.
             kind = "ignored"
         self._metrics.count("poem_updates_total", kind=kind)
 
@@ -73,10 +86,17 @@ class Handlers:
         command = parse(visit.text, self._name)
         if command is None:
             return await self._uncommanded(message, visit)
+        return await self._command(message, visit, command)
+
+    async def _command(self, message: Message, visit: Visit, command: Command) -> str:
         if command.name in COMMANDS and visit.user in self._menu.admins:
             await self._admin.handle(command, visit.private, visit.to, visit.language, visit.guard)
             return command.name
         request: Request | None = poem_request(command)
+        if command.name == "again":
+            request = await self._desk.queue.chats.last(_place(visit)) or PoemRequest("theme", "")
+        if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
+            request = replace(request, text=THEMES[message.message_id % len(THEMES)])
         if command.name == "check":
             request = CheckRequest(command.rest or self._replied(message))
         if request is not None:
@@ -91,11 +111,22 @@ class Handlers:
         replies = answered is not None and answered.from_user is not None and answered.from_user.id == self._number
         if addressed_elsewhere(visit.text, self._name) or not (visit.private or named or replies):
             return "ignored"
-        request = bare_line(text)
-        if request is not None:
-            await self._ask(visit, request)
-            return request.mode
-        await self._words(visit, examples(visit.language, message.message_id))
+        wanted = spoken(text)
+        if isinstance(wanted, Command):
+            return await self._command(message, visit, wanted)
+        if wanted is not None:
+            await self._ask(visit, wanted)
+            return wanted.mode
+        await self._words(visit, examples(visit.language, message.message_id), "welcome")
+        return "examples"
+
+    async def _wordless(self, message: Message, update_id: int) -> str:
+        """A sticker, a photo, a voice: one line in a private chat, and one for a whole album."""
+        visit = await Visit.of(message, update_id, self._desk.queue.chats)
+        if not visit.private:
+            return "ignored"
+        guard = f"album:{message.media_group_id}" if message.media_group_id else visit.guard
+        await self._words(replace(visit, guard=guard), say("wordless", visit.language), "welcome")
         return "examples"
 
     def _replied(self, message: Message) -> str:
@@ -113,6 +144,8 @@ class Handlers:
         try:
             if await self._desk.ask(request, to, language, guard, sender) is None:
                 outcome = "silent"
+            elif isinstance(request, PoemRequest):
+                await self._desk.queue.chats.remember(_place(visit), replace(request, seed=None))
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
@@ -125,7 +158,10 @@ class Handlers:
         """Answer a command that asks for nothing to be written."""
         language = visit.language
         if command.name in _WORDS:
-            await self._words(visit, say(_WORDS[command.name], language))
+            text = say(_WORDS[command.name], language)
+            if command.name == "help" and visit.private and visit.user in self._menu.admins:
+                text = f"{text}\n\n{pick(HELP, language)}"
+            await self._words(visit, text, "welcome" if command.name in ("start", "thanks") else "message")
         elif command.name == "cancel":
             # Counted before the queue is read, which costs more than any other command. Each poem that is cancelled
             # has an answer of its own.
@@ -140,7 +176,7 @@ class Handlers:
             log.warning("/%s refused to user %s", command.name, visit.user)
             await self._words(visit, say("retrain_refused", language))
         elif visit.private or command.named:
-            await self._words(visit, examples(language, visit.to.message or 0))
+            await self._words(visit, examples(language, visit.to.message or 0), "welcome")
             return "examples"
         else:
             return "ignored"
@@ -157,3 +193,8 @@ class Handlers:
 
     async def _words(self, visit: Visit, html: str, kind: Kind = "message") -> None:
         await self._desk.say(html, visit.to, visit.language, visit.guard, visit.sender, kind)
+
+
+def _place(visit: Visit) -> str:
+    """Where what a person asked for last is remembered."""
+    return f"{visit.to.chat}:{visit.sender}"

@@ -22,7 +22,7 @@ from bot.delivery.best_effort import Asides
 from bot.updates.callbacks import Presses
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons
-from bot.views.messages import Language, say
+from bot.views.messages import Language, Name, say
 from bot.views.poem import poem_html
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import Mode
@@ -31,7 +31,8 @@ from engine.contract.queue.messages import Inline, Reply
 
 CACHED = 5
 """Seconds that Telegram may repeat an answer to the same person."""
-_MODES: tuple[Mode, ...] = ("acrostic", "continue")
+_MODES: tuple[Mode, ...] = ("acrostic", "continue", "theme")
+_TITLES: dict[Mode, Name] = {"acrostic": "inline_acrostic", "continue": "inline_continue", "theme": "inline_theme"}
 _WRITTEN = "r"
 """Begins the id of a result that is a finished poem."""
 
@@ -45,6 +46,14 @@ class Inlines:
         """Answer while somebody types. Raises RedisError while Redis is gone."""
         queue = self.presses.desk.queue
         language = await language_for(query.from_user, queue.chats)
+        if name := buttons.shared_card(query.query):
+            card = await queue.cards.find(name)
+            if card is not None and card.poem is not None and buttons.shared(name, card.poem) == query.query.strip():
+                found = [_result(card.request, (name, card), language)]
+                self.asides.say(
+                    self.asides.bot.answer_inline_query(query.id, found, cache_time=CACHED, is_personal=True)
+                )
+                return
         requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
         results = []
         for request, ready in zip(requests, await queue.cards.ready(requests) if requests else [], strict=True):
@@ -84,7 +93,7 @@ class Inlines:
 
 
 def _result(request: PoemRequest, ready: tuple[str, Card] | None, language: Language) -> InlineQueryResultArticle:
-    title = say("inline_acrostic" if request.mode == "acrostic" else "inline_continue", language, text=request.text)
+    title = say(_TITLES[request.mode], language, text=request.text)
     if ready is not None and ready[1].poem is not None:
         name, poem = ready[0], ready[1].poem
         return InlineQueryResultArticle(

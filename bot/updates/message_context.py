@@ -28,7 +28,7 @@ class Visit:
     async def of(cls, message: Message, update_id: int, chats: Chats) -> Visit:
         user = message.from_user
         return cls(
-            message.text or "",
+            message.text or message.caption or "",
             message.chat.type == ChatType.PRIVATE,
             Chat(message.chat.id, message.message_id, topic_of(message)),
             None if user is None else user.id,

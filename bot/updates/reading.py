@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from telegram import Update
 
 from bot.bot_api import MAX_UPDATE_ID
@@ -53,9 +53,38 @@ class _Quoted(_Shape):
     is_topic_message: bool | None = None
 
 
+_ATTACHMENTS = [
+    "animation",
+    "audio",
+    "contact",
+    "dice",
+    "document",
+    "location",
+    "photo",
+    "poll",
+    "sticker",
+    "story",
+    "venue",
+    "video",
+    "video_note",
+    "voice",
+]
+
+
 class _Message(_Quoted):
+    """``attachment``: what was sent in place of a text, by Telegram's name for it."""
+
     sender_chat: _Chat | None = None
     reply_to_message: _Quoted | None = None
+    media_group_id: str | None = None
+    attachment: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_attachment(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
+        return {**raw, "attachment": next((name for name in _ATTACHMENTS if name in raw), None)}
 
 
 class _CallbackQuery(_Shape):

@@ -25,6 +25,11 @@ NO_TRAINER = (
     "again, or a <code>python -m train worker</code> beside it.",
 )
 PRIVATE = ("请在与我的私聊里用这个命令。", "Please use this command in a private chat with me.")
+HELP = (
+    "管理员：\n/retrain [轮数]　再训练，例如 <code>/retrain 1</code>\n/model　模型版本与切换\n/stats　今日统计",
+    "Administrators:\n/retrain [epochs]　train the model further, for example <code>/retrain 1</code>\n"
+    "/model　versions, and changing between them\n/stats　today in numbers",
+)
 NOTHING = ("没有训练在进行。", "No training is under way.")
 CANCELLING = ("正在取消……", "Cancelling …")
 MODEL_USAGE = (
@@ -184,8 +189,12 @@ def versions(known: Mapping[str, Figures], serving: Iterable[Serving], wish: Wis
         if each.home:
             notes.append("released" if english else "原版")
         if each.validation is not None:
-            numbers = f"{_number(each.validation)} / {_number(each.test)}"
-            notes.append(f"perplexity {numbers}" if english else f"困惑度 {numbers}")
+            validation, test = _number(each.validation), _number(each.test)
+            notes.append(
+                f"perplexity: validation {validation}, test {test}"
+                if english
+                else f"困惑度：验证 {validation}，测试 {test}"
+            )
         if each.date:
             notes.append(each.date)
         if wish is not None and wish.version == version:
@@ -221,7 +230,12 @@ def changed(wish: Wish, serving: Iterable[Serving], language: Language) -> str:
     name = _escape(wish.version)
     lines = []
     if using:
-        lines.append(pick((f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} workers)."), language))
+        lines.append(
+            pick(
+                (f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} worker{'s' * (using > 1)})."),
+                language,
+            )
+        )
     for one in {(one.version, one.error) for one in failed if one.error}:
         old, why = _escape(one[0]), _escape(one[1])
         lines.append(

@@ -5,6 +5,8 @@ A button carries the name of a card (the poem and its request, kept in Redis): i
 
 from __future__ import annotations
 
+import hashlib
+import re
 import zlib
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -12,13 +14,13 @@ from typing import Literal, get_args
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot.views.messages import LANGUAGES, Language, in_script, say
-from engine.contract import PoemError, PoemRequest, outline
+from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.poem import FORMS
 from engine.contract.queue.messages import Inline, Telegram
 
 Named = Literal["another", "forms", "moods", "picture", "back", "write"]
-Action = Named | Literal["form", "mood", "language"]
-_ACTIONS = (*get_args(Named), "form", "mood", "language")
+Action = Named | Literal["form", "mood", "language", "theme"]
+_ACTIONS = (*get_args(Named), "form", "mood", "language", "theme")
 
 MOODS = (
     ("边塞", "Frontier", "大漠孤烟直，长河落日圆"),
@@ -29,13 +31,14 @@ MOODS = (
     ("春日", "Spring", "迟日江山丽，春风花草香"),
 )
 """In Chinese, in English, and the verse that makes the mood."""
+_FIRST = (("Spring", "春"), ("The moon", "月"), ("Mountains", "山水"), ("Homesick", "思乡"))
 OFFERED = 3
 AUTOMATIC = "auto"
 
 
 @dataclass(frozen=True)
 class Press:
-    """``card`` names what the button is about; ``choice`` is a form, the number of a mood or a language."""
+    """``card`` names what the button is about; ``choice`` is a form, the number of a mood, a language or a theme."""
 
     action: Action
     card: str
@@ -57,10 +60,33 @@ def place_of(to: Telegram) -> str:
     return f"i{to.message}" if isinstance(to, Inline) else f"{to.chat}:{to.message}"
 
 
-def under_poem(card: str, language: Language, picture: bool) -> InlineKeyboardMarkup:
-    """``picture``: whether one can be drawn and sent."""
+def under_poem(card: str, language: Language, picture: bool, query: str = "") -> InlineKeyboardMarkup:
+    """``picture``: whether one can be drawn and sent; ``query``: the inline query that finds the poem."""
     rows: list[list[Named]] = [["another", "forms"], ["moods", "picture"] if picture else ["moods"]]
-    return InlineKeyboardMarkup([[_named(action, card, language) for action in row] for row in rows])
+    found = [[_named(action, card, language) for action in row] for row in rows]
+    if query:
+        found[-1].append(InlineKeyboardButton(say("share", language), switch_inline_query=query))
+    return InlineKeyboardMarkup(found)
+
+
+def shared(card: str, poem: Poem) -> str:
+    """The inline query that finds the poem of ``card``. Names of cards follow one another, so it proves by a digest
+    that whoever types it has seen the poem."""
+    return f"#{card}#{hashlib.sha256(poem.text.encode()).hexdigest()[:12]}"
+
+
+def shared_card(query: str) -> str:
+    """The card that an inline query made by ``shared`` is about, or an empty string."""
+    match = re.fullmatch(r"#([0-9-]{3,32})#[0-9a-f]{12}", query.strip())
+    return match[1] if match else ""
+
+
+def first_poem(language: Language) -> InlineKeyboardMarkup:
+    """For who has not written anything yet."""
+    themes = [
+        _button(label if language == "en" else in_script(zh, language), Press("theme", "", zh)) for label, zh in _FIRST
+    ]
+    return InlineKeyboardMarkup([[_button(say("write_one", language), Press("theme", ""))], themes])
 
 
 def forms_for(request: PoemRequest) -> list[str]:

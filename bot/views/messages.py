@@ -13,63 +13,76 @@ from engine.contract import PoemError
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "privacy", "retrain_refused", "examples",
-    "another", "forms", "moods", "picture", "back", "write",
+    "start", "help", "thanks", "wordless", "privacy", "retrain_refused", "examples",
+    "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
     "language", "language_set",
-    "inline_empty", "inline_acrostic", "inline_continue", "inline_written", "inline_unwritten", "inline_writing",
+    "inline_empty", "inline_acrostic", "inline_continue", "inline_theme", "inline_written", "inline_unwritten",
+    "inline_writing",
 ]  # fmt: skip
 
 _COMMANDS_ZH = """\
-/continue [体裁] 首句 [| 意境]
+/poem [体裁] 题目：整首由我来写
+　<code>/poem 春天</code>
+　<code>/poem 七绝 思乡</code>
+/continue [体裁] 首句：接着您的首句续写
 　<code>/continue 老夫聊发少年狂</code>
 　<code>/continue 五绝 床前明月光</code>
-　<code>/continue 七绝 月落乌啼霜满天 | 欲穷千里目，更上一层楼</code>
-/acrostic [五言|七言] 藏头 [| 意境]
+/acrostic [五言|七言] 藏头：一字一句
 　<code>/acrostic 春风十里</code>
 　<code>/acrostic 七言 春风十里 | 大漠孤烟直</code>
-体裁：五绝 七绝 五律 七律 排律 古风；不写则按首句而定。意境只影响诗意，不写进诗里。
-私聊里只写一句也行，我来续。
+体裁：五绝 七绝 五律 七律 排律 古风。韵部（如 七阳）写在哪里都行；“|”之后是意境，只影响诗意，不写进诗里。
+私聊里不用命令也行：<code>写一首春天的七绝</code>、<code>藏头 春风十里</code>、<code>再来一首</code>，或只发一句诗。
 
-/check 诗：看形式、平仄、押韵，指出毛病；也可以回复一首诗说 /check
-/cancel 不等了　/language 语言"""
+/check 诗：查形式、平仄、押韵；也可以回复一首诗说 /check
+/cancel 取消等待　/language 语言　/privacy 隐私说明"""
 
 _COMMANDS_EN = """\
-/continue [form] first line [| mood]
+/poem [form] theme: I write all of it
+　<code>/poem spring</code>
+　<code>/poem 七绝 思乡</code>
+/continue [form] first line: a poem that begins with your line
 　<code>/continue 老夫聊发少年狂</code>
 　<code>/continue 五绝 床前明月光</code>
-　<code>/continue 七绝 月落乌啼霜满天 | 欲穷千里目，更上一层楼</code>
-/acrostic [五言|七言] heads [| mood]
+/acrostic [五言|七言] characters: each begins a line
 　<code>/acrostic 春风十里</code>
 　<code>/acrostic 七言 春风十里 | 大漠孤烟直</code>
-Forms: 五绝 七绝 五律 七律 排律 古风; left out, the first line decides. The mood (意境) colours the poem and does not \
-appear in it.
-In a private chat a line alone will do; I go on from it.
+Forms: 五绝 and 七绝 (four lines of 5 or 7 characters), 五律 and 七律 (eight lines), 排律 (ten or more), 古风 (old \
+style, free); if omitted, chosen from your first line. A rhyme group such as 七阳 may stand anywhere. What follows “|” \
+is a mood (意境): it colours the poem and does not appear in it.
+In a private chat no command is needed: <code>write a poem about autumn</code>, <code>moon</code>, or a line of verse.
 
-/check poem: its form, tones and rhymes, and what is wrong with them; or reply to a poem with /check
-/cancel stop waiting · /language language"""
+/check poem: its form, tones and rhymes; or reply to a poem with /check
+/cancel stop waiting · /language language · /privacy what is stored"""
 
 _TEXTS: dict[Name, tuple[str, str]] = {
     "start": (
-        f"我读唐诗，也写诗。给我一句，我续成一首；给我几个字，我写成藏头诗。\n\n{_COMMANDS_ZH}\n\n/privacy 我记住什么",
-        "I have read the Tang poets and I write. Give me a line and I go on from it; give me a few characters and "
-        f"each begins a line.\n\n{_COMMANDS_EN}\n\n/privacy what I keep",
+        f"我写古诗：给我一个题目，我写一首；给我一句，我续成一首；给我几个字，我写成藏头诗。\n\n{_COMMANDS_ZH}",
+        "I write classical Chinese poems: on a theme, from your first line, or as an acrostic that hides your words. "
+        f"No Chinese needed: tap a button, or send <code>spring</code>.\n\n{_COMMANDS_EN}",
     ),
-    "help": (f"{_COMMANDS_ZH}\n/privacy 我记住什么", f"{_COMMANDS_EN}\n/privacy what I keep"),
+    "help": (_COMMANDS_ZH, _COMMANDS_EN),
+    "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
+    "wordless": (
+        "我只看得懂文字。发一句诗或一个题目（如 <code>春天</code>），我来写；也可以点下面的按钮。",
+        "I only read text. Send a line of verse or a theme such as <code>spring</code>, or tap a button.",
+    ),
     "examples": (
-        "我只会写诗。这两句一点就能复制，发来便有诗：\n<code>{one}</code>\n<code>{two}</code>\n更多见 /help",
-        "I only write poems. These two work; tap to copy, then send:\n<code>{one}</code>\n<code>{two}</code>\n"
-        "More: /help",
+        "这句我没看懂；我只会写诗。这两条点一下就能复制，发来便有诗：\n<code>{one}</code>\n<code>{two}</code>\n"
+        "更多见 /help",
+        "I did not understand that; I only write poems. These two work (tap to copy, then send):\n<code>{one}</code>\n"
+        "<code>{two}</code>\nMore: /help",
     ),
     "privacy": (
         "您发来的诗句与会话编号只在诗写成、送出之前留在队列里，随后删除；写不成的留给管理员查看，直到他删去。"
-        "消息编号留两天，以免重复回答；您的用户编号用来计数，最多留一天；"
+        "消息编号留两天，以免重复回答；您的用户编号用来计数，最多留一天；最近一次要的诗也留一天，好再来一首；"
         "用 /language 选过的语言一直留着，选“自动”便删去。"
         "写成的诗留三十天，好让诗下的按钮能用。日志里没有消息内容。您写的东西不会用来训练。",
         "Your line and the chat's number stay in the queue until the poem is written and sent, then they are deleted; "
         "a poem that cannot be written stays for the operator to look at until deleted. Message numbers are kept for "
-        "two days, so that nothing is answered twice; your user number as a counter, for a day at most; "
+        "two days, so that nothing is answered twice; your user number as a counter, for a day at most; your last "
+        "request for a day, so that you can ask for another; "
         "a language chosen with /language until you choose “automatic”. Poems are kept for thirty days, "
         "so that the buttons below them work. No message text is logged. What you write is never used for training.",
     ),
@@ -79,48 +92,52 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "moods": ("换意境", "Another mood"),
     "picture": ("配图", "Picture"),
     "back": ("返回", "Back"),
+    "share": ("分享", "Share"),
+    "write_one": ("写一首诗", "Write a poem"),
     "write": ("写出来", "Write it"),
     "writing": ("正在写……", "Writing …"),
     "already_writing": ("正在写，请稍候。", "It is being written; a moment, please."),
     "old_button": (
-        "这个按钮太旧了，诗我已记不得；把首句再发一次，我重写一首。",
-        "This button is too old and the poem forgotten; send the line again and I write another.",
+        "按钮已过期，请重发首句。",
+        "This button has expired; please send your line again.",
     ),
-    "picture_coming": ("正在画……", "Drawing …"),
+    "picture_coming": ("正在画……", "Drawing the picture …"),
     "picture_sent": ("图已经发过了，就在这首诗下面。", "The picture was sent already, below the poem."),
     "no_picture": (
-        "这首诗里有画不出的字（{characters}），还是以文字奉上。",
-        "There are characters here that I cannot draw ({characters}), so it stays in words.",
+        "字体里没有这些字：{characters}，所以这首诗没有配图。",
+        "The font lacks these characters: {characters}, so there is no picture of this poem.",
     ),
-    "slower": ("您要得太快了，请稍后再按。", "That was a little fast; please press again later."),
-    "cancelled": ("好，这首不写了。", "All right, this one is not written."),
-    "nothing_to_cancel": ("没有正在等的诗。", "No poem is waiting."),
+    "slower": ("请求太频繁，请稍后再按。", "Too many requests; please press again later."),
+    "cancelled": ("已取消。", "Cancelled."),
+    "nothing_to_cancel": ("没有正在等待的诗。", "No poem is waiting."),
     "waiting": (
-        "排在第{place}位，大约还要{seconds}秒。不等了：/cancel",
+        "排在第{place}位，大约还要{seconds}秒。取消等待：/cancel",
         "Number {place} in the queue, about {seconds} s. To stop waiting: /cancel",
     ),
     "waiting_long": (
-        "排在第{place}位；诗人暂时不在，一回来就写。不等了：/cancel",
-        "Number {place} in the queue; the poet is away and writes as soon as he is back. To stop waiting: /cancel",
+        "排在第{place}位；写诗程序暂时没有运行，一恢复就写。取消等待：/cancel",
+        "Number {place} in the queue; no worker is running, it is written as soon as one returns. "
+        "To stop waiting: /cancel",
     ),
     "your_turn": ("轮到您了，正在写……", "Your turn; writing …"),
-    "language": ("用哪种语言？", "Which language?"),
-    "language_set": ("好，以后用中文。", "English it is."),
-    "inline_empty": ("写一句诗，或几个汉字，例如：春风十里", "Type a line or a few Chinese characters: 春风十里"),
+    "language": ("请选择语言：", "Which language?"),
+    "language_set": ("已改用中文。", "I will answer in English."),
+    "inline_empty": ("写一句诗或一个题目，例如：春风十里", "Type spring, or Chinese characters: 春风十里"),
     "inline_acrostic": ("藏头：{text}", "Acrostic: {text}"),
     "inline_continue": ("续写：{text}", "Continue: {text}"),
+    "inline_theme": ("题：{text}", "Theme: {text}"),
     "inline_written": ("{line}……", "{line} …"),
     "inline_unwritten": ("点一下就写", "Tap and I write"),
     "inline_writing": ("<b>{text}</b>\n正在写……", "<b>{text}</b>\nWriting …"),
 }
 _EXAMPLES = (
-    ("/continue 老夫聊发少年狂", "/acrostic 春风十里"),
-    ("/continue 五绝 床前明月光", "/acrostic 七言 夜月一帘幽梦"),
-    ("/continue 七绝 月落乌啼霜满天", "/acrostic 长安月"),
-    ("/continue 空山新雨后", "/acrostic 七言 春风十里 | 大漠孤烟直"),
-    ("/continue 秋风吹渭水 | 欲穷千里目，更上一层楼", "/acrostic 山高水长"),
+    ("老夫聊发少年狂", "写一首春天的七绝", "/poem spring"),
+    ("五绝 床前明月光", "藏头 春风十里", "/poem autumn moon"),
+    ("七绝 月落乌啼霜满天", "写一首藏头诗：长安月", "/poem homesick"),
+    ("空山新雨后", "帮我写一首关于思乡的诗", "/poem mountain"),
+    ("秋风吹渭水", "/acrostic 七言 春风十里", "/poem plum snow"),
 )
-"""Pairs that are known to be written."""
+"""A line, a wish, and a command for who types no Chinese; all are known to be written."""
 LANGUAGES: dict[Language, str] = {"zh-hans": "简体中文", "zh-hant": "繁體中文", "en": "English"}
 
 
@@ -134,8 +151,9 @@ def say(name: Name, language: Language, **filled: object) -> str:
 
 
 def examples(language: Language, number: int) -> str:
-    """Two commands that work; which two, ``number`` decides."""
-    one, two = (in_script(each, language) for each in _EXAMPLES[number % len(_EXAMPLES)])
+    """Two messages that work; which two, ``number`` decides."""
+    line, wish, english = (in_script(each, language) for each in _EXAMPLES[number % len(_EXAMPLES)])
+    one, two = (english, line) if language == "en" else (line, wish)
     return say("examples", language, one=one, two=two)
 
 

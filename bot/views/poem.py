@@ -8,7 +8,49 @@ from bot.views.check import examined
 from bot.views.messages import Language, error_html, in_script
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import Examination
+from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.queue.messages import Content, Request
+from engine.contract.text import symbols
+
+FINALS: dict[str | None, str] = dict(
+    zip(
+        LEVEL_RHYMES,
+        [
+            "ong",
+            "ong",
+            "ang",
+            "i",
+            "ei",
+            "u",
+            "u",
+            "i",
+            "ai",
+            "ai",
+            "en",
+            "en",
+            "uan",
+            "an",
+            "an",
+            "ian",
+            "ao",
+            "ao",
+            "ao",
+            "e",
+            "a",
+            "ang",
+            "eng",
+            "ing",
+            "eng",
+            "ou",
+            "in",
+            "an",
+            "ian",
+            "an",
+        ],
+        strict=True,
+    )
+)
+"""How most words of each rhyme group end today."""
 
 
 def as_html(content: Content, request: Request | None, language: Language) -> str:
@@ -24,8 +66,28 @@ def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> st
     """The poem with its heads bold, if it is an acrostic, and form and rhyme in a line below."""
     bold = _head_places(poem, request)
     verse = "".join(f"<b>{_escape(c)}</b>" if i in bold else _escape(c) for i, c in enumerate(poem.text))
-    footer = " · ".join(part for part in (poem.form, poem.rhyme) if part)
-    return f"{verse}\n\n<i>{_escape(in_script(footer, language))}</i>"
+    lines = [in_script(" · ".join(part for part in (poem.form, poem.rhyme) if part), language)]
+    if language == "en":
+        lines.append(_explained(poem))
+    if request is not None and request.mode == "theme":
+        lines.append(f"Theme: {request.text}" if language == "en" else f"{in_script('题：', language)}{request.text}")
+    if request is not None and (dropped := symbols(request.text)):
+        lines.append(f"Left out: {dropped}" if language == "en" else f"{in_script('略去：', language)}{dropped}")
+    return f"{verse}\n\n" + "\n".join(f"<i>{_escape(line)}</i>" for line in lines)
+
+
+def _explained(poem: Poem) -> str:
+    """Form and rhyme for who does not know their names."""
+    lengths = {len(line) for line in poem.lines}
+    size = f"{len(poem.lines)} line{'s' * (len(poem.lines) > 1)}"
+    if len(lengths) == 1:
+        size += f" of {lengths.pop()} characters"
+    if poem.mode == "acrostic":
+        kind = "acrostic"
+    else:
+        kind = {"绝": "quatrain", "律": "regulated verse"}.get(poem.form[-1], "old style")
+    rhyme = f", rhyming on -{FINALS[poem.rhyme]}" if poem.rhyme in FINALS else ""
+    return f"{kind.capitalize()}: {size}{rhyme}"
 
 
 def _head_places(poem: Poem, request: PoemRequest | None) -> set[int]:

@@ -21,7 +21,7 @@ LEVEL_RHYMES = (
 """The thirty level-tone groups of 平水韵, upper (上平) then lower (下平)."""
 
 # Form and rhyme names have few characters that the scripts spell differently; a table needs no dictionary.
-_SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
+SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
 _LINES = {"绝": 4, "律": 8}
 _NUMERALS = "零一二三四五六七八九"
 MIN_LONG, MAX_GENERATED = 10, 200
@@ -182,7 +182,7 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
 
 
 def _form(name: str) -> str:
-    form = name.strip().translate(_SIMPLIFIED) or "auto"
+    form = name.strip().translate(SIMPLIFIED) or "auto"
     if form not in FORMS:
         raise PoemError(
             "unknown_form",
@@ -193,7 +193,7 @@ def _form(name: str) -> str:
 
 
 def _rhyme(name: str) -> str:
-    wanted = name.strip().translate(_SIMPLIFIED)
+    wanted = name.strip().translate(SIMPLIFIED)
     for rhyme in LEVEL_RHYMES:
         if wanted in (rhyme, rhyme[-1]):
             return rhyme

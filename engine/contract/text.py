@@ -51,6 +51,12 @@ def control_characters(text: str) -> bool:
     return any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r\v\f\x85" for c in text)
 
 
+def symbols(text: str) -> str:
+    """The symbols in ``text`` (❤, ★, emoji), which no poem takes up, each once."""
+    found = (c for c in text if unicodedata.category(c) in ("So", "Sk", "Sm", "Sc") and c not in "|｜∣│~～^`")
+    return "".join(dict.fromkeys(found))
+
+
 def foreign(text: str) -> str:
     """The first letter, digit or nameless character in ``text`` that is not Chinese, or an empty string."""
     for character in text:

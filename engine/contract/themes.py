@@ -24,8 +24,25 @@ _CLASSICAL = {
     "母亲": "慈母", "家": "故乡", "家乡": "故乡", "老家": "故乡", "想家": "思乡", "战争": "边塞", "旅行": "行旅",
     "旅游": "行旅", "喝酒": "酒", "喝茶": "茶", "离别": "送别", "分别": "送别", "孤独": "孤", "历史": "怀古",
 }  # fmt: skip
-_TRADITIONAL = str.maketrans("陽愛親媽戰遊離獨歷鄉別舊", "阳爱亲妈战游离独历乡别旧")
+_TRADITIONAL = str.maketrans(
+    "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰", "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴"
+)
 _IDLE = {"a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s"}
+
+
+THEMES = ("春", "秋", "月", "山水", "思乡", "送别", "边塞", "相思", "酒", "雪", "梅", "怀古")
+"""To choose from where nobody says what the poem is about."""
+_MORE = """
+    山水 田园 咏史 咏梅 闺怨 中秋 重阳 清明 元宵 七夕 端午 除夕 新年 春雨 秋雨 春风 秋风 明月 落花 黄昏 夜雨 江南 长安
+    洛阳 故乡 乡愁 离愁 友人 美人 将军 桃花 菊花 荷花 梅花 竹子 松树 雁 蝉 剑 琴 棋 书 画 诗 愁 闲 隐居 登高 塞外
+"""
+
+
+def is_theme(text: str) -> bool:
+    """Whether a text, without more words, is plainly the name of a theme."""
+    plain = in_chinese(text.strip().rstrip("。！!.?？～~"))
+    named = {*THEMES, *_MORE.split(), *ENGLISH.values(), *_CLASSICAL.values()}
+    return all(part.translate(_TRADITIONAL) in named for part in re.split(r"[\s，]+", plain))
 
 
 def in_chinese(theme: str) -> str:

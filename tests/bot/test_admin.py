@@ -103,10 +103,10 @@ def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> Non
     wish = Wish("new", "tang", 3, 0.0)
     serving = [Serving("tang", 3, "new: spoilt"), Serving("new", 3)]
     listing = texts.versions(known, serving, wish, "en")
-    assert "perplexity 90.0 / 91.0" in listing
+    assert "perplexity: validation 90.0, test 91.0" in listing
     assert "wanted" in listing
     assert "not loaded: new: spoilt" in listing
     told = texts.changed(wish, serving, "en")
-    assert "new is in use (1 workers)" in told
+    assert "new is in use (1 worker)" in told
     assert "tang goes on" in told
     assert "No worker" in texts.changed(wish, [], "en")

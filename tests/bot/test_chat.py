@@ -81,7 +81,7 @@ BAD = [
     ("/continue 六绝 床前明月光", "没有“六绝”"),
     ("/continue 五言 床前明月光", "只用于藏头诗"),
     (f"/continue 床前明月光 | {'春' * 65}", "最多64字"),
-    ("/acrostic 支那猪", "不便写出"),
+    ("/acrostic 支那猪", "不宜使用"),
     (f"/acrostic {REFUSED}", "不写"),
 ]
 
@@ -95,7 +95,7 @@ async def test_bad_input_is_answered_in_words(chat: FakeTelegram) -> None:
 
 
 async def test_people_are_answered_in_their_language(chat: FakeTelegram) -> None:
-    assert "These two work" in await said(chat, "hi", language="en")
+    assert "These two work" in await said(chat, "hi you", language="en")
     assert "體裁" in await said(chat, "/help", language="zh-TW")
     assert "体裁" in await said(chat, "/start", language=None)
     assert "Chinese characters" in await said(chat, "/continue hello", language="fr")
@@ -147,8 +147,8 @@ STICKER = {
 NOT_NEW_TEXT: list[tuple[str | None, dict[str, Any]]] = [
     ("/acrostic 春", {"field": "edited_message"}),
     ("/acrostic 春", {"field": "channel_post", "chat": -300, "kind": "channel"}),
-    (None, {"extra": {"photo": [], "caption": "/acrostic 春"}}),
-    (None, {"extra": {"sticker": STICKER}}),
+    (None, {"extra": {"sticker": STICKER}, "chat": -6, "kind": "group"}),
+    (None, {"extra": {"pinned_message": {"message_id": 1, "date": 1, "chat": {"id": 7, "type": "private"}}}}),
     (None, {"extra": {"migrate_to_chat_id": -1005}, "chat": -5, "kind": "group"}),
 ]
 
@@ -157,6 +157,78 @@ async def test_what_is_no_new_text_message_is_ignored(chat: FakeTelegram, caplog
     for text, options in NOT_NEW_TEXT:
         assert await silent(chat, await chat.write(text, **options))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_command_in_a_caption_is_a_command(chat: FakeTelegram) -> None:
+    await chat.write(None, extra={"photo": [], "caption": "/acrostic 春风"})
+    [sent] = await chat.messages(1)
+    assert sent.plain.startswith("春山")
+
+
+async def test_a_sticker_in_a_private_chat_gets_one_line_and_an_album_no_more(chat: FakeTelegram) -> None:
+    await chat.write(None, extra={"sticker": STICKER}, chat=61)
+    [sent] = await chat.messages(1, 61)
+    assert "只看得懂文字" in sent.plain
+    assert "写一首诗" in sent.buttons
+    for _ in range(3):
+        last = await chat.write(None, extra={"photo": [], "media_group_id": "g1"}, chat=62)
+    await chat.confirmed(last)
+    assert await said(chat, "/acrostic 春", chat=63)
+    assert len(await chat.messages(1, 62)) == 1
+
+
+async def test_the_welcome_has_a_button_that_writes_a_poem_at_once(chat: FakeTelegram) -> None:
+    await chat.write("/start")
+    [welcome] = await chat.messages(1)
+    for label in ("写一首诗", "思乡"):
+        answer = await chat.answered(await chat.press(welcome, label))
+        assert answer["text"] == "正在写……"
+        await chat.until(lambda: chat.sent[-1].plain.startswith("山山山山山山山，"))
+        await chat.messages(2 if label == "写一首诗" else 3)
+    assert chat.sent[-1].plain.endswith("七绝\n题：思乡")
+
+
+async def test_another_poem_is_what_was_asked_for_last(chat: FakeTelegram) -> None:
+    await chat.write("/continue 七绝 老夫聊发少年狂", chat=71)
+    await chat.messages(1, 71)
+    await chat.write("再来一首", chat=71)
+    _, again = await chat.messages(2, 71)
+    assert again.plain.startswith("老夫聊发少年狂，")
+    assert again.plain.endswith("七绝")
+    assert (await said(chat, "再来一首", chat=72)).count("山") == 28
+
+
+async def test_words_work_in_a_group_after_the_bots_name(chat: FakeTelegram) -> None:
+    assert (await said(chat, f"@{BOT_NAME} 藏头 春风", chat=-81, kind="supergroup")).startswith("春山")
+    assert await silent(chat, await chat.write("藏头 春风", chat=-82, kind="supergroup"))
+
+
+async def test_what_is_left_out_is_said_and_english_readers_get_the_form_explained(chat: FakeTelegram) -> None:
+    assert (await said(chat, "/continue 春眠不觉晓❤", chat=91)).endswith("五律\n略去：❤")
+    assert "Regulated verse: 8 lines of 5 characters" in await said(
+        chat, "/continue 春眠不觉晓", chat=92, language="en"
+    )
+
+
+async def test_an_admins_help_names_the_admins_commands(chat: FakeTelegram) -> None:
+    text = await said(chat, "/help", user=ADMIN, chat=ADMIN)
+    assert all(name in text for name in ("/retrain", "/model", "/stats"))
+    assert "/retrain" not in await said(chat, "/help", chat=94)
+
+
+async def test_telegram_is_told_what_the_bot_is_for(chat: FakeTelegram) -> None:
+    await chat.until(lambda: len(chat.descriptions) == 4)
+    assert "写古诗" in chat.descriptions["short_description", "zh"]
+    assert "spring" in chat.descriptions["description", ""]
+
+
+async def test_a_poem_is_shared_by_whoever_has_it_and_by_nobody_else(chat: FakeTelegram) -> None:
+    await chat.write("/continue 七绝 老夫聊发少年狂")
+    [poem] = await chat.messages(1)
+    query = poem.buttons["分享"]
+    [found] = await chat.type_inline(query)
+    assert found["input_message_content"]["message_text"].startswith("老夫聊发少年狂，")
+    assert await chat.type_inline(query[:-12] + "0" * 12) == []
 
 
 async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:
@@ -181,7 +253,7 @@ async def test_a_flood_is_answered_politely_once_and_others_are_served(
         assert (await said(telegram, "/acrostic 夏", user=2)).startswith("夏")
         of_flood = [sent.plain for sent in telegram.sent if sent.chat < 200]
     assert sum(text.startswith("春") for text in of_flood) == 2
-    assert sum("太快" in text for text in of_flood) == 1
+    assert sum("太频繁" in text for text in of_flood) == 1
     assert len(of_flood) == 3
 
 
@@ -203,5 +275,5 @@ async def test_without_any_worker_the_user_hears_of_it_after_the_deadline(
     server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, JOB_DEADLINE="0.2", LEASE="0.2"):
-        assert "诗人暂时不在" in await said(telegram, "/acrostic 春")
+        assert "暂时没有运行" in await said(telegram, "/acrostic 春")
     assert (await queue.status()).waiting == 0

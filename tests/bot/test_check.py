@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.standalone.redis_server import Embedded
-from bot.updates.commands import bare_line, parse, poem_request, without_mention
+from bot.updates.commands import Command, parse, poem_request, spoken, without_mention
 from bot.views.check import examined
 from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
-from engine.contract import outline
+from engine.contract import PoemRequest, outline
 from engine.contract.check import Blemish, CheckRequest, Examination
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
@@ -107,18 +107,19 @@ async def test_a_line_alone_is_continued_in_private(chat: FakeTelegram) -> None:
 
 
 async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
-    for text in ("hello", "好", "春风 ok", "?"):
-        examples = [line for line in (await said(chat, text)).splitlines() if line.startswith("/")]
-        assert len(examples) == 2
+    for text in ("hello world", "好", "春风 ok", "?"):
+        one, two = (await said(chat, text)).splitlines()[1:3]
+        assert spoken(one) or parse(one, BOT_NAME)
+        assert spoken(two) or parse(two, BOT_NAME)
 
 
 def test_every_example_can_be_written() -> None:
     for pair in _EXAMPLES:
         for language in LANGUAGES:
             for text in pair:
-                command = parse(in_script(text, language), BOT_NAME)
-                assert command is not None
-                request = poem_request(command)
+                written = in_script(text, language)
+                meant = parse(written, BOT_NAME) or spoken(written)
+                request = poem_request(meant) if isinstance(meant, Command) else meant
                 assert request is not None
                 outline(request)
 
@@ -154,7 +155,7 @@ async def test_lists_of_commands_are_told_by_language_for_groups_and_for_admins(
     await chat.until(lambda: len(chat.menus) == 6)
     english, chinese = chat.menus["default", None, ""], chat.menus["default", None, "zh"]
     assert len(english) == len(chinese)
-    assert "/continue go on from a line" in english
+    assert "/continue a poem from your first line" in english
     assert "/continue 续写：一句成诗" in chinese
     assert len(chat.menus["all_group_chats", None, "zh"]) < len(chinese)
     assert any(command.startswith("/retrain") for command in chat.menus["chat", ADMIN, ""])
@@ -175,7 +176,8 @@ def test_a_mention_is_the_whole_name(text: str, left: str, named: bool) -> None:
 
 
 def test_small_talk_is_not_verse() -> None:
-    assert [text for text in ("你好", "hi 春风十里", "好，春风十里", "123", "") if bare_line(text)] == []
+    texts = ("你好", "hi 春风十里", "好，春风十里", "123", "")
+    assert [text for text in texts if isinstance(spoken(text), PoemRequest)] == []
 
 
 def test_an_examination_with_many_faults_still_fits_a_message() -> None:

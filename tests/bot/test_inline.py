@@ -31,7 +31,7 @@ async def test_words_are_offered_as_acrostic_and_continuation_without_writing(
     chat: FakeTelegram, poet: FakePoet
 ) -> None:
     results = await chat.type_inline("春风十里")
-    assert [result["title"] for result in results] == ["藏头：春风十里", "续写：春风十里"]
+    assert [result["title"] for result in results] == ["藏头：春风十里", "续写：春风十里", "题：春风十里"]
     assert poet.batches == []
 
 
@@ -44,7 +44,7 @@ async def test_the_chosen_one_is_edited_when_its_poem_comes_and_nothing_else_is_
     [edit] = chat.edits
     assert edit.inline == sent.inline
     assert edit.plain.startswith("春山")
-    assert list(edit.buttons) == ["再来一首", "换体裁", "换意境"]
+    assert list(edit.buttons) == ["再来一首", "换体裁", "换意境", "分享"]
     assert (chat.sent, poet.batches) == ([], [["春风十里"]])
 
 
@@ -106,7 +106,7 @@ async def test_who_is_too_fast_reads_it_where_the_poem_would_stand_and_may_try_a
         await telegram.messages(1)
         sent = await telegram.choose((await telegram.type_inline("春风十里"))[0], "春风十里")
         await telegram.until(lambda: len(telegram.edits) == 1)
-        assert "太快" in telegram.edits[0].plain
+        assert "太频繁" in telegram.edits[0].plain
         await telegram.answered(await telegram.press(sent, "写出来", user=9))
         await telegram.until(lambda: len(telegram.edits) == 2)
     assert telegram.edits[1].plain.startswith("春山")

@@ -146,7 +146,7 @@ async def test_an_old_or_strange_button_gets_a_friendly_word(chat: FakeTelegram,
     await chat.write("/acrostic 春风十里")
     [first] = await chat.messages(1)
     answer = await chat.answered(await chat.press_data(first, data))
-    assert "太旧" in answer["text"]
+    assert "已过期" in answer["text"]
     assert len(chat.sent) == 1
 
 
@@ -158,7 +158,7 @@ async def test_who_presses_too_fast_is_told_so_each_time(
         [first] = await telegram.messages(1)
         for _ in range(2):
             answer = await telegram.answered(await telegram.press(first, "再来一首"))
-            assert "太快" in answer["text"]
+            assert "太频繁" in answer["text"]
     assert len(telegram.sent) == 1
 
 
@@ -202,7 +202,7 @@ async def test_without_the_extra_there_is_no_picture_button(
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里")
         [first] = await telegram.messages(1)
-    assert list(first.buttons) == ["再来一首", "换体裁", "换意境"]
+    assert list(first.buttons) == ["再来一首", "换体裁", "换意境", "分享"]
 
 
 async def test_a_picture_that_fails_for_want_of_telegram_is_sent_later(chat: FakeTelegram) -> None:

@@ -192,7 +192,7 @@ async def test_a_finished_poem_with_a_blocked_word_is_refused_instead(queue: Que
         await queue.submit(Reply(Chat(1), "zh-hans", POEM, request), "1")
         [sent] = await telegram.messages(1)
     assert "龙" not in sent.text
-    assert "不便写出" in sent.text
+    assert "不宜使用" in sent.text
 
 
 async def test_a_reply_that_telegram_cannot_take_is_put_away(queue: Queue, telegram: FakeTelegram) -> None:

@@ -85,7 +85,7 @@ async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(cha
     await chat.until(lambda: len(chat.hushed) == 3)
     await chat.write("/cancel", user=1, **group)
     [sent] = await chat.messages(1)
-    assert (sent.plain, sent.reply_to) == ("好，这首不写了。", mine)
+    assert (sent.plain, sent.reply_to) == ("已取消。", mine)
     await chat.until(lambda: len(chat.deleted) == 1)
     left = [queued.job.request for queued in await queue.line(10)]
     assert [r.text for r in left if isinstance(r, PoemRequest)] == ["夏", "秋"]
@@ -94,7 +94,7 @@ async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(cha
 async def test_cancelling_nothing_is_said(chat: FakeTelegram) -> None:
     await chat.write("/cancel")
     [sent] = await chat.messages(1)
-    assert "没有正在等的诗" in sent.plain
+    assert "没有正在等待的诗" in sent.plain
 
 
 async def test_a_cancelled_poem_does_not_come_all_the_same(
@@ -126,4 +126,4 @@ def test_a_notice_is_edited_at_sparse_places(told: int, place: int, worth: bool)
 def test_a_place_has_its_share_of_the_whole_wait() -> None:
     status = Status(waiting=9, workers=1, wait_seconds=20)
     assert "4 s" in waiting_words(2, status, "en")
-    assert "away" in waiting_words(2, Status(9, 0, 20), "en")
+    assert "no worker" in waiting_words(2, Status(9, 0, 20), "en")

@@ -37,8 +37,8 @@ async def flood(
         return crowd.figures(
             "one user floods",
             commands,
-            poems_for_flooder=sum("太快" not in text for text in heard),
-            told_to_slow_down=sum("太快" in text for text in heard),
+            poems_for_flooder=sum("太频繁" not in text for text in heard),
+            told_to_slow_down=sum("太频繁" in text for text in heard),
             p95_calm=calm,
             p95_flooded=flooded,
             growth=flooded / calm,

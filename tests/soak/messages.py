@@ -178,7 +178,7 @@ def handlers(queue: Queue, bot: Bot) -> Handlers:
     """The bot's own, without limits and admins."""
     asides = Asides(bot)
     desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
-    return Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False)
+    return Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False, False)
 
 
 class Fuzzing:

@@ -53,7 +53,11 @@ class Sent:
     def buttons(self) -> dict[str, str]:
         """Label → data of the buttons below."""
         rows = (self.markup or {}).get("inline_keyboard", [])
-        return {button["text"]: button["callback_data"] for row in rows for button in row}
+        return {
+            button["text"]: button.get("callback_data", button.get("switch_inline_query", ""))
+            for row in rows
+            for button in row
+        }
 
     @property
     def plain(self) -> str:
@@ -64,7 +68,8 @@ class BotApi:
     """Holds updates until they are confirmed, records what is sent.
 
     ``sent``: messages that ring; ``hushed``: those sent without a sound. ``answers``: to presses, by the query's id;
-    ``offers``: to inline queries. ``menus``: lists of commands by scope, chat and language.
+    ``offers``: to inline queries. ``menus``: lists of commands by scope, chat and language; ``descriptions``:
+    of the bot, by name and language.
     """
 
     def __init__(self) -> None:
@@ -78,6 +83,7 @@ class BotApi:
         self.answers: dict[str, dict[str, Any]] = {}
         self.offers: dict[str, dict[str, Any]] = {}
         self.menus: dict[tuple[str, int | None, str], list[str]] = {}
+        self.descriptions: dict[tuple[str, str], str] = {}
         self.shown: dict[int | str, tuple[str, dict[str, Any] | None]] = {}
         self.calls: Counter[str] = Counter()
         self.handed_out: set[int] = set()
@@ -141,7 +147,9 @@ class BotApi:
         return _error(fault.status or 500, fault.description, fault.parameters)
 
     async def _get_me(self, _: dict[str, Any]) -> web.Response:
-        return _ok({"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME})
+        return _ok(
+            {"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME, "supports_inline_queries": True}
+        )
 
     async def _set_webhook(self, data: dict[str, Any]) -> web.Response:
         self.webhook = data
@@ -270,6 +278,21 @@ class BotApi:
             self._changed.notify_all()
         return _ok(True)
 
+    async def _set_my_description(self, data: dict[str, Any]) -> web.Response:
+        return await self._describe("description", data, 512)
+
+    async def _set_my_short_description(self, data: dict[str, Any]) -> web.Response:
+        return await self._describe("short_description", data, 120)
+
+    async def _describe(self, field_name: str, data: dict[str, Any], most: int) -> web.Response:
+        text = str(data.get(field_name, ""))
+        if len(text) > most:
+            return _error(400, "Bad Request: description is too long")
+        async with self._changed:
+            self.descriptions[field_name, str(data.get("language_code", ""))] = text
+            self._changed.notify_all()
+        return _ok(True)
+
     def _refusal(self, data: dict[str, Any], text: str, most: int) -> web.Response | None:
         """Why a new message is not accepted."""
         chat = int(data["chat_id"])
@@ -318,6 +341,8 @@ def _bad_markup(markup: Any) -> web.Response | None:
         for button in row:
             if not button["text"]:
                 return _error(400, "Bad Request: BUTTON_TEXT_EMPTY")
+            if "switch_inline_query" in button:
+                continue
             if not 1 <= len(str(button["callback_data"]).encode()) <= 64:
                 return _error(400, "Bad Request: BUTTON_DATA_INVALID")
     return None

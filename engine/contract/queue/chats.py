@@ -1,11 +1,12 @@
-"""What the chats need to remember: languages, buttons that are busy, waiting notices, how many updates somebody sent.
+"""What the chats need to remember: languages, buttons that are busy, waiting notices, what and how much was asked for.
 
-Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…``, ``notice:…`` and ``count:…`` carry a
-time to live.
+Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…``, ``notice:…``, ``count:…`` and
+``last:…`` carry a time to live.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, pass_over
+from engine.contract.poem import PoemRequest, dumps
 
 NOTICE_TTL = 86_400
+LAST_TTL = 86_400
 
 _BUSY = """
 local holder = redis.call('GET', KEYS[1])
@@ -91,6 +94,18 @@ class Chats:
 
     async def release(self, place: str) -> None:
         await self._redis.delete(self._key(f"busy:{place}"))
+
+    async def remember(self, place: str, request: PoemRequest) -> None:
+        """What was asked for last at ``place``, for who wants another."""
+        await self._redis.set(self._key(f"last:{place}"), dumps(request.brief()), ex=LAST_TTL)
+
+    async def last(self, place: str) -> PoemRequest | None:
+        """None: nothing for a day, or nothing that this version understands."""
+        found: Any = await self._redis.get(self._key(f"last:{place}"))
+        try:
+            return None if found is None else PoemRequest.from_json(json.loads(found))
+        except ValueError:
+            return None
 
     async def settle(self, job: str, place: str) -> Notice | None:
         """What ``job`` was waited for with is over: free the buttons of ``place``; the notice, which is to go."""

@@ -43,9 +43,9 @@ class Waiter:
 Telegram = Chat | Inline
 Address = Telegram | Waiter
 Request = PoemRequest | CheckRequest
-Kind = Literal["message", "picture", "notice", "languages"]
-"""How a reply is shown: in words, as a picture, in words that go away once the poem of ``job`` is there, or with
-buttons to choose a language."""
+Kind = Literal["message", "picture", "notice", "languages", "welcome"]
+"""How a reply is shown: in words, as a picture, in words that go away once the poem of ``job`` is there, with
+buttons to choose a language, or with those that write a first poem."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def nobody_home(retry_after: int = 15) -> PoemError:
     """The apology while no worker lives."""
     return PoemError(
         "no_worker",
-        "抱歉，诗人暂时不在，请过一会儿再发一次。",
-        "Sorry, the poet is away just now; please send it again in a little while.",
+        "抱歉，写诗程序暂时没有运行，请过一会儿再发一次。",
+        "Sorry, no worker is running just now; please send it again in a little while.",
         retry_after=retry_after,
     )
 

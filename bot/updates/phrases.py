@@ -1,0 +1,132 @@
+"""What people say without a command, as the command that they mean. A table of phrases, no more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+_SIMPLIFIED = str.maketrans(
+    "續寫頭詩絕風幫關於請來換個給題為語簡體繁麼嗎誰會麻煩聽謝沒還這們賦創爲話開說",
+    "续写头诗绝风帮关于请来换个给题为语简体繁么吗谁会麻烦听谢没还这们赋创为话开说",
+)
+_POLITE = (
+    r"(?:请|麻烦|能不能|能否|可不可以|可以|你|您|帮忙|帮我|给我|替我|为我|帮|我想要|我想|我要|想要|再|来|能|会|\s)*"
+)
+_ONE = r"(?:一|两)?(?:首|个|篇|句|段)"
+_WRITE = r"(?:写|作|做|来|赋|吟|生成|创作|整)"
+_FORM = r"(?:五言|七言)?(?:绝句|律诗|排律|古诗|古风|古体诗|诗词|唐诗|诗歌|诗)|[五七][绝律]"
+_BY = r"(?:(?:关于|有关|描写|描述|歌颂|赞美|题为|主题是|题目是|主题|题目)[：:\s]*)"
+_GAP = r"[：:，,。！!\s]*"
+_LAST = r"[。！!？?~～吧呗啊呀吗\s]*"
+_PLEASE = r"(?:please |can you |could you |i want |i'd like )*"
+
+_PHRASES: tuple[tuple[str, str], ...] = (
+    (
+        "again",
+        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|(?:another|again|one more).{{0,12}}",
+    ),
+    ("cancel", rf"取消{_LAST}|不等了{_LAST}|算了{_LAST}|cancel|stop"),
+    ("language", r"换语言|语言|language"),
+    ("language zh-hans", r"简体(?:中文|字)?"),
+    ("language zh-hant", r"繁体(?:中文|字)?"),
+    ("language en", r"english|英文|英语"),
+    ("thanks", rf"(?:多谢|谢谢|感谢|谢了)(?:你|您|啦|了)?{_LAST}|thanks?(?: you)?(?: so much)?[!. ]*|thx|ty"),
+    (
+        "start",
+        rf"(?:你|您)好{_LAST}|嗨{_LAST}|在吗{_LAST}|在不在{_LAST}|(?:hi|hello|hey)(?: there)?[!. ]*"
+        r"|(?:你|您)(?:是谁|是什么|叫什么|会什么|会做什么|能做什么|会写诗吗|会写什么诗?|会干什么).{0,6}"
+        r"|who are you.{0,3}",
+    ),
+    ("help", rf"(?:怎么|如何)(?:用|玩|使用|写).{{0,6}}|帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
+    ("check", rf"{_POLITE}(?:查|检查|看看|看一下|分析)(?:一下)?格律{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)"),
+    (
+        "acrostic",
+        rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE})?(?P<form1>五言|七言|[五七][绝律])?的?藏头诗?{_GAP}(?:藏|内容是?)?{_GAP}"
+        rf"(?P<heads>.*)",
+    ),
+    (
+        "acrostic",
+        rf"{_POLITE}(?:用|以|拿|把)(?P<heads2>.+?)(?:这[一二两三四五六七八九十几]个字|为头|作头|开头|为题)?[，,\s]*"
+        rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE}成?)(?P<form2>五言|七言|[五七][绝律])?的?藏头诗?{_LAST}",
+    ),
+    ("acrostic", rf"(?P<heads3>.+?)(?:的|[：:，,\s])\s*藏头诗?{_LAST}"),
+    (
+        "continue",
+        rf"{_POLITE}(?:续写|接着写|往下写|接下去|接龙|续)(?:{_ONE}|一下|这句|下句|成)?(?P<form3>{_FORM})?"
+        rf"(?:(?<=写){_GAP}|[：:，,\s]+)(?P<line>.*)",
+    ),
+    ("continue", rf"(?P<line3>.+?)[，,。？?\s]*的?(?:下一句|下句|下半句)(?:是什么|是啥|呢)?{_LAST}"),
+    (
+        "poem",
+        rf"{_POLITE}以(?P<theme1>.+?)为(?:主?题目?|内容)[，,\s]*{_POLITE}{_WRITE}{_ONE}?(?P<form4>{_FORM})?{_LAST}",
+    ),
+    (
+        "poem",
+        rf"{_POLITE}(?:{_WRITE}{_ONE}|{_ONE}|{_WRITE}){_BY}?(?P<theme2>[^，,：:\s]*?)(?:为题)?的?(?P<form5>{_FORM})"
+        rf"(?:(?:[：:，,。！!\s]+{_BY}?|{_BY})(?P<theme3>.*?))?{_LAST}",
+    ),
+    ("poem", rf"{_POLITE}{_WRITE}{_ONE}{_GAP}{_BY}?(?P<theme4>.+?){_LAST}"),
+    ("poem", rf"(?:{_BY})(?P<theme5>.+?)的?(?P<form6>{_FORM})?{_LAST}"),
+    ("poem", rf"(?P<theme6>.+?)的(?P<form7>{_FORM}){_LAST}"),
+    (
+        "acrostic",
+        rf"{_PLEASE}(?:(?:write|make|give)(?: me)? )?(?:an? )?acrostic(?: poem)?(?: of| for| from|:)?(?P<heads4>.*)",
+    ),
+    ("continue", rf"{_PLEASE}continue(?: with|:)? (?P<line2>.+)"),
+    (
+        "poem",
+        rf"{_PLEASE}(?:write|give|make|compose|create)?(?: ?me| ?us)?(?: ?an?| ?some| ?the)? ?"
+        r"(?:chinese |short |tang )*(?:poems?|verses?|poetry)(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?)[.!? ]*",
+    ),
+    ("poem", rf"{_PLEASE}write(?: me)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
+    ("poem", r"(?P<theme9>[a-z ]+) poem[.!? ]*"),
+)  # fmt: skip
+_TABLE = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PHRASES)
+SPOKEN_FORMS = {
+    "五言绝句": "五绝", "七言绝句": "七绝", "五言律诗": "五律", "七言律诗": "七律",
+    "五言古诗": "古风", "七言古诗": "古风", "绝句": "七绝", "律诗": "七律", "古体诗": "古风",
+    "五言诗": "五言", "七言诗": "七言",
+}  # fmt: skip
+"""Forms by their long names."""
+_PLAIN = ("", "诗", "诗词", "唐诗", "诗歌", "古诗")
+_QUOTES = re.compile('[“”"‘’「」『』《》〈〉【】]')
+_TALK = re.compile(
+    "吗|嘛|怎么|什么|为何|谢谢|请问|你好|您好|能不能|可以|帮我|帮忙|机器人|哈哈|呵呵|是不是|有没有|的时候|天气|你是|你会|你能|你们"
+    "|我们|真的|真好|真棒|厉害|不错|好的|好吧|再见|晚安|早安|早上好|晚上好|测试|再写|写诗|写得|写的|了解|知道了"
+)
+
+Meaning = Literal["again", "cancel", "language", "thanks", "start", "help", "check", "acrostic", "continue", "poem"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A command by its name and what follows it, as typed; ``form`` where the phrase names one."""
+
+    name: str
+    rest: str = ""
+    form: str = ""
+
+
+def understood(text: str) -> Said | None:
+    """What a sentence asks for; None: no phrase of the table."""
+    plain = _QUOTES.sub(" ", text).strip()
+    if not plain or len(plain) > 200:
+        return None
+    for name, pattern in _TABLE:
+        match = pattern.fullmatch(plain.translate(_SIMPLIFIED))
+        if match is not None:
+            word, _, fixed = name.partition(" ")
+            spans = {key: match.span(key) for key, found in match.groupdict().items() if found}
+            forms = [
+                plain[slice(*span)].translate(_SIMPLIFIED) for key, span in spans.items() if key.startswith("form")
+            ]
+            rest = [plain[slice(*span)].strip() for key, span in spans.items() if not key.startswith("form")]
+            form = next((SPOKEN_FORMS.get(form, form) for form in forms if form not in _PLAIN), "")
+            return Said(word, fixed or " ".join(rest).strip(), form)
+    return None
+
+
+def is_talk(text: str) -> bool:
+    """Whether a text is said to somebody rather than a line of verse."""
+    return _TALK.search(text.translate(_SIMPLIFIED)) is not None
