@@ -64,7 +64,7 @@ class Courier:
             return await self._drawn(content, text, language)
         card = await self._queue.cards.keep(Card(request, content))
         can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
-        shared = buttons.shared(card, content) if sharing(self._bot) else ""
+        shared = buttons.shared(card) if sharing(self._bot) else ""
         return Parcel(text, buttons.under_poem(card, language, can_be_drawn, shared))
 
     async def _drawn(self, poem: Poem, text: str, language: Language) -> Parcel:

@@ -74,7 +74,7 @@ class Presses:
         return self._under_poem(press, card, to, language)
 
     def _under_poem(self, press: Press, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
-        shared = buttons.shared(press.card, card.poem) if card.poem and self.inline else ""
+        shared = buttons.shared(press.card) if card.poem and self.inline else ""
         return buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat), shared)
 
     async def _first_poem(

@@ -48,7 +48,7 @@ class Inlines:
         language = await language_for(query.from_user, queue.chats)
         if name := buttons.shared_card(query.query):
             card = await queue.cards.find(name)
-            if card is not None and card.poem is not None and buttons.shared(name, card.poem) == query.query.strip():
+            if card is not None and card.poem is not None:
                 found = [_result(card.request, (name, card), language)]
                 self.asides.say(
                     self.asides.bot.answer_inline_query(query.id, found, cache_time=CACHED, is_personal=True)
