@@ -75,7 +75,7 @@ def shared(card: str) -> str:
 
 def shared_card(query: str) -> str:
     """The card that an inline query made by ``shared`` is about, or an empty string."""
-    match = re.fullmatch(r"#([\w-]{3,60})", query.strip(), re.ASCII)
+    match = re.fullmatch(r"#([\w.-]{3,60})", query.strip(), re.ASCII)
     return match[1] if match else ""
 
 
