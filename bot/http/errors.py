@@ -68,7 +68,9 @@ def redis_unavailable() -> HttpError:
 
 
 def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.json_response(text=dumps(value), status=status, headers=headers)
+    # Half of a surrogate pair, which a message may quote, has no UTF-8.
+    body = dumps(value).encode("utf-8", "replace")
+    return web.json_response(body=body, status=status, headers=headers)
 
 
 def error_response(error: HttpError, accept_language: str | None) -> web.Response:

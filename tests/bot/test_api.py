@@ -80,6 +80,8 @@ BAD: list[tuple[object, int, str]] = [
     ({**GOOD, "text": "hello"}, 400, "not_chinese"),
     ({**GOOD, "text": "\ud800春"}, 400, "control_characters"),
     ({**GOOD, "text": "春" * 21}, 400, "too_long"),
+    ({**GOOD, "rhyme": "\ud800"}, 400, "unknown_rhyme"),
+    ({**GOOD, "\ud800": 1}, 400, "bad_request"),
     ({**GOOD, "form": "sonnet"}, 400, "unknown_form"),
     ({**GOOD, "rhyme": "moon"}, 400, "unknown_rhyme"),
     ({**GOOD, "form": "七律"}, 400, "length_mismatch"),

@@ -20,6 +20,7 @@ from bot.http.page import FILES
 from bot.standalone.redis_server import Embedded
 from engine.contract.errors import ERROR_CODES
 from engine.contract.queue.store import Queue
+from tests.soak.api import fuzz
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
 
@@ -196,3 +197,8 @@ async def test_the_description_is_served_and_names_every_route(where: str) -> No
 def test_the_description_is_itself_well_formed() -> None:
     for schema in SPEC["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
+
+
+async def test_requests_made_from_the_description_are_answered_as_written(where: str) -> None:
+    statuses = await asyncio.to_thread(fuzz, where, 150)
+    assert {200, 400} <= set(statuses)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from tests.soak import (
+    api,
     bots,
     connections,
     ends,
@@ -47,6 +48,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
     "flood": limits.flood,
     "dear": limits.dear,
     "full": limits.full,
+    "api": api.fuzzed,
     "connections": connections.idle,
     "ends": ends.stopped,
     "growth": growth.measure,
