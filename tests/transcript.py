@@ -19,6 +19,11 @@ from tests.support.stage import BOT, WORKER, stage
 
 MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/start", {}),
+    ("写一首春天的七绝", {}),
+    ("/poem 七绝 思乡", {}),
+    ("write a poem about autumn", {"language": "en"}),
+    ("寫一首藏頭詩：春風十里", {"language": "zh-hant"}),
+    ("老夫聊发少年狂，左牵黄，右擎苍", {}),
     ("/continue 老夫聊发少年狂", {}),
     ("/continue 七绝 月落乌啼霜满天 | 欲穷千里目，更上一层楼", {}),
     ("/continue 明月几时有，把酒问青天", {}),
@@ -33,7 +38,7 @@ MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/acrostic 支那猪", {}),
     ("/retrain 1", {}),
     ("/privacy", {"language": "en"}),
-    ("你好", {}),
+    ("今天天气真好", {}),
 )
 
 
@@ -98,7 +103,7 @@ async def pleasures(telegram: FakeTelegram, language: str) -> None:
     await press(poem, 0, "sent")
     await press(poem, 2)
     await press(poem, 1, "sent")
-    if len(poem.buttons) == 4:
+    if len(poem.buttons) == 5:
         await press(poem, 3, "photos")
         await telegram.answered(await telegram.press(poem, list(poem.buttons)[3], user=chat, language=language))
     old = await telegram.answered(await telegram.press_data(poem, "another:1-0", user=chat, language=language))

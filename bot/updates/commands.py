@@ -25,6 +25,9 @@ SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
 """Characters of a clause that is taken for verse where nobody asked for a poem in so many words: of the only or the
 longest one, and of the others beside it."""
 
+_TWICE = {10: 5, 14: 7}
+"""Two lines that were typed without a mark between them, by their characters together, and how long each is."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -77,7 +80,7 @@ def spoken(text: str) -> Command | PoemRequest | None:
     said = understood(text)
     if said is not None:
         return Command(said.name, said.rest, form=said.form)
-    line, bar, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
+    line, _, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
     if is_theme(line):
         return PoemRequest("theme", line.strip())
     request = replace(_taken_apart(line, "continue"), mood=mood.strip() or None)
@@ -91,7 +94,9 @@ def spoken(text: str) -> Command | PoemRequest | None:
         return replace(request, mode="theme")
     if longest < SHORTEST or min(map(len, found)) < SHORTEST_OF_SEVERAL:
         return None
-    return request if bar or request.form != "auto" or request.rhyme else replace(request, text=text.strip())
+    if request.form == "auto" and len(found) == 1 and (length := _TWICE.get(longest)):
+        request = replace(request, text=f"{found[0][:length]}，{found[0][length:]}")
+    return request
 
 
 def without_mention(text: str, bot_name: str) -> tuple[str, bool]:

@@ -167,9 +167,10 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
     found = clauses(text)
     if not found or foreign(text):
         words = "; or one of these words: " + ", ".join(ENGLISH) if what == "theme" else ""
+        also = "（或 spring、moon 这样的常用英文词）" if what == "theme" else ""
         raise PoemError(
             "not_chinese",
-            f"{name}只能用汉字，例如：{example}",
+            f"{name}只能用汉字{also}，例如：{example}",
             f"Please use Chinese characters only for {english}, for example {example}{words}",
         )
     if (count := len("".join(found))) > limit:
