@@ -9,8 +9,8 @@ ENGLISH = {
     "moon": "月", "night": "夜", "wind": "风", "rain": "雨", "snow": "雪", "cloud": "云", "sunset": "夕阳",
     "mountain": "山", "river": "江", "lake": "湖", "sea": "海", "flower": "花", "willow": "柳", "bamboo": "竹",
     "plum": "梅", "lotus": "莲", "bird": "鸟", "dog": "犬", "cat": "猫", "horse": "马", "wine": "酒", "tea": "茶",
-    "love": "相思", "friend": "故人", "farewell": "送别", "home": "思乡", "journey": "行旅", "war": "边塞", "temple": "寺",
-    "dream": "梦", "past": "怀古",
+    "love": "相思", "friend": "故人", "farewell": "送别", "home": "思乡", "journey": "行旅", "war": "边塞",
+    "temple": "寺", "dream": "梦", "past": "怀古",
 }  # fmt: skip
 _ALSO = {
     "fall": "autumn", "moonlight": "moon", "hill": "mountain", "water": "river", "ocean": "sea", "friendship": "friend",
