@@ -276,13 +276,13 @@ async def test_one_number_leads_through_the_logs_of_all_programs_from_either_doo
             ways.setdefault(line["job"], []).append((line["logger"], line["message"]))
     [chat, web] = ways.values()
     assert sorted(chat) == [
-        ("bot.submission", "accepted"),
         ("bot.delivery.outbox", "sent"),
+        ("bot.submission", "accepted"),
         ("engine.serving.worker", "五言"),
     ]
     assert sorted(web) == [
-        ("bot.submission", "accepted"),
         ("bot.http.pending", "answered"),
+        ("bot.submission", "accepted"),
         ("engine.serving.worker", "五言"),
     ]
 
