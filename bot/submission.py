@@ -10,13 +10,14 @@ from bot.blocklist import Blocklist
 from bot.views.messages import Language, error_html, say
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest
+from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, nobody_home
 from engine.contract.queue.store import Limits, Queue, Verdict
 
 log = logging.getLogger("bot.submission")
 
 USUAL_LENGTH, USUAL_LINES, USUAL_CANDIDATES = 7, 8, 8
-"""A 七律 written as often as workers do unless told otherwise: it costs 1."""
+"""A 七律 of so many candidates costs 1, and so does one whose candidates the worker fits to its time."""
 LOCAL_SENDER = "local"
 """A person at the machine itself, whom no limit holds."""
 
@@ -96,7 +97,8 @@ def cost_of(request: PoemRequest) -> int:
     be served."""
     shape = outline(request)
     characters = (shape.line_length or USUAL_LENGTH) * (shape.lines or USUAL_LINES)
-    candidates = request.candidates or USUAL_CANDIDATES
+    # With a seed a worker writes all that it may, however busy it is; otherwise as many as it has time for.
+    candidates = request.candidates or (USUAL_CANDIDATES if request.seed is None else MAX_CANDIDATES)
     return max(1, math.ceil(characters * candidates / (USUAL_LENGTH * USUAL_LINES * USUAL_CANDIDATES)))
 
 

@@ -30,6 +30,8 @@ MANY = FairShare().__dict__["_share"]
         (PoemRequest("continue", LINE), 1),
         (PoemRequest("continue", "床前明月光", "五绝", candidates=1), 1),
         (PoemRequest("continue", LINE, "七律", candidates=64), 8),
+        (PoemRequest("continue", LINE, "七律", seed=7), 8),  # all candidates, however busy the worker
+        (PoemRequest("continue", LINE, "七律", seed=7, candidates=1), 1),
         (PoemRequest("continue", LINE, "排律", lines=24), 3),
         (PoemRequest("continue", LINE, "排律", lines=24, candidates=64), 24),
     ],
