@@ -36,7 +36,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         "start",
         rf"(?:你|您)好{_LAST}|嗨{_LAST}|在吗{_LAST}|在不在{_LAST}|(?:hi|hello|hey)(?: there)?[!. ]*"
         r"|(?:你|您)(?:是谁|是什么|是机器人|是真人|叫什么|会什么|会做什么|能做什么|会写诗吗|会写什么诗?|会干什么).{0,6}"
-        r"|who are you.{0,3}",
+        r"|who are you.{0,3}|what (?:can you do|do you do|is this|are you).{0,3}",
     ),
     ("help", rf"(?:怎么|如何)(?:用|玩|使用|写).{{0,6}}|帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
     ("check", rf"{_POLITE}(?:查|检查|看看|看一下|分析)(?:一下)?格律{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)"),
@@ -79,7 +79,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         rf"{_PLEASE}(?:write|give|make|compose|create)?(?: ?me| ?us)?(?: ?an?| ?some| ?the)? ?"
         r"(?:chinese |short |tang )*(?:poems?|verses?|poetry)(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?)[.!? ]*",
     ),
-    ("poem", rf"{_PLEASE}write(?: me)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
+    ("poem", rf"{_PLEASE}write(?: me)?(?: some(?:thing)?| anything)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
     ("poem", r"(?P<theme9>[a-z ]+) poem[.!? ]*"),
 )  # fmt: skip
 _TABLE = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PHRASES)

@@ -80,6 +80,7 @@ def test_words_are_hidden_however_it_is_asked_for(text: str, heads: str, form: s
         ("write a poem about spring", "spring", "auto"),
         ("Write me a poem about the autumn moon!", "the autumn moon", "auto"),
         ("a short poem", "", "auto"),
+        ("Can you write something about the sea?", "the sea", "auto"),
     ],
 )
 def test_a_theme_is_written_on_however_it_is_asked_for(text: str, theme: str, form: str) -> None:
@@ -110,6 +111,7 @@ def test_a_rhyme_group_may_stand_anywhere(text: str, rhyme: str, mood: str | Non
         ("你好", "start"),
         ("你会写什么诗？", "start"),
         ("你是机器人吗", "start"),
+        ("what can you do?", "start"),
         ("怎么用", "help"),
         ("谢谢！", "thanks"),
         ("取消", "cancel"),
