@@ -18,28 +18,28 @@ from telegram.error import InvalidToken, TelegramError
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
 from bot.daily_stats import keep_tally
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.command_menu import Menu
 from bot.delivery.outbox import Outbox
-from bot.delivery.queue_notices import Notices
-from bot.delivery.rate_limit import Pace
-from bot.delivery.sender import Courier, drawing, sharing
-from bot.delivery.training_progress import Herald
+from bot.delivery.queue_notices import QueueNotices
+from bot.delivery.rate_limit import RateLimiter
+from bot.delivery.sender import Sender, drawing, sharing
+from bot.delivery.training_progress import TrainingProgress
 from bot.expiry import sweep_until
 from bot.http.api import Api
 from bot.http.callers import Callers
 from bot.http.connections import Connections, QuietAccepting
 from bot.http.listening import cannot_listen
 from bot.http.page import Site
-from bot.http.pending import Waiters
+from bot.http.pending import PendingRequests
 from bot.http.server import Probes, Webhook, application
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.submission import Desk
+from bot.submission import Submitter
 from bot.updates.handlers import Handlers
 from bot.updates.polling import UpdateReader
 from bot.updates.reading import KINDS
-from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Limits, Queue, connect
 from engine.contract.settings import SettingError
 
@@ -62,8 +62,8 @@ class App:
         self._queue = Queue(self._redis, settings.key_prefix)
         self._blocklist = Blocklist.load(settings.blocklist_file)
         self._metrics = Metrics()
-        self._waiters = Waiters(self._queue, self._metrics)
-        self._desk = Desk(
+        self._pending = PendingRequests(self._queue, self._metrics)
+        self._submitter = Submitter(
             self._queue,
             self._blocklist,
             Limits(settings.user_per_minute, settings.user_per_day),
@@ -87,9 +87,9 @@ class App:
     async def run(self) -> None:
         """Raises PortTakenError, SettingError (a token Telegram refuses, an address not here), and what is a bug."""
         runner = await self._listen()
-        waiting = asyncio.create_task(self._waiters.run())
-        tally = keep_tally(self._metrics, self._queue.tally, self._stopping)
-        running = [asyncio.create_task(self._sweep()), asyncio.create_task(tally)]
+        waiting = asyncio.create_task(self._pending.run())
+        daily_counts = keep_tally(self._metrics, self._queue.daily_counts, self._stopping)
+        running = [asyncio.create_task(self._sweep()), asyncio.create_task(daily_counts)]
         if self._settings.telegram_bot_token is None:
             log.info("no TELEGRAM_BOT_TOKEN: serving HTTP alone")
         else:
@@ -101,7 +101,7 @@ class App:
             self._listening.close()
             await runner.cleanup()
             # Cancelled as well, for a quick end; but a library under it may swallow that.
-            self._waiters.stop()
+            self._pending.stop()
             waiting.cancel()
             results = await asyncio.gather(waiting, *running, return_exceptions=True)
             await self._redis.aclose()
@@ -120,7 +120,7 @@ class App:
 
     async def _listen(self) -> web.AppRunner:
         callers = Callers(self._settings.trusted_proxies, self._settings.site_names)
-        api = Api(self._desk, self._waiters, self._blocklist, self._metrics, callers)
+        api = Api(self._submitter, self._pending, self._blocklist, self._metrics, callers)
         site = Site(api, drawing())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
         app = application(api, probes, site, self._webhook, callers)
@@ -142,7 +142,7 @@ class App:
     async def _sweep(self) -> None:
         grace = 2 * self._settings.lease
         sweeping = asyncio.create_task(
-            patiently(partial(sweep_until, self._stopping, self._queue, grace), self._stopping)
+            retry_until_available(partial(sweep_until, self._stopping, self._queue, grace), self._stopping)
         )
         await self._until_stopped(sweeping)
         await _cancel(sweeping)
@@ -152,32 +152,34 @@ class App:
         # Connections of their own, so that what may be lost never keeps one from a poem.
         requests = updates, calls, beside = BotApiRequest(1), BotApiRequest(64), BotApiRequest(16, BEST_EFFORT_SECONDS)
         bot = Bot(token, settings.telegram_base_url, request=calls, get_updates_request=updates)
-        asides = Asides(Bot(token, settings.telegram_base_url, request=beside, get_updates_request=updates))
+        best_effort = BestEffortSender(
+            Bot(token, settings.telegram_base_url, request=beside, get_updates_request=updates)
+        )
         draw = drawing()
-        courier = Courier(self._queue, bot, self._blocklist, asides, draw)
-        outbox = Outbox(self._queue, courier, Pace(), self._metrics, settings.lease, settings.reply_deadline)
+        sender = Sender(self._queue, bot, self._blocklist, best_effort, draw)
+        outbox = Outbox(self._queue, sender, RateLimiter(), self._metrics, settings.lease, settings.reply_deadline)
         try:
             name = await self._introduce(bot)
             if name is None:
                 return
             self._polls_or_calls = calls if self._webhook else updates
             self._polls_or_calls.reached = True
-            menu = Menu(asides, settings.admin_ids)
+            menu = Menu(best_effort, settings.admin_ids)
             drawn = draw is not None
-            handlers = Handlers(self._desk, asides, name, bot.id, menu, self._metrics, drawn, sharing(bot))
+            handlers = Handlers(self._submitter, best_effort, name, bot.id, menu, self._metrics, drawn, sharing(bot))
             menu.publish()
             sending = asyncio.create_task(outbox.run())
-            herald, notices = Herald(self._queue, bot), Notices(self._queue, asides)
-            telling = [asyncio.create_task(herald.run()), asyncio.create_task(notices.run())]
+            training_progress, notices = TrainingProgress(self._queue, bot), QueueNotices(self._queue, best_effort)
+            telling = [asyncio.create_task(training_progress.run()), asyncio.create_task(notices.run())]
             reader = UpdateReader(updates, bot.base_url, handlers.handle, self._metrics)
             reading = asyncio.create_task(self._read(reader, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
-            herald.stop()
+            training_progress.stop()
             notices.stop()
             outbox.stop()
             await asyncio.gather(sending, *telling)
-            await asides.stop()
+            await best_effort.stop()
         finally:
             for request in requests:
                 await request.shutdown()

@@ -1,4 +1,4 @@
-"""``/stats``: the day in a few lines. Bots add what they counted to a tally in Redis that outlives them."""
+"""``/stats``: the day in a few lines. Bots add what they counted to a daily_counts in Redis that outlives them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from redis.exceptions import RedisError
 from bot.metrics import Metrics
 from bot.views.messages import Language, in_script
 from engine.contract.poem import MODES
-from engine.contract.queue.daily_counts import Tally
+from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, Status
 
 EVERY = 5.0
-"""Seconds between two additions to the tally; what a killed bot had not added yet is lost."""
+"""Seconds between two additions to the daily_counts; what a killed bot had not added yet is lost."""
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ANSWERED = ("accepted", "poem")
 
 
-async def keep_tally(metrics: Metrics, tally: Tally, stopping: asyncio.Event) -> None:
-    """Add what this bot counts to the tally until ``stopping``, and once more then."""
+async def keep_tally(metrics: Metrics, daily_counts: DailyCounts, stopping: asyncio.Event) -> None:
+    """Add what this bot counts to the daily_counts until ``stopping``, and once more then."""
     waiting: Counter[str] = Counter()
     while True:
         ending = stopping.is_set()
         waiting.update(metrics.news())
         with contextlib.suppress(RedisError):
-            await tally.add(waiting)
+            await daily_counts.add(waiting)
             waiting.clear()
         if ending:
             return
@@ -40,7 +40,7 @@ async def keep_tally(metrics: Metrics, tally: Tally, stopping: asyncio.Event) ->
 
 async def stats(queue: Queue, language: Language) -> str:
     """Today by the clock of UTC; Telegram HTML."""
-    today, status = await queue.tally.today(), await queue.status()
+    today, status = await queue.daily_counts.today(), await queue.status()
     serving = Counter(each.version for each in (await queue.models.serving()).values())
     return describe(today, status, serving, language)
 

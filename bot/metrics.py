@@ -27,7 +27,7 @@ _COUNTERS = {
 
 
 @dataclass(frozen=True)
-class Sight:
+class ClusterState:
     """What Redis says of the others. ``status`` None: it does not answer; ``writes``: it takes writes; ``skew``:
     seconds that this machine's clock is ahead of Redis'."""
 
@@ -97,11 +97,11 @@ class Metrics:
         self._told = now
         return {name: number for name, number in news.items() if number}
 
-    def page(self, sight: Sight) -> bytes:
+    def page(self, cluster_state: ClusterState) -> bytes:
         """All of it in the Prometheus text format."""
-        status, training = sight.status, sight.training
-        self._redis_up.set(status is not None and sight.writes)
-        self._skew.labels("bot").set(sight.skew if status else math.nan)
+        status, training = cluster_state.status, cluster_state.training
+        self._redis_up.set(status is not None and cluster_state.writes)
+        self._skew.labels("bot").set(cluster_state.skew if status else math.nan)
         self._skew.labels("worker").set(status.skew if status else math.nan)
         self._jobs.set(status.waiting if status else math.nan)
         self._dead.set(status.dead if status else math.nan)
@@ -112,7 +112,7 @@ class Metrics:
         under_way = training is not None and training.report.phase not in OVER
         self._training.set(training.report.part if training is not None and under_way else 0)
         self._serving.clear()
-        for serving in sight.serving.values():
+        for serving in cluster_state.serving.values():
             self._serving.labels(serving.version).inc()
         return generate_latest(self._registry)
 

@@ -23,7 +23,7 @@ LOCAL_SENDER = "local"
 
 
 @dataclass(frozen=True)
-class Desk:
+class Submitter:
     """``seconds``: how long a poem is waited for; ``room``: jobs that may wait."""
 
     queue: Queue
@@ -33,11 +33,18 @@ class Desk:
     room: int
 
     async def ask(
-        self, request: Request, to: Address, language: Language, guard: str, sender: str, *, at_once: bool = False
+        self,
+        request: Request,
+        to: Address,
+        language: Language,
+        idempotency_key: str,
+        sender: str,
+        *,
+        at_once: bool = False,
     ) -> Job | None:
         """Queue a request; durable when this returns. None: the sender was told to slow down before, say no more.
 
-        ``guard`` names the update or waiter, so that a repetition adds nothing. ``at_once``: refuse while no
+        ``idempotency_key`` names the update or waiter, so that a repetition adds nothing. ``at_once``: refuse while no
         worker lives. Raises PoemError, and RedisError while Redis is gone.
         """
         cost = 1
@@ -50,7 +57,7 @@ class Desk:
             raise nobody_home()
         cancelled_by = "" if isinstance(to, Waiter) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
-        verdict = await self.queue.submit(job, guard, sender, self.limits_of(sender), self.room, cost)
+        verdict = await self.queue.submit(job, idempotency_key, sender, self.limits_of(sender), self.room, cost)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
@@ -64,22 +71,22 @@ class Desk:
         return Limits() if sender == LOCAL_SENDER else self.limits
 
     async def say(
-        self, html: str, to: Chat, language: Language, guard: str, sender: str, kind: Kind = "message"
+        self, html: str, to: Chat, language: Language, idempotency_key: str, sender: str, kind: Kind = "message"
     ) -> None:
         """Answer in words, through the same durable stream and under the same limits as poems."""
-        verdict = await self.show(Reply(to, language, html, kind=kind), guard, sender)
+        verdict = await self.show(Reply(to, language, html, kind=kind), idempotency_key, sender)
         if verdict.kind == "limited":
-            await self.refuse(rate_limited(verdict.wait), to, language, guard)
+            await self.refuse(rate_limited(verdict.wait), to, language, idempotency_key)
 
     async def refuse(
-        self, error: PoemError, to: Telegram, language: Language, guard: str, request: Request | None = None
+        self, error: PoemError, to: Telegram, language: Language, idempotency_key: str, request: Request | None = None
     ) -> None:
         """Answer with an error that is not counted: the sender was counted, or nothing was accepted."""
-        await self.queue.submit(Reply(to, language, error_html(error, language), request), guard)
+        await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
 
-    async def show(self, reply: Reply, guard: str, sender: str) -> Verdict:
+    async def show(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
         """Send what needs no poet, under the same limits as poems; the caller says what became of it."""
-        return await self.queue.submit(reply, guard, sender, self.limits)
+        return await self.queue.submit(reply, idempotency_key, sender, self.limits)
 
     async def cancel(self, chat: int, sender: str, language: Language) -> int:
         """End what ``sender`` waits for in ``chat``, each with a word; says how many that were."""

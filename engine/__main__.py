@@ -26,7 +26,7 @@ from engine.prosody.examiner import examine_lines
 from engine.serving.batcher import PoetLike
 from engine.serving.dead_letters import add_arguments as add_dead_arguments
 from engine.serving.dead_letters import run as run_dead
-from engine.serving.model_reload import Renewal
+from engine.serving.model_reload import ModelReload
 from engine.serving.worker import main as work
 from engine.settings import EngineSettings
 
@@ -67,8 +67,8 @@ def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
     def load(version: str) -> PoetLike:
         return _poet(options, settings, versions.find(version), settings.write_budget)
 
-    def renewing(queue: Queue) -> Renewal[PoetLike]:
-        return Renewal(queue.models, load, versions.home_version(), versions.figures)
+    def renewing(queue: Queue) -> ModelReload[PoetLike]:
+        return ModelReload(queue.models, load, versions.home_version(), versions.figures)
 
     return work(lambda: _poet(options, settings, budget=settings.write_budget), settings, renewing)
 

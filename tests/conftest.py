@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.tiny_model import write_model
@@ -23,20 +23,20 @@ _prefixes = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Embedded]:
+def server() -> Iterator[RedisServer]:
     """A real Redis-protocol server for the whole run; a test keeps to the ``prefix`` it is given."""
     with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
-        embedded = Embedded(Path(folder))
+        embedded = RedisServer(Path(folder))
         embedded.start()
         yield embedded
         embedded.stop()
 
 
 @pytest.fixture(scope="session")
-def own_server() -> Iterator[Embedded]:
+def own_server() -> Iterator[RedisServer]:
     """Another one, for a test that empties it again and again."""
     with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
-        embedded = Embedded(Path(folder))
+        embedded = RedisServer(Path(folder))
         embedded.start()
         yield embedded
         embedded.stop()
@@ -48,7 +48,7 @@ def prefix() -> str:
 
 
 @pytest.fixture
-async def redis(server: Embedded) -> AsyncIterator[Redis]:
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
     client = connect(server.url)
     yield client
     await client.aclose()

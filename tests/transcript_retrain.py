@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
 from tests.support.fake_bot_api import TOKEN
 from tests.support.fake_telegram import FakeTelegram
@@ -27,7 +27,7 @@ async def main(epochs: str, edits: int, home: Path, model: str) -> None:
     telegram = FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-retrain-") as folder:
-        store = Embedded(Path(folder) / "store")
+        store = RedisServer(Path(folder) / "store")
         store.start()
         port = free_port()
         environ = {

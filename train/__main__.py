@@ -24,7 +24,7 @@ from train.command_line import Command, command_line
 from train.data import corpus as corpora
 from train.data.source import CorpusError
 from train.evaluation.blind_reading import BlindReadingError, Side, score, write_pairs
-from train.evaluation.report import CANDIDATES, Ground, as_markdown, columns
+from train.evaluation.report import CANDIDATES, EvalContext, as_markdown, columns
 from train.evaluation.rhyme_and_tone import Judge, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
@@ -127,7 +127,7 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     from train.export.model_folder import measure
 
     judge = Judge.read(Path(options.rhyme_table)) if options.rhyme_table else Judge.of(poet.prosody)
-    ground = Ground.of(corpus, judge, poems, options.seed)
+    ground = EvalContext.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
     table = columns(poet, backend, model.vocabulary, ground, _note)
     for name in ("ours", "tutorial"):  # the same weights, decoded in two ways
@@ -174,11 +174,11 @@ def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
-    from train.retrain.order import Manner
+    from train.retrain.order import TrainOptions
     from train.retrain.worker import main
 
     settings = TrainSettings.read(options.environment)
-    main(settings, Manner(options.device, options.threads, options.poems, options.save_every))
+    main(settings, TrainOptions(options.device, options.threads, options.poems, options.save_every))
     return {"trainer": "stopped"}
 
 

@@ -1,4 +1,4 @@
-"""What is said to Telegram at once and may be lost: answers to presses and inline queries, typing, menus.
+"""What is said to Telegram at once and may be lost: answers to callbacks and inline queries, typing, menus.
 
 Nobody waits for it, and nothing durable is said here.
 """
@@ -21,7 +21,7 @@ AT_ONCE = 200
 """Calls under way at most; more are dropped, for they would come too late to be of use."""
 
 
-class Asides:
+class BestEffortSender:
     """``bot`` is for making the calls that ``say`` takes."""
 
     def __init__(self, bot: Bot) -> None:

@@ -18,13 +18,13 @@ from functools import partial
 from redis.exceptions import RedisError
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.delivery.rate_limit import Pace, seconds_of
-from bot.delivery.sender import Courier, Parcel
+from bot.delivery.rate_limit import RateLimiter, seconds_of
+from bot.delivery.sender import OutgoingMessage, Sender
 from bot.metrics import Metrics
 from engine.contract import CodecError
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
-from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.stream import Delivery
 
@@ -50,15 +50,15 @@ class Outbox:
     def __init__(
         self,
         queue: Queue,
-        courier: Courier,
-        pace: Pace,
+        sender: Sender,
+        pace: RateLimiter,
         metrics: Metrics,
         lease: float,
         deadline: float = REPLY_DEADLINE,
     ) -> None:
         self.name = f"bot-{secrets.token_hex(6)}"
         self._stream = queue.replies
-        self._courier = courier
+        self._sender = sender
         self._pace = pace
         self._metrics = metrics
         self._lease = lease
@@ -75,7 +75,7 @@ class Outbox:
         renewing = asyncio.create_task(self._renew_until_gone())
         try:
             while not self._stopping.is_set():
-                await patiently(self._step, self._stopping)
+                await retry_until_available(self._step, self._stopping)
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=5.0)
         finally:
@@ -136,7 +136,7 @@ class Outbox:
                     continue
                 self._metrics.written(reply)
                 why = "a reply that Telegram did not take" if outcome in _DEAD else ""
-                await patiently(partial(self._stream.finish, entry, why=why), self._stopping)
+                await retry_until_available(partial(self._stream.finish, entry, why=why), self._stopping)
                 self._held.pop(entry, None)
         except RedisError as error:
             log.warning("sent but not acknowledged: %s", error)
@@ -154,26 +154,26 @@ class Outbox:
 
     async def _send(self, entry: str, reply: Reply) -> str:
         """Deliver one message whatever it takes; says what became of it."""
-        parcel = await patiently(partial(self._courier.pack, reply), self._stopping)
-        if parcel is None:
+        outgoing = await retry_until_available(partial(self._sender.pack, reply), self._stopping)
+        if outgoing is None:
             return "superfluous"
         assert isinstance(reply.to, Chat | Inline)
-        outcome, message = await self._deliver(entry, reply.to, parcel, reply.job)
+        outcome, message = await self._deliver(entry, reply.to, outgoing, reply.job)
         if outcome != "lease_lost":
-            await patiently(partial(self._courier.tidy, reply, message), self._stopping)
+            await retry_until_available(partial(self._sender.tidy, reply, message), self._stopping)
         return outcome
 
-    async def _deliver(self, entry: str, to: Telegram, parcel: Parcel, job: str) -> tuple[str, int | None]:
+    async def _deliver(self, entry: str, to: Telegram, outgoing: OutgoingMessage, job: str) -> tuple[str, int | None]:
         """What became of a message, and its number. Only an answer of Telegram's own decides."""
         wait, longest = BACKOFF
         end = time.monotonic() + self._deadline
         migrated = False
         while (left := end - time.monotonic()) > 0:
             await self._pace.turn(to.chat if isinstance(to, Chat) else None)
-            if not await patiently(partial(self._still_holds, entry), self._stopping):
+            if not await retry_until_available(partial(self._still_holds, entry), self._stopping):
                 return "lease_lost", None
             try:
-                return "sent", await self._attempt(to, parcel)
+                return "sent", await self._attempt(to, outgoing)
             except RetryAfter as error:
                 await asyncio.sleep(min(seconds_of(error), left))
                 continue
@@ -205,12 +205,12 @@ class Outbox:
         log.error("put aside: Telegram did not take it in %.0f s", self._deadline, extra={"job": job})
         return "given_up", None
 
-    async def _attempt(self, to: Telegram, parcel: Parcel) -> int | None:
+    async def _attempt(self, to: Telegram, outgoing: OutgoingMessage) -> int | None:
         """The message's number, where it is a new one."""
         try:
             if isinstance(to, Chat):
-                return await self._courier.send(to, parcel)
-            await self._courier.edit(to, parcel)
+                return await self._sender.send(to, outgoing)
+            await self._sender.edit(to, outgoing)
         except TelegramError as error:
             self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
             raise

@@ -12,7 +12,7 @@ import math
 from redis.exceptions import RedisError
 from telegram.constants import ChatAction
 
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.views.messages import Language, as_language, say
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Reply
@@ -33,12 +33,12 @@ TYPINGS, NOTICES, EDITS = 8, 4, 4
 """Of each at most so many a look: poems need the room that Telegram leaves."""
 
 
-class Notices:
+class QueueNotices:
     """Runs beside the outbox until ``stop``."""
 
-    def __init__(self, queue: Queue, asides: Asides) -> None:
+    def __init__(self, queue: Queue, best_effort: BestEffortSender) -> None:
         self._queue = queue
-        self._asides = asides
+        self._best_effort = best_effort
         self._typed: dict[str, float] = {}
         self._told: dict[str, int] = {}
         self._stopping = asyncio.Event()
@@ -75,8 +75,8 @@ class Notices:
             to = queued.job.to
             assert isinstance(to, Chat)
             self._typed[queued.id] = now
-            action = self._asides.bot.send_chat_action
-            self._asides.say(action(to.chat, ChatAction.TYPING, message_thread_id=to.topic))
+            action = self._best_effort.bot.send_chat_action
+            self._best_effort.say(action(to.chat, ChatAction.TYPING, message_thread_id=to.topic))
 
     async def _tell(self, waiting: list[Queued], status: Status) -> None:
         begun, edited = 0, 0
@@ -109,7 +109,7 @@ class Notices:
         if crossed(notice.place, queued.place) and await self._queue.chats.reached(queued.id, queued.place):
             assert isinstance(to, Chat)
             words = waiting_words(queued.place, status, as_language(queued.job.language))
-            self._asides.say(self._asides.bot.edit_message_text(words, to.chat, notice.message))
+            self._best_effort.say(self._best_effort.bot.edit_message_text(words, to.chat, notice.message))
 
 
 def crossed(told: int, place: int) -> bool:

@@ -13,7 +13,7 @@ REMEMBERED = 10_000
 """Chats remembered before those that may be written to again are forgotten."""
 
 
-class Pace:
+class RateLimiter:
     """Gaps in seconds between any two messages, two in a private chat, two in a group."""
 
     def __init__(

@@ -10,7 +10,7 @@ from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, Rep
 from telegram.constants import ParseMode
 
 from bot.blocklist import Blocklist
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.views import keyboards as buttons
 from bot.views.messages import Language, as_language, say
 from bot.views.poem import as_html
@@ -25,7 +25,7 @@ Draw = Callable[[Poem], bytes | str]
 
 
 @dataclass(frozen=True)
-class Parcel:
+class OutgoingMessage:
     """Telegram HTML with the buttons below it, and the picture above it. ``silent``: no sound at the other end."""
 
     text: str
@@ -34,17 +34,19 @@ class Parcel:
     silent: bool = False
 
 
-class Courier:
+class Sender:
     """``draw`` None: poems cannot be drawn here."""
 
-    def __init__(self, queue: Queue, bot: Bot, blocklist: Blocklist, asides: Asides, draw: Draw | None) -> None:
+    def __init__(
+        self, queue: Queue, bot: Bot, blocklist: Blocklist, best_effort: BestEffortSender, draw: Draw | None
+    ) -> None:
         self._queue = queue
         self._bot = bot
         self._blocklist = blocklist
-        self._asides = asides
+        self._best_effort = best_effort
         self._draw = draw
 
-    async def pack(self, reply: Reply) -> Parcel | None:
+    async def pack(self, reply: Reply) -> OutgoingMessage | None:
         """None: it has become superfluous."""
         if reply.kind == "notice" and not await self._queue.unfinished(reply.job):
             return None
@@ -59,40 +61,40 @@ class Courier:
                 markup = buttons.choose_language()
             elif reply.kind == "welcome":
                 markup = buttons.first_poem(language)
-            return Parcel(text, markup, silent=reply.kind == "notice")
+            return OutgoingMessage(text, markup, silent=reply.kind == "notice")
         if reply.kind == "picture" and self._draw is not None:
             return await self._drawn(content, text, language)
         card = await self._queue.cards.keep(Card(request, content))
         can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
         shared = buttons.shared(card) if sharing(self._bot) else ""
-        return Parcel(text, buttons.under_poem(card, language, can_be_drawn, shared))
+        return OutgoingMessage(text, buttons.under_poem(card, language, can_be_drawn, shared))
 
-    async def _drawn(self, poem: Poem, text: str, language: Language) -> Parcel:
+    async def _drawn(self, poem: Poem, text: str, language: Language) -> OutgoingMessage:
         assert self._draw is not None
         drawn = await asyncio.to_thread(self._draw, poem)
         if isinstance(drawn, str):
-            return Parcel(say("no_picture", language, characters=drawn))
-        return Parcel(text, picture=drawn)
+            return OutgoingMessage(say("no_picture", language, characters=drawn))
+        return OutgoingMessage(text, picture=drawn)
 
-    async def edit(self, to: Inline, parcel: Parcel) -> None:
+    async def edit(self, to: Inline, outgoing: OutgoingMessage) -> None:
         """Put the text into an inline message. TelegramError: it was not delivered."""
         await self._bot.edit_message_text(
-            parcel.text,
+            outgoing.text,
             inline_message_id=to.message,
             parse_mode=ParseMode.HTML,
             link_preview_options=LinkPreviewOptions(is_disabled=True),
-            reply_markup=parcel.markup,
+            reply_markup=outgoing.markup,
         )
 
-    async def send(self, to: Chat, parcel: Parcel) -> int:
+    async def send(self, to: Chat, outgoing: OutgoingMessage) -> int:
         """The number of the new message. TelegramError: it was not delivered."""
         answered = None if to.message is None else ReplyParameters(to.message)
         sent: Message
-        if parcel.picture is not None:
+        if outgoing.picture is not None:
             sent = await self._bot.send_photo(
                 to.chat,
-                parcel.picture,
-                caption=parcel.text,
+                outgoing.picture,
+                caption=outgoing.text,
                 parse_mode=ParseMode.HTML,
                 message_thread_id=to.topic,
                 reply_parameters=answered,
@@ -101,13 +103,13 @@ class Courier:
         else:
             sent = await self._bot.send_message(
                 to.chat,
-                parcel.text,
+                outgoing.text,
                 parse_mode=ParseMode.HTML,
                 message_thread_id=to.topic,
                 reply_parameters=answered,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
-                reply_markup=parcel.markup,
-                disable_notification=parcel.silent,
+                reply_markup=outgoing.markup,
+                disable_notification=outgoing.silent,
             )
         return sent.message_id
 
@@ -123,7 +125,7 @@ class Courier:
         if isinstance(reply.to, Chat | Inline):
             notice = await chats.settle(reply.job, buttons.place_of(reply.to))
             if notice is not None and isinstance(reply.to, Chat):
-                self._asides.say(self._bot.delete_message(reply.to.chat, notice.message))
+                self._best_effort.say(self._bot.delete_message(reply.to.chat, notice.message))
 
 
 def sharing(bot: Bot) -> bool:

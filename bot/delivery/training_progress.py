@@ -40,7 +40,7 @@ WISH_SECONDS = 60.0
 """The longest wait for the workers' answers to a wish; wishes ten times as old are nobody's concern any more."""
 
 
-class Moments:
+class EditSchedule:
     """When an edit is worth it: at every turn of the training, and now and then between."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Moments:
         return self._turn[0] if isinstance(self._turn, tuple) else None
 
 
-class Herald:
+class TrainingProgress:
     """Runs beside the outbox until ``stop``."""
 
     def __init__(self, queue: Queue, bot: Bot) -> None:
@@ -70,7 +70,7 @@ class Herald:
         self._trainings = queue.trainings
         self._bot = bot
         self._name = secrets.token_hex(6)
-        self._moments = Moments()
+        self._moments = EditSchedule()
         self._shown = ""
         self._stopping = asyncio.Event()
 
@@ -166,7 +166,7 @@ class Herald:
         if (serving and len(answered) == len(serving)) or age > WISH_SECONDS:
             language = as_language(asker.language)
             text = texts.changed(wish, answered, language)
-            # The guard lets it be said once, whoever says it.
+            # The idempotency_key lets it be said once, whoever says it.
             await self._queue.submit(Reply(asker.to, language, text), f"wish{wish.serial}")
 
     def _text(self, training: Training, alive: bool) -> str:

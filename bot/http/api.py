@@ -15,9 +15,9 @@ from bot.http.body import read_json
 from bot.http.callers import Callers
 from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
 from bot.http.fair_share import FairShare
-from bot.http.pending import Answer, Waiters
+from bot.http.pending import Answer, PendingRequests
 from bot.metrics import Metrics
-from bot.submission import Desk, cost_of
+from bot.submission import Submitter, cost_of
 from bot.views.messages import Language, accepted_language
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
@@ -34,8 +34,8 @@ class WrittenCard:
 
 @dataclass(frozen=True)
 class Api:
-    desk: Desk
-    waiters: Waiters
+    submitter: Submitter
+    pending: PendingRequests
     blocklist: Blocklist
     metrics: Metrics
     callers: Callers
@@ -50,7 +50,7 @@ class Api:
             sender = self.callers.sender(request.remote, request.headers)
             async with contextlib.AsyncExitStack() as turn:
                 try:
-                    async with asyncio.timeout(self.desk.seconds):
+                    async with asyncio.timeout(self.submitter.seconds):
                         await turn.enter_async_context(self.shares.turn(sender, cost_of(asked)))
                 except TimeoutError:
                     raise too_late() from None
@@ -80,7 +80,7 @@ class Api:
 
     async def find(self, name: str) -> WrittenCard:
         try:
-            card = await self.desk.queue.cards.find(name)
+            card = await self.submitter.queue.cards.find(name)
         except RedisError as error:
             raise redis_unavailable() from error
         if card is None or card.poem is None:
@@ -97,7 +97,7 @@ class Api:
 
     async def _kept(self, asked: PoemRequest, poem: Poem) -> dict[str, str]:
         """Keeps a poem for its link, which the headers tell; without Redis the poem has none."""
-        cards = self.desk.queue.cards
+        cards = self.submitter.queue.cards
         try:
             name = await cards.keep(Card(asked, poem))
             await cards.note_written(poem)
@@ -108,27 +108,27 @@ class Api:
 
     async def queue(self, _: web.Request) -> web.Response:
         try:
-            status = await self.desk.queue.status()
+            status = await self.submitter.queue.status()
         except RedisError as error:
             raise redis_unavailable() from error
         return reply({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
 
     async def _write(self, asked: PoemRequest, sender: str, language: Language) -> Poem:
-        waiter, answer = self.waiters.expect()
+        waiter, answer = self.pending.expect()
         content: Answer | None = None
         try:
-            job = await self.desk.ask(asked, waiter, language, waiter.guard, sender, at_once=True)
+            job = await self.submitter.ask(asked, waiter, language, waiter.idempotency_key, sender, at_once=True)
             assert job is not None
-            async with asyncio.timeout(self.desk.seconds):
+            async with asyncio.timeout(self.submitter.seconds):
                 content = await answer
         except TimeoutError:
             raise too_late() from None
         finally:
-            self.waiters.forget(waiter)
+            self.pending.forget(waiter)
             if content is None:
                 # Too late, or the client went away: nobody needs the poem any more.
                 with contextlib.suppress(RedisError):
-                    await self.desk.queue.abandon(waiter.guard)
+                    await self.submitter.queue.abandon(waiter.idempotency_key)
         if isinstance(content, Poem):
             content = self.blocklist.judge(content)
         if isinstance(content, PoemError):

@@ -84,7 +84,7 @@ class Site:
         if isinstance(judged, PoemError):
             raise HttpError.of_poem(judged)
         try:
-            written = await self.api.desk.queue.cards.was_written(poem)
+            written = await self.api.submitter.queue.cards.was_written(poem)
         except RedisError as error:
             raise redis_unavailable() from error
         if not written:
@@ -131,9 +131,9 @@ class Site:
 
     async def _limit(self, sender: str) -> None:
         """Pictures are counted apart, to the same number as poems."""
-        limits = self.api.desk.limits_of(sender)
+        limits = self.api.submitter.limits_of(sender)
         try:
-            allowed = await self.api.desk.queue.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
+            allowed = await self.api.submitter.queue.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
         except RedisError as error:
             raise redis_unavailable() from error
         if not allowed:

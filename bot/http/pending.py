@@ -9,7 +9,7 @@ import secrets
 from bot.metrics import Metrics
 from engine.contract import Poem, PoemError
 from engine.contract.queue.messages import Waiter
-from engine.contract.queue.retry import patiently
+from engine.contract.queue.retry import retry_until_available
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.pending")
@@ -17,7 +17,7 @@ log = logging.getLogger("bot.http.pending")
 Answer = Poem | PoemError
 
 
-class Waiters:
+class PendingRequests:
     """Answers come through a stream of this process alone; those nobody waits for any more are dropped."""
 
     def __init__(self, queue: Queue, metrics: Metrics) -> None:
@@ -43,7 +43,7 @@ class Waiters:
     async def run(self) -> None:
         """Hand out answers until ``stop``, or until cancelled; what was not read stays where it is."""
         while not self._stopping.is_set():
-            await patiently(self._step, self._stopping)
+            await retry_until_available(self._step, self._stopping)
 
     async def _step(self) -> None:
         for reply in await self._queue.answers(self._process, 1.0):

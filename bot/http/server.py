@@ -21,7 +21,7 @@ from bot.http.body import read_body
 from bot.http.callers import Callers
 from bot.http.errors import HttpError, error_response, redis_unavailable, reply, secure
 from bot.http.page import FILES, Site
-from bot.metrics import Metrics, Sight
+from bot.metrics import ClusterState, Metrics
 from bot.updates.polling import Handle, readable, safely
 from engine.contract.logs import origin
 from engine.contract.queue.clock import SKEW_SECONDS
@@ -100,20 +100,20 @@ class Probes:
         return reply({"status": "ready", "workers": status.workers, "clock_skew_seconds": round(skew, 1), **warning})
 
     async def metrics_page(self, _: web.Request) -> web.Response:
-        sight = Sight()
+        cluster_state = ClusterState()
         try:
             async with asyncio.timeout(READY_SECONDS):
-                sight = Sight(
+                cluster_state = ClusterState(
                     await self.queue.status(), await self.queue.models.serving(), await self.queue.trainings.current()
                 )
                 await self.queue.now()
-                sight = replace(sight, skew=self.queue.clock.skew)
+                cluster_state = replace(cluster_state, skew=self.queue.clock.skew)
                 await self.queue.probe()
         except ResponseError:
-            sight = replace(sight, writes=False)
+            cluster_state = replace(cluster_state, writes=False)
         except (RedisError, TimeoutError):
-            sight = Sight()
-        return web.Response(body=self.metrics.page(sight), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            cluster_state = ClusterState()
+        return web.Response(body=self.metrics.page(cluster_state), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def application(

@@ -17,8 +17,8 @@ import aiohttp
 
 from bot.http.listening import cannot_listen
 from bot.settings import BotSettings
-from bot.standalone.redis_server import Embedded, EmbeddedError
-from bot.standalone.supervisor import FailedError, Keeper, Program, Service, say
+from bot.standalone.redis_server import RedisServer, RedisServerError
+from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedService, say
 from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
 
@@ -34,13 +34,13 @@ class Store:
 
     name = "store"
 
-    def __init__(self, server: Embedded) -> None:
+    def __init__(self, server: RedisServer) -> None:
         self._server = server
 
     async def start(self) -> None:
         try:
             fresh = await asyncio.to_thread(self._server.start)
-        except EmbeddedError as error:
+        except RedisServerError as error:
             raise FailedError(str(error)) from error
         say(self.name, f"{'started' if fresh else 'still running, used again'}, data in {self._server.folder}")
 
@@ -59,10 +59,10 @@ async def run(environ: Mapping[str, str]) -> int:
     settings = BotSettings.read(environ)
     own_store = "redis_url" not in settings.model_fields_set
     with _folder_to_itself(DATA) if own_store else contextlib.nullcontext():
-        return await _run(environ, settings, Embedded(DATA) if own_store else None)
+        return await _run(environ, settings, RedisServer(DATA) if own_store else None)
 
 
-async def _run(environ: Mapping[str, str], settings: BotSettings, store: Embedded | None) -> int:
+async def _run(environ: Mapping[str, str], settings: BotSettings, store: RedisServer | None) -> int:
     port = _free_port(settings.http_host, settings.http_port)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ async def _run(environ: Mapping[str, str], settings: BotSettings, store: Embedde
         "HTTP_PORT": str(port),
         "PTB_TIMEDELTA": "true",
     }
-    services: list[Service] = [] if store is None else [Store(store)]
+    services: list[SupervisedService] = [] if store is None else [Store(store)]
     services += [Program(name, *words, environ=child_environ) for name, words in _programs()]
     keepers: list[Keeper] = []
     try:

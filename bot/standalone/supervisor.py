@@ -35,7 +35,7 @@ class FailedError(Exception):
     """One sentence for the terminal."""
 
 
-class Service(Protocol):
+class SupervisedService(Protocol):
     """What can be kept running. ``start`` raises FailedError."""
 
     name: str
@@ -77,7 +77,7 @@ class Restarts:
 class Keeper:
     """Keeps one service running until it is told to stop. ``kept`` ends with FailedError when it gives up."""
 
-    def __init__(self, service: Service, hurry: asyncio.Event) -> None:
+    def __init__(self, service: SupervisedService, hurry: asyncio.Event) -> None:
         self.service = service
         self.kept: asyncio.Task[None] | None = None
         self._hurry = hurry

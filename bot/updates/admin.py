@@ -28,7 +28,7 @@ _STATUS, _CANCEL = ("status", "状态", "狀態"), ("cancel", "取消")
 class Admin:
     queue: Queue
 
-    async def handle(self, command: Command, private: bool, to: Chat, language: Language, guard: str) -> None:
+    async def handle(self, command: Command, private: bool, to: Chat, language: Language, idempotency_key: str) -> None:
         """Durable when it returns. Raises RedisError while Redis is gone."""
         if not private:
             answer: str | None = texts.pick(texts.PRIVATE, language)
@@ -37,11 +37,11 @@ class Admin:
         elif command.name == "model":
             answer = await self._model(command.rest.split(), to, language)
         else:
-            answer = await self._retrain(command.rest.lower().split(), to, language, guard)
+            answer = await self._retrain(command.rest.lower().split(), to, language, idempotency_key)
         if answer is not None:
-            await self.queue.submit(Reply(to, language, answer), guard)
+            await self.queue.submit(Reply(to, language, answer), idempotency_key)
 
-    async def _retrain(self, words: list[str], to: Chat, language: Language, guard: str) -> str | None:
+    async def _retrain(self, words: list[str], to: Chat, language: Language, idempotency_key: str) -> str | None:
         """The answer; None where the message that shows the progress is answer enough."""
         if len(words) == 1 and words[0] in _STATUS:
             return await self._status(language)
@@ -53,7 +53,7 @@ class Admin:
         trainings = self.queue.trainings
         if not await trainings.trainers():
             return texts.pick(texts.NO_TRAINER, language)
-        kind, _ = await trainings.order(order, guard)
+        kind, _ = await trainings.order(order, idempotency_key)
         return await self._status(language) if kind == "running" else None
 
     async def _status(self, language: Language) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.command_menu import Menu
 from bot.metrics import Metrics
-from bot.submission import Desk
+from bot.submission import Submitter
 from bot.updates.message_context import language_for, topic_of
 from bot.views import keyboards as buttons
-from bot.views.keyboards import AUTOMATIC, Press, place_of
+from bot.views.keyboards import AUTOMATIC, ButtonAction, place_of
 from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
 from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
@@ -34,11 +34,11 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Presses:
+class Callbacks:
     """``picture``: whether poems can be drawn; ``inline``: whether they can be shared."""
 
-    desk: Desk
-    asides: Asides
+    submitter: Submitter
+    best_effort: BestEffortSender
     menu: Menu
     metrics: Metrics
     picture: bool
@@ -46,8 +46,8 @@ class Presses:
 
     async def handle(self, query: CallbackQuery, update_id: int) -> None:
         """Durable when it returns. Raises RedisError while Redis is gone."""
-        press = Press.read(query.data)
-        language = await language_for(query.from_user, self.desk.queue.chats)
+        press = ButtonAction.read(query.data)
+        language = await language_for(query.from_user, self.submitter.queue.chats)
         if press is not None and press.action == "language":
             await self._language(query, press)
             return
@@ -55,7 +55,7 @@ class Presses:
         if press is not None and press.action == "theme" and to is not None:
             await self._first_poem(query, press, to, language, update_id)
             return
-        card = None if press is None else await self.desk.queue.cards.find(press.card)
+        card = None if press is None else await self.submitter.queue.cards.find(press.card)
         if press is None or card is None or to is None:
             self._answer(query, say("old_button", language), alert=True)
         elif press.action in ("forms", "moods", "back"):
@@ -66,19 +66,19 @@ class Presses:
         else:
             await self._poem(query, press, card, to, language, f"u{update_id}")
 
-    def _markup(self, press: Press, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
+    def _markup(self, press: ButtonAction, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
         if press.action == "forms":
             return buttons.choose_form(press.card, card.request, language)
         if press.action == "moods":
             return buttons.choose_mood(press.card, card.request, language)
         return self._under_poem(press, card, to, language)
 
-    def _under_poem(self, press: Press, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
+    def _under_poem(self, press: ButtonAction, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
         shared = buttons.shared(press.card) if card.poem and self.inline else ""
         return buttons.under_poem(press.card, language, self.picture and isinstance(to, Chat), shared)
 
     async def _first_poem(
-        self, query: CallbackQuery, press: Press, to: Telegram, language: Language, update_id: int
+        self, query: CallbackQuery, press: ButtonAction, to: Telegram, language: Language, update_id: int
     ) -> None:
         """A poem on the theme of the button, or on one of many."""
         request = PoemRequest("theme", press.choice or THEMES[update_id % len(THEMES)])
@@ -89,13 +89,19 @@ class Presses:
             self._answer(query, refusal.text, alert=not refusal.engaged)
 
     async def _poem(
-        self, query: CallbackQuery, press: Press, card: Card, to: Telegram, language: Language, guard: str
+        self,
+        query: CallbackQuery,
+        press: ButtonAction,
+        card: Card,
+        to: Telegram,
+        language: Language,
+        idempotency_key: str,
     ) -> None:
         request = buttons.changed(card.request, press)
         if request is None:
             self._answer(query, say("old_button", language), alert=True)
             return
-        refusal = await self.write(request, to, language, guard, f"tg:{query.from_user.id}")
+        refusal = await self.write(request, to, language, idempotency_key, f"tg:{query.from_user.id}")
         if press.action in ("form", "mood"):
             self._show(query, self._under_poem(press, card, to, language))
         if refusal is None:
@@ -104,15 +110,15 @@ class Presses:
             self._answer(query, refusal.text, alert=not refusal.engaged)
 
     async def write(
-        self, request: PoemRequest, to: Telegram, language: Language, guard: str, sender: str
+        self, request: PoemRequest, to: Telegram, language: Language, idempotency_key: str, sender: str
     ) -> Refusal | None:
         """Ask for a poem unless one is being written for the same message."""
-        chats, place = self.desk.queue.chats, place_of(to)
-        if not await chats.engage(place, guard, self.desk.seconds + SPARE):
+        chats, place = self.submitter.queue.chats, place_of(to)
+        if not await chats.engage(place, idempotency_key, self.submitter.seconds + SPARE):
             return Refusal(say("already_writing", language), engaged=True)
         outcome, refusal = "accepted", None
         try:
-            if await self.desk.ask(request, to, language, guard, sender) is None:
+            if await self.submitter.ask(request, to, language, idempotency_key, sender) is None:
                 outcome, refusal = "silent", Refusal(say("slower", language))
         except PoemError as error:
             outcome, refusal = error.code, Refusal(error_text(error, language))
@@ -121,19 +127,21 @@ class Presses:
         self.metrics.count("poem_requests_total", door="telegram", outcome=outcome)
         return refusal
 
-    async def _picture(self, query: CallbackQuery, press: Press, card: Card, to: Telegram, language: Language) -> None:
+    async def _picture(
+        self, query: CallbackQuery, press: ButtonAction, card: Card, to: Telegram, language: Language
+    ) -> None:
         if not self.picture or not isinstance(card.poem, Poem) or isinstance(to, Inline):
             self._answer(query, say("old_button", language), alert=True)
             return
         reply = Reply(to, language, card.poem, card.request, kind="picture")
-        verdict = await self.desk.show(reply, f"p{press.card}:{place_of(to)}", f"tg:{query.from_user.id}")
+        verdict = await self.submitter.show(reply, f"p{press.card}:{place_of(to)}", f"tg:{query.from_user.id}")
         if verdict.kind == "accepted":
             self._answer(query, say("picture_coming", language))
         else:
             self._answer(query, say("picture_sent" if verdict.kind == "duplicate" else "slower", language))
 
-    async def _language(self, query: CallbackQuery, press: Press) -> None:
-        user, chats = query.from_user, self.desk.queue.chats
+    async def _language(self, query: CallbackQuery, press: ButtonAction) -> None:
+        user, chats = query.from_user, self.submitter.queue.chats
         language = next((code for code in LANGUAGES if code == press.choice), None)
         if language is None and press.choice != AUTOMATIC:
             self._answer(query, say("old_button", language_of(user.language_code)), alert=True)
@@ -144,19 +152,19 @@ class Presses:
         self._answer(query, say("language_set", chosen))
         if query.message is not None and query.message.chat.id == user.id:
             where = query.message
-            said = self.asides.bot.edit_message_text(say("language_set", chosen), where.chat.id, where.message_id)
-            self.asides.say(said)
+            said = self.best_effort.bot.edit_message_text(say("language_set", chosen), where.chat.id, where.message_id)
+            self.best_effort.say(said)
 
     def _answer(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
         text = None if text is None else text[:ALERT]
-        self.asides.say(self.asides.bot.answer_callback_query(query.id, text, show_alert=alert))
+        self.best_effort.say(self.best_effort.bot.answer_callback_query(query.id, text, show_alert=alert))
 
     def _show(self, query: CallbackQuery, markup: InlineKeyboardMarkup) -> None:
-        edit = self.asides.bot.edit_message_reply_markup
+        edit = self.best_effort.bot.edit_message_reply_markup
         if query.inline_message_id is not None:
-            self.asides.say(edit(inline_message_id=query.inline_message_id, reply_markup=markup))
+            self.best_effort.say(edit(inline_message_id=query.inline_message_id, reply_markup=markup))
         elif query.message is not None:
-            self.asides.say(edit(query.message.chat.id, query.message.message_id, reply_markup=markup))
+            self.best_effort.say(edit(query.message.chat.id, query.message.message_id, reply_markup=markup))
 
 
 def _place(query: CallbackQuery) -> Telegram | None:

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from telegram import Message, Update
 
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.command_menu import Menu
 from bot.metrics import Metrics
-from bot.submission import Desk, rate_limited
+from bot.submission import Submitter, rate_limited
 from bot.updates.admin import COMMANDS, Admin
-from bot.updates.callbacks import Presses
+from bot.updates.callbacks import Callbacks
 from bot.updates.commands import Command, addressed_elsewhere, parse, poem_request, spoken, without_mention
 from bot.updates.inline import Inlines
-from bot.updates.message_context import Visit, sender_of
+from bot.updates.message_context import MessageContext, sender_of
 from bot.views.admin_messages import HELP, pick
 from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, say
 from engine.contract import PoemError, PoemRequest
@@ -38,8 +38,8 @@ class Handlers:
 
     def __init__(
         self,
-        desk: Desk,
-        asides: Asides,
+        submitter: Submitter,
+        best_effort: BestEffortSender,
         name: str,
         number: int,
         menu: Menu,
@@ -47,24 +47,24 @@ class Handlers:
         picture: bool,
         inline: bool,
     ) -> None:
-        self._desk = desk
+        self._submitter = submitter
         self._name = name
         self._number = number
         self._menu = menu
         self._metrics = metrics
-        self._admin = Admin(desk.queue)
-        self._presses = Presses(desk, asides, menu, metrics, picture, inline)
-        self._inline = Inlines(self._presses, asides)
+        self._admin = Admin(submitter.queue)
+        self._callbacks = Callbacks(submitter, best_effort, menu, metrics, picture, inline)
+        self._inline = Inlines(self._callbacks, best_effort)
 
     async def handle(self, update: Update) -> None:
         """Durable when it returns: the update may then be confirmed. Raises RedisError while Redis is gone."""
-        sender, limits = sender_of(update), self._desk.limits
+        sender, limits = sender_of(update), self._submitter.limits
         minute, day = UPDATES_PER_COMMAND * limits.per_minute, UPDATES_PER_COMMAND * limits.per_day
-        if sender is not None and not await self._desk.queue.chats.allow(sender, minute, day):
+        if sender is not None and not await self._submitter.queue.chats.allow(sender, minute, day):
             kind = "over_limit"
         elif update.callback_query is not None:
             kind = "button"
-            await self._presses.handle(update.callback_query, update.update_id)
+            await self._callbacks.handle(update.callback_query, update.update_id)
         elif update.inline_query is not None:
             kind = "inline"
             await self._inline.offer(update.inline_query)
@@ -82,19 +82,19 @@ class Handlers:
 
     async def _message(self, message: Message, update_id: int) -> str:
         """What kind of message it was."""
-        visit = await Visit.of(message, update_id, self._desk.queue.chats)
+        visit = await MessageContext.of(message, update_id, self._submitter.queue.chats)
         command = parse(visit.text, self._name)
         if command is None:
             return await self._uncommanded(message, visit)
         return await self._command(message, visit, command)
 
-    async def _command(self, message: Message, visit: Visit, command: Command) -> str:
+    async def _command(self, message: Message, visit: MessageContext, command: Command) -> str:
         if command.name in COMMANDS and visit.user in self._menu.admins:
-            await self._admin.handle(command, visit.private, visit.to, visit.language, visit.guard)
+            await self._admin.handle(command, visit.private, visit.to, visit.language, visit.idempotency_key)
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
-            request = await self._desk.queue.chats.last(_place(visit)) or PoemRequest("theme", "")
+            request = await self._submitter.queue.chats.last(_place(visit)) or PoemRequest("theme", "")
         if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
             request = replace(request, text=THEMES[message.message_id % len(THEMES)])
         if command.name == "check":
@@ -104,7 +104,7 @@ class Handlers:
             return "check" if isinstance(request, CheckRequest) else request.mode
         return await self._say(visit, command)
 
-    async def _uncommanded(self, message: Message, visit: Visit) -> str:
+    async def _uncommanded(self, message: Message, visit: MessageContext) -> str:
         """A line without a command: always for the bot in private, in a group only with its name or as a reply."""
         text, named = without_mention(visit.text, self._name)
         answered = message.reply_to_message
@@ -122,11 +122,11 @@ class Handlers:
 
     async def _wordless(self, message: Message, update_id: int) -> str:
         """A sticker, a photo, a voice: one line in a private chat, and one for a whole album."""
-        visit = await Visit.of(message, update_id, self._desk.queue.chats)
+        visit = await MessageContext.of(message, update_id, self._submitter.queue.chats)
         if not visit.private:
             return "ignored"
-        guard = f"album:{message.media_group_id}" if message.media_group_id else visit.guard
-        await self._words(replace(visit, guard=guard), say("wordless", visit.language), "welcome")
+        idempotency_key = f"album:{message.media_group_id}" if message.media_group_id else visit.idempotency_key
+        await self._words(replace(visit, idempotency_key=idempotency_key), say("wordless", visit.language), "welcome")
         return "examples"
 
     def _replied(self, message: Message) -> str:
@@ -138,23 +138,23 @@ class Handlers:
         mine = answered.from_user is not None and answered.from_user.id == self._number
         return text.partition("\n\n")[0] if mine else text
 
-    async def _ask(self, visit: Visit, request: Request) -> None:
-        to, language, guard, sender = visit.to, visit.language, visit.guard, visit.sender
+    async def _ask(self, visit: MessageContext, request: Request) -> None:
+        to, language, idempotency_key, sender = visit.to, visit.language, visit.idempotency_key, visit.sender
         outcome = "accepted"
         try:
-            if await self._desk.ask(request, to, language, guard, sender) is None:
+            if await self._submitter.ask(request, to, language, idempotency_key, sender) is None:
                 outcome = "silent"
             elif isinstance(request, PoemRequest):
-                await self._desk.queue.chats.remember(_place(visit), replace(request, seed=None))
+                await self._submitter.queue.chats.remember(_place(visit), replace(request, seed=None))
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
-                await self._desk.refuse(error, to, language, guard)
+                await self._submitter.refuse(error, to, language, idempotency_key)
             else:
                 await self._words(visit, error_html(error, language))
         self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)
 
-    async def _say(self, visit: Visit, command: Command) -> str:
+    async def _say(self, visit: MessageContext, command: Command) -> str:
         """Answer a command that asks for nothing to be written."""
         language = visit.language
         if command.name in _WORDS:
@@ -165,10 +165,10 @@ class Handlers:
         elif command.name == "cancel":
             # Counted before the queue is read, which costs more than any other command. Each poem that is cancelled
             # has an answer of its own.
-            limits, counted = self._desk.limits, f"cancel:{visit.sender}"
-            if not await self._desk.queue.chats.allow(counted, limits.per_minute, limits.per_day):
+            limits, counted = self._submitter.limits, f"cancel:{visit.sender}"
+            if not await self._submitter.queue.chats.allow(counted, limits.per_minute, limits.per_day):
                 await self._words(visit, error_html(rate_limited(CANCEL_PAUSE), language))
-            elif not await self._desk.cancel(visit.to.chat, visit.sender, language):
+            elif not await self._submitter.cancel(visit.to.chat, visit.sender, language):
                 await self._words(visit, say("nothing_to_cancel", language))
         elif command.name == "language":
             await self._language(visit, command.rest.strip().lower())
@@ -182,19 +182,19 @@ class Handlers:
             return "ignored"
         return command.name
 
-    async def _language(self, visit: Visit, wanted: str) -> None:
+    async def _language(self, visit: MessageContext, wanted: str) -> None:
         if visit.user is not None and wanted in LANGUAGES:
             chosen = as_language(wanted)
-            await self._desk.queue.chats.choose_language(visit.user, chosen)
+            await self._submitter.queue.chats.choose_language(visit.user, chosen)
             self._menu.change(visit.user, chosen)
             await self._words(visit, say("language_set", chosen))
             return
         await self._words(visit, say("language", visit.language), "languages")
 
-    async def _words(self, visit: Visit, html: str, kind: Kind = "message") -> None:
-        await self._desk.say(html, visit.to, visit.language, visit.guard, visit.sender, kind)
+    async def _words(self, visit: MessageContext, html: str, kind: Kind = "message") -> None:
+        await self._submitter.say(html, visit.to, visit.language, visit.idempotency_key, visit.sender, kind)
 
 
-def _place(visit: Visit) -> str:
+def _place(visit: MessageContext) -> str:
     """Where what a person asked for last is remembered."""
     return f"{visit.to.chat}:{visit.sender}"

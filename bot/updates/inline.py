@@ -18,8 +18,8 @@ from telegram import (
 )
 from telegram.constants import ParseMode
 
-from bot.delivery.best_effort import Asides
-from bot.updates.callbacks import Presses
+from bot.delivery.best_effort import BestEffortSender
+from bot.updates.callbacks import Callbacks
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons
 from bot.views.messages import Language, Name, say
@@ -39,19 +39,19 @@ _WRITTEN = "r"
 
 @dataclass(frozen=True)
 class Inlines:
-    presses: Presses
-    asides: Asides
+    callbacks: Callbacks
+    best_effort: BestEffortSender
 
     async def offer(self, query: InlineQuery) -> None:
         """Answer while somebody types. Raises RedisError while Redis is gone."""
-        queue = self.presses.desk.queue
+        queue = self.callbacks.submitter.queue
         language = await language_for(query.from_user, queue.chats)
         if name := buttons.shared_card(query.query):
             card = await queue.cards.find(name)
             if card is not None and card.poem is not None:
                 found = [_result(card.request, (name, card), language)]
-                self.asides.say(
-                    self.asides.bot.answer_inline_query(query.id, found, cache_time=CACHED, is_personal=True)
+                self.best_effort.say(
+                    self.best_effort.bot.answer_inline_query(query.id, found, cache_time=CACHED, is_personal=True)
                 )
                 return
         requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
@@ -63,30 +63,30 @@ class Inlines:
         hint = (
             None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
         )
-        answer = self.asides.bot.answer_inline_query
-        self.asides.say(answer(query.id, results, cache_time=CACHED, is_personal=True, button=hint))
+        answer = self.best_effort.bot.answer_inline_query
+        self.best_effort.say(answer(query.id, results, cache_time=CACHED, is_personal=True, button=hint))
 
     async def chosen(self, result: ChosenInlineResult, update_id: int) -> None:
         """Write what was chosen. Raises RedisError while Redis is gone."""
         if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
             return
-        desk = self.presses.desk
-        card = await desk.queue.cards.find(result.result_id)
+        submitter = self.callbacks.submitter
+        card = await submitter.queue.cards.find(result.result_id)
         if card is None:
             return
-        language, to = await language_for(result.from_user, desk.queue.chats), Inline(result.inline_message_id)
-        guard = f"u{update_id}"
+        language, to = await language_for(result.from_user, submitter.queue.chats), Inline(result.inline_message_id)
+        idempotency_key = f"u{update_id}"
         sender = f"tg:{result.from_user.id}"
-        refusal = await self.presses.write(card.request, to, language, guard, sender)
+        refusal = await self.callbacks.write(card.request, to, language, idempotency_key, sender)
         if refusal is not None and not refusal.engaged:
             # The button below the message tries again.
             words = Reply(to, language, html.escape(refusal.text, quote=False), card.request)
-            await desk.queue.submit(words, f"{guard}!")
+            await submitter.queue.submit(words, f"{idempotency_key}!")
 
     def _possible(self, request: PoemRequest) -> bool:
         try:
             outline(request)
-            self.presses.desk.blocklist.check(request)
+            self.callbacks.submitter.blocklist.check(request)
         except PoemError:
             return False
         return True

@@ -13,8 +13,8 @@ from engine.contract.queue.messages import Chat
 
 
 @dataclass(frozen=True)
-class Visit:
-    """``sender`` is held to the limits; ``guard`` names the update, so that a repetition adds nothing."""
+class MessageContext:
+    """``sender`` is held to the limits; ``idempotency_key`` names the update, so that a repetition adds nothing."""
 
     text: str
     private: bool
@@ -22,10 +22,10 @@ class Visit:
     user: int | None
     sender: str
     language: Language
-    guard: str
+    idempotency_key: str
 
     @classmethod
-    async def of(cls, message: Message, update_id: int, chats: Chats) -> Visit:
+    async def of(cls, message: Message, update_id: int, chats: Chats) -> MessageContext:
         user = message.from_user
         return cls(
             message.text or message.caption or "",

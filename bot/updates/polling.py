@@ -19,7 +19,7 @@ from bot.delivery.rate_limit import seconds_of
 from bot.metrics import Metrics
 from bot.updates.reading import KINDS, UnreadableUpdateError, read_update
 from engine.contract.logs import origin
-from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.retry import retry_until_available, sleep_unless
 
 log = logging.getLogger("bot.updates.polling")
 
@@ -82,7 +82,7 @@ class UpdateReader:
         update = readable(raw, self._metrics)
         number = update.update_id if isinstance(update, Update) else update
         if isinstance(update, Update):
-            await patiently(lambda: safely(self._handle, update), stopping)
+            await retry_until_available(lambda: safely(self._handle, update), stopping)
         if number is not None:
             self._offset = number + 1
         return isinstance(update, Update)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from bot.views.messages import Language, in_script
-from engine.contract.queue.models import Figures, Serving, Wish
+from engine.contract.queue.models import DesiredVersion, Figures, Serving
 from engine.contract.queue.training import Failure, Order, Phase, Report
 
 INSTALL = "pip install -c constraints.txt -e '.[train]'"
@@ -176,7 +176,9 @@ def ending(report: Report, language: Language) -> str:
     return _scripted("\n".join(lines), language)
 
 
-def versions(known: Mapping[str, Figures], serving: Iterable[Serving], wish: Wish | None, language: Language) -> str:
+def versions(
+    known: Mapping[str, Figures], serving: Iterable[Serving], wish: DesiredVersion | None, language: Language
+) -> str:
     """What ``/model`` answers."""
     english = language == "en"
     if not known:
@@ -222,7 +224,7 @@ def changing(version: str, language: Language) -> str:
     return pick((f"正在换用 {name}……", f"Changing to {name} …"), language)
 
 
-def changed(wish: Wish, serving: Iterable[Serving], language: Language) -> str:
+def changed(wish: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
     """What became of a wish, once the workers have answered."""
     seen = list(serving)
     using = sum(one.version == wish.version for one in seen)

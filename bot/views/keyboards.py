@@ -36,7 +36,7 @@ AUTOMATIC = "auto"
 
 
 @dataclass(frozen=True)
-class Press:
+class ButtonAction:
     """``card`` names what the button is about; ``choice`` is a form, the number of a mood, a language or a theme."""
 
     action: Action
@@ -47,7 +47,7 @@ class Press:
         return f"{self.action}:{self.card}:{self.choice}".rstrip(":")
 
     @classmethod
-    def read(cls, data: str | None) -> Press | None:
+    def read(cls, data: str | None) -> ButtonAction | None:
         """None: no button of this version."""
         action, _, rest = (data or "").partition(":")
         card, _, choice = rest.partition(":")
@@ -82,9 +82,10 @@ def shared_card(query: str) -> str:
 def first_poem(language: Language) -> InlineKeyboardMarkup:
     """For who has not written anything yet."""
     themes = [
-        _button(label if language == "en" else in_script(zh, language), Press("theme", "", zh)) for label, zh in _FIRST
+        _button(label if language == "en" else in_script(zh, language), ButtonAction("theme", "", zh))
+        for label, zh in _FIRST
     ]
-    return InlineKeyboardMarkup([[_button(say("write_one", language), Press("theme", ""))], themes])
+    return InlineKeyboardMarkup([[_button(say("write_one", language), ButtonAction("theme", ""))], themes])
 
 
 def forms_for(request: PoemRequest) -> list[str]:
@@ -99,7 +100,7 @@ def forms_for(request: PoemRequest) -> list[str]:
 
 
 def choose_form(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
-    buttons = [_button(in_script(form, language), Press("form", card, form)) for form in forms_for(request)]
+    buttons = [_button(in_script(form, language), ButtonAction("form", card, form)) for form in forms_for(request)]
     rows = [buttons[i : i + 3] for i in range(0, len(buttons), 3)]
     return InlineKeyboardMarkup([*rows, [_named("back", card, language)]])
 
@@ -110,7 +111,9 @@ def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKe
     order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
     offered = [number for number in order if MOODS[number][2] != request.mood][:OFFERED]
     buttons = [
-        _button(MOODS[n][1] if language == "en" else in_script(MOODS[n][0], language), Press("mood", card, str(n)))
+        _button(
+            MOODS[n][1] if language == "en" else in_script(MOODS[n][0], language), ButtonAction("mood", card, str(n))
+        )
         for n in offered
     ]
     return InlineKeyboardMarkup([buttons, [_named("back", card, language)]])
@@ -122,11 +125,11 @@ def unwritten(card: str, language: Language) -> InlineKeyboardMarkup:
 
 
 def choose_language() -> InlineKeyboardMarkup:
-    buttons = [[_button(name, Press("language", "", code))] for code, name in LANGUAGES.items()]
-    return InlineKeyboardMarkup([*buttons, [_button("自动 · automatic", Press("language", "", AUTOMATIC))]])
+    buttons = [[_button(name, ButtonAction("language", "", code))] for code, name in LANGUAGES.items()]
+    return InlineKeyboardMarkup([*buttons, [_button("自动 · automatic", ButtonAction("language", "", AUTOMATIC))]])
 
 
-def changed(request: PoemRequest, press: Press) -> PoemRequest | None:
+def changed(request: PoemRequest, press: ButtonAction) -> PoemRequest | None:
     """The request that a press asks for, to be written afresh; None: there is no such form or mood."""
     fresh = replace(request, seed=None)
     if press.action == "form":
@@ -138,8 +141,8 @@ def changed(request: PoemRequest, press: Press) -> PoemRequest | None:
 
 
 def _named(action: Named, card: str, language: Language) -> InlineKeyboardButton:
-    return _button(say(action, language), Press(action, card))
+    return _button(say(action, language), ButtonAction(action, card))
 
 
-def _button(label: str, press: Press) -> InlineKeyboardButton:
+def _button(label: str, press: ButtonAction) -> InlineKeyboardButton:
     return InlineKeyboardButton(label, callback_data=press.data())

@@ -19,7 +19,7 @@ RICH = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
-class Masks:
+class AllowedIds:
     """What may come, as rows of one table: to add a row to the scores of a step leaves what it admits, and takes
     everything else. A mask is the number of its row; each is made once, when it is first wanted.
     """

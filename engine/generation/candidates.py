@@ -12,13 +12,13 @@ from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
 from engine.generation.lineage import Lineage, other_seed
 from engine.generation.plan import Cell, Plan
 from engine.generation.ranker import Ranker
-from engine.generation.sequence import Row
+from engine.generation.sequence import TokenSequence
 
 SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
 """The share of the candidates that is read a second time, and how many are in any case."""
 
 
-class Draft:
+class CandidateSet:
     """``rows``: those to be written next. What stands before the first choice is read once for all candidates. They
     are written as far as the next branch of their plans, the end of a line; then those that read best so far have the
     new lines read once more by themselves, to see what each owes to what stands before it; and the best of these go on,
@@ -40,12 +40,12 @@ class Draft:
         self.request = request
         self.outline = outline
         self.count = count
-        self.rows: list[Row] = []
+        self.rows: list[TokenSequence] = []
         self.characters = 0
         """How many were fed to the model, in the stages that are over."""
         self.begun = False
         """Whether the candidates are begun: what is left of a poem goes before poems that are not."""
-        self.chosen: Row
+        self.chosen: TokenSequence
         """The best candidate, once there is no stage left."""
         self._options = options
         self._seed = seed
@@ -53,11 +53,11 @@ class Draft:
         self._script = script
         self._theme = script.simplify(outline.theme)
         self._second_reading = max(FEWEST_READ_AGAIN, math.ceil(second_reading * count))
-        self._alone: dict[Row, list[Row]] = {}
+        self._alone: dict[TokenSequence, list[TokenSequence]] = {}
         self._stages = self._line_by_line()
         self.go_on()
 
-    def read_alone(self, row: Row) -> list[Row]:
+    def read_alone(self, row: TokenSequence) -> list[TokenSequence]:
         """The lines of a candidate, each as it was read by itself; those in which nothing was chosen are not."""
         return self._alone.get(row, [])
 
@@ -73,18 +73,18 @@ class Draft:
         self.rows = rows or self.rows
         return bool(rows)
 
-    def _line_by_line(self) -> Iterator[list[Row]]:
+    def _line_by_line(self) -> Iterator[list[TokenSequence]]:
         stage, lineage = 0, Lineage(self._options[0].branches + 1)
         if self.count == 1:
             yield [self._single(lineage)]
             return
         firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
         if self._options[0].opening:
-            opening = Row(self._options[0], 0, judged=False)
+            opening = TokenSequence(self._options[0], 0, judged=False)
             yield [opening]
             rows = [opening.branch(self._plan(draws), seed, True, draws) for seed, draws in firsts]
         else:
-            rows = [Row(self._plan(draws), seed, True, draws) for seed, draws in firsts]
+            rows = [TokenSequence(self._plan(draws), seed, True, draws) for seed, draws in firsts]
         while True:
             yield rows
             self.begun = True
@@ -104,35 +104,35 @@ class Draft:
                     self._alone[rows[-1]] = self.read_alone(parent)
         self.chosen = rows[0]
 
-    def _single(self, lineage: Lineage) -> Row:
+    def _single(self, lineage: Lineage) -> TokenSequence:
         """The one candidate, written without a stop as it would be among others."""
         (seed,) = lineage.first(self._seed, 1)
         plan = self._plan(lineage.draws(seed, 0))
         first = 0 if plan.opening else 1
         later = [lineage.draws(seed, stage) for stage in range(first, first + plan.branches)]
-        self.chosen = Row(plan, seed, False, lineage.draws(seed, 0), later)
+        self.chosen = TokenSequence(plan, seed, False, lineage.draws(seed, 0), later)
         return self.chosen
 
     def _plan(self, draws: int) -> Plan:
         return self._options[other_seed(draws, 0) % len(self._options)]
 
-    def _most_fluent(self, rows: list[Row]) -> list[Row]:
+    def _most_fluent(self, rows: list[TokenSequence]) -> list[TokenSequence]:
         """Those that have a second reading: of equal texts one, in the order that they came in."""
         different = list({row.text: row for row in reversed(rows)}.values())[::-1]
         best = sorted(different, key=lambda row: _mean([row]), reverse=True)[: self._second_reading]
         return [row for row in different if row in best]
 
-    def _not_read_alone(self, rows: list[Row]) -> list[Row]:
+    def _not_read_alone(self, rows: list[TokenSequence]) -> list[TokenSequence]:
         """The lines of ``rows`` that are still to be read, each by itself."""
-        fresh: list[Row] = []
+        fresh: list[TokenSequence] = []
         for row in rows:
             read = self.read_alone(row)
-            more = [Row(line, 0) for line in _lines_alone(row)[len(read) :]]
+            more = [TokenSequence(line, 0) for line in _lines_alone(row)[len(read) :]]
             self._alone[row] = read + more
             fresh += more
         return fresh
 
-    def _score(self, row: Row) -> float:
+    def _score(self, row: TokenSequence) -> float:
         lines = clauses(row.text)
         given, alone = _mean([row]), _mean(self.read_alone(row))
         return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines)
@@ -156,12 +156,12 @@ class Draft:
         )
 
 
-def _mean(rows: Sequence[Row]) -> float:
+def _mean(rows: Sequence[TokenSequence]) -> float:
     """Log-likelihood a chosen character."""
     return sum(row.log_likelihood for row in rows) / max(1, sum(row.chosen for row in rows))
 
 
-def _lines_alone(row: Row) -> list[Plan]:
+def _lines_alone(row: TokenSequence) -> list[Plan]:
     """A plan for each line in which ``row`` chose: that line after nothing but the start, what was chosen scored."""
     shown = [cell for cell in row.plan.cells if cell.shown]
     lines: list[list[Cell]] = [[]]

@@ -7,10 +7,10 @@ from itertools import islice
 
 import numpy as np
 
-from engine.generation.allowed import Masks
+from engine.generation.allowed import AllowedIds
 from engine.generation.corpus_lines import LineIndex
-from engine.generation.sampler import DEFAULT_SAMPLING, Choice, Sampling
-from engine.generation.sequence import Reading, Row
+from engine.generation.sampler import DEFAULT_SAMPLING, Sampler, Sampling
+from engine.generation.sequence import Reading, TokenSequence
 from engine.model.backend import Backend
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
@@ -28,16 +28,16 @@ class Decoder:
         self,
         backend: Backend,
         vocabulary: Vocabulary,
-        masks: Masks,
+        masks: AllowedIds,
         lines: LineIndex,
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> None:
         self._backend = backend
         self._vocabulary = vocabulary
         self._masks = masks
-        self._choice = Choice(vocabulary, masks, lines, sampling)
-        self._rows: list[Row] = []
-        self._added: list[Row] = []
+        self._choice = Sampler(vocabulary, masks, lines, sampling)
+        self._rows: list[TokenSequence] = []
+        self._added: list[TokenSequence] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
         scores, state = backend.step(np.array([vocabulary.start]), backend.start(1))
         self._start = Reading(state[0], scores[0])
@@ -45,7 +45,7 @@ class Decoder:
     def __len__(self) -> int:
         return len(self._rows) + len(self._added)
 
-    def run(self, rows: Iterable[Row], width: int = 64) -> Iterator[Row]:
+    def run(self, rows: Iterable[TokenSequence], width: int = 64) -> Iterator[TokenSequence]:
         """Write every row, ``width`` at a time; they come as they are finished."""
         waiting = iter(rows)
         while True:
@@ -54,7 +54,7 @@ class Decoder:
                 return
             yield from self.step()
 
-    def add(self, rows: Sequence[Row]) -> None:
+    def add(self, rows: Sequence[TokenSequence]) -> None:
         """Rows that begin with the next step."""
         self._added += rows
 
@@ -62,7 +62,7 @@ class Decoder:
         """Forget every row."""
         self._rows, self._added, self._state = [], [], self._backend.start(0)
 
-    def step(self) -> list[Row]:
+    def step(self) -> list[TokenSequence]:
         """Fill the first cell of the rows that were added, by what is read before it already; then feed one character
         to every row and fill its next cell. Returns the rows that are finished."""
         finished = []
@@ -74,7 +74,7 @@ class Decoder:
             finished += self._leave()
         return finished
 
-    def _leave(self) -> list[Row]:
+    def _leave(self) -> list[TokenSequence]:
         finished = [row for row in self._rows if row.done]
         if finished:
             kept = [i for i, row in enumerate(self._rows) if not row.done]
@@ -115,7 +115,7 @@ class Decoder:
         self._state = np.concatenate([self._state, np.stack([reading.state for reading in readings])])
         self._rows += rows
 
-    def _fill(self, rows: list[Row], scores: FloatArray) -> None:
+    def _fill(self, rows: list[TokenSequence], scores: FloatArray) -> None:
         """``scores`` [rows, V]: score the forced characters, choose the others; a row that is done stays as it is."""
         log_sums = _log_sums(rows, scores)
         ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
@@ -134,7 +134,7 @@ class Decoder:
                 row.rhyme = self._masks.group_of(character)
 
 
-def _log_sums(rows: list[Row], scores: FloatArray) -> FloatArray:
+def _log_sums(rows: list[TokenSequence], scores: FloatArray) -> FloatArray:
     """ln of the sum of exp over the vocabulary, nan for rows that nobody judges: [rows, V] -> [rows]."""
     sums = np.full(len(rows), np.nan, np.float32)
     judged = [i for i, row in enumerate(rows) if row.judged]

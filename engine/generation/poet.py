@@ -11,16 +11,16 @@ from pathlib import Path
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.script import Script
-from engine.generation.allowed import Masks
+from engine.generation.allowed import AllowedIds
 from engine.generation.budget import Budget
-from engine.generation.candidates import SECOND_READING, Draft
+from engine.generation.candidates import SECOND_READING, CandidateSet
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.lineage import SEEDS
 from engine.generation.plan import in_stages, plans
 from engine.generation.ranker import Ranker
 from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
-from engine.generation.sequence import Row
+from engine.generation.sequence import TokenSequence
 from engine.model.backend import Backend
 from engine.model.checkpoint import Checkpoint
 from engine.model.checkpoint import load as load_checkpoint
@@ -63,10 +63,10 @@ class Poet:
         self._candidates = candidates
         self._budget = Budget(candidates, budget)
         self._second_reading = second_reading
-        self._decoder = Decoder(backend, vocabulary, Masks(vocabulary, prosody), lines, sampling)
-        self._waiting: deque[Row] = deque()
-        self._first: list[Row] = []
-        self._drafts: dict[Row, Draft] = {}
+        self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines, sampling)
+        self._waiting: deque[TokenSequence] = deque()
+        self._first: list[TokenSequence] = []
+        self._drafts: dict[TokenSequence, CandidateSet] = {}
 
     @classmethod
     def load(
@@ -111,7 +111,7 @@ class Poet:
     def write_each(self, requests: Sequence[PoemRequest]) -> list[Poem | PoemError]:
         """A poem or the reason why not for each request, in order: a bad one does not harm the others."""
         answers: list[Poem | PoemError | None] = [None] * len(requests)
-        places: dict[Draft, int] = {}
+        places: dict[CandidateSet, int] = {}
         for place, request in enumerate(requests):
             try:
                 places[self.add(request)] = place
@@ -122,7 +122,7 @@ class Poet:
                 answers[places.pop(draft)] = poem
         return [answer for answer in answers if answer is not None]
 
-    def add(self, request: PoemRequest) -> Draft:
+    def add(self, request: PoemRequest) -> CandidateSet:
         """Begin a poem with the next step. PoemError: the request cannot be served.
 
         Where neither seed nor number of candidates is asked for, there are as many as the time allows.
@@ -133,7 +133,7 @@ class Poet:
         if request.seed is None and request.candidates is None:
             count = self._budget.candidates(options, len(set(self._drafts.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        draft = Draft(request, shape, options, seed, count, self._ranker, self.script, self._second_reading)
+        draft = CandidateSet(request, shape, options, seed, count, self._ranker, self.script, self._second_reading)
         self._begin(draft)
         return draft
 
@@ -141,7 +141,7 @@ class Poet:
         """Judge a finished poem by the model's table. PoemError: there is none."""
         return examine(request, self.prosody, self.script)
 
-    def step(self) -> list[tuple[Draft, Poem]]:
+    def step(self) -> list[tuple[CandidateSet, Poem]]:
         """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""
         finished = []
         began = time.perf_counter()
@@ -163,7 +163,7 @@ class Poet:
         self._budget.spent(time.perf_counter() - began, rows)
         return finished
 
-    def _begin(self, draft: Draft) -> None:
+    def _begin(self, draft: CandidateSet) -> None:
         """Turn to the rows of a draft's next stage; what is begun is finished before what is not."""
         first, *rest = draft.rows
         self._drafts.update((row, draft) for row in draft.rows)

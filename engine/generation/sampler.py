@@ -9,9 +9,9 @@ from itertools import chain
 import numpy as np
 
 from engine.contract.text import CLOSING_MARKS
-from engine.generation.allowed import Masks
+from engine.generation.allowed import AllowedIds
 from engine.generation.corpus_lines import LineIndex
-from engine.generation.sequence import Row
+from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
@@ -37,18 +37,18 @@ NOTHING = -1
 """Drawn where nothing may come."""
 
 
-class Choice:
+class Sampler:
     """Chooses for all rows of a step together; what a row gets does not depend on the others, to the bit."""
 
     def __init__(
-        self, vocabulary: Vocabulary, masks: Masks, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
+        self, vocabulary: Vocabulary, masks: AllowedIds, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
     ) -> None:
         self._vocabulary = vocabulary
         self._masks = masks
         self._lines = lines
         self._sampling = sampling
 
-    def draw(self, rows: Sequence[Row], scores: FloatArray) -> list[int]:
+    def draw(self, rows: Sequence[TokenSequence], scores: FloatArray) -> list[int]:
         """For each row one id that its cell admits, by the model's ``scores`` [rows, V]."""
         masks = [self._allowed(row) for row in rows]
         pool = self._masks.table[masks]  # [rows, V]
@@ -67,7 +67,7 @@ class Choice:
                 chosen[i] = self._instead(row, pools, chances[i : i + 1], chosen[i])
         return chosen
 
-    def _ban(self, rows: Sequence[Row], scores: FloatArray, pool: FloatArray) -> None:
+    def _ban(self, rows: Sequence[TokenSequence], scores: FloatArray, pool: FloatArray) -> None:
         """Strike what must not come next. A doubling is deliberate only where the model thinks of nothing better."""
         banned = [row.banned() for row in rows]
         best = scores.argmax(axis=1).tolist()
@@ -77,7 +77,7 @@ class Choice:
         of = np.arange(len(rows)).repeat(list(map(len, banned)))
         pool[of, self._vocabulary.encode(chain.from_iterable(banned))] = -np.inf
 
-    def _instead(self, row: Row, pools: Iterable[FloatArray], chance: FloatArray, drawn: int) -> int:
+    def _instead(self, row: TokenSequence, pools: Iterable[FloatArray], chance: FloatArray, drawn: int) -> int:
         """Another than ``drawn``, from the first of ``pools`` [V] in which there is one."""
         copies = [] if drawn == NOTHING else [drawn]
         for pool in pools:
@@ -118,18 +118,18 @@ class Choice:
         found: list[int] = chosen.tolist()
         return found
 
-    def _copies(self, row: Row, drawn: int) -> bool:
+    def _copies(self, row: TokenSequence, drawn: int) -> bool:
         """Whether this character completes a line of the corpus."""
         return _may_complete(row) and row.line + self._vocabulary.decode([drawn]) in self._lines
 
-    def _allowed(self, row: Row) -> int:
+    def _allowed(self, row: TokenSequence) -> int:
         """The mask of what the cell to fill admits."""
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
         return self._masks.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._masks.tone(cell.tone)
 
-    def _allowed_free(self, row: Row) -> int:
+    def _allowed_free(self, row: TokenSequence) -> int:
         """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
         masks, left = self._masks, row.plan.limit - row.chosen
         if row.line:
@@ -152,6 +152,6 @@ def _uniform(seeds: Sequence[int], numbers: Sequence[int]) -> FloatArray:
     return found
 
 
-def _may_complete(row: Row) -> bool:
+def _may_complete(row: TokenSequence) -> bool:
     """Whether the character to come may be the last of its line."""
     return row.ends_line or (row.cell.free and len(row.line) >= 2)

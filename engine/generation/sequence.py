@@ -29,7 +29,7 @@ class Reading:
         return np.float32(top + np.log(np.exp(self.scores - top).sum()))
 
 
-class Row:
+class TokenSequence:
     """Follows a plan character by character.
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next; ``cell``: what is filled
@@ -63,7 +63,7 @@ class Row:
         self._taken = set(plan.forced)
         self._close()
 
-    def branch(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> Row:
+    def branch(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> TokenSequence:
         """Another that goes on from the branch where this one stopped, by a ``plan`` that is the same up to there."""
         other = copy(self)
         other.plan, other.seed, other.judged = plan, seed, judged

@@ -14,7 +14,7 @@ from engine.contract import Poem, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 
 
-class Ticket(Protocol):
+class PoemHandle(Protocol):
     """A poem in the making, by identity."""
 
     @property
@@ -26,11 +26,11 @@ class Ticket(Protocol):
 class PoetLike(Protocol):
     """Writes poems step by step; blocks while it does. It is used by one thread."""
 
-    def add(self, request: PoemRequest) -> Ticket:
+    def add(self, request: PoemRequest) -> PoemHandle:
         """Begin a poem with the next step. PoemError: the request cannot be served."""
         ...
 
-    def step(self) -> Iterable[tuple[Ticket, Poem]]:
+    def step(self) -> Iterable[tuple[PoemHandle, Poem]]:
         """Go one step on with all that was added; what is finished. Whatever it raises has lost all in hand."""
         ...
 
@@ -52,11 +52,11 @@ Answer = asyncio.Future[Written]
 
 
 @dataclass
-class _Hand:
+class _InFlight:
     """What one poet is writing."""
 
     poet: PoetLike
-    answers: dict[Ticket, Answer] = field(default_factory=dict)
+    answers: dict[PoemHandle, Answer] = field(default_factory=dict)
 
     def take(self, request: PoemRequest, answer: Answer) -> None:
         try:
@@ -77,7 +77,7 @@ class _Hand:
             _deliver(self.answers.pop(ticket), Written(poem, ticket.characters, together))
 
 
-class Writer:
+class Batcher:
     """``poet`` may be exchanged at any time: poems that are begun are finished by the poet that began them."""
 
     def __init__(self, poet: PoetLike) -> None:
@@ -104,7 +104,7 @@ class Writer:
             self._changed.notify()
 
     def _run(self) -> None:
-        hands: list[_Hand] = []
+        hands: list[_InFlight] = []
         while True:
             with self._changed:
                 while not (self._asked or hands or self._closed):
@@ -115,7 +115,7 @@ class Writer:
                 self._asked.clear()
             for poet, request, answer in asked:
                 if not hands or hands[-1].poet is not poet:
-                    hands.append(_Hand(poet))
+                    hands.append(_InFlight(poet))
                 hands[-1].take(request, answer)
             for hand in hands:
                 if hand.answers:

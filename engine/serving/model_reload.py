@@ -16,7 +16,7 @@ EVERY = 1.0
 """Seconds between two looks at what is wished for."""
 
 
-class Renewal(Generic[P]):
+class ModelReload(Generic[P]):
     """``load`` turns a version's name into a poet and may raise anything; ``version``: what serves at the start."""
 
     def __init__(

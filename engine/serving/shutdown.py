@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 
-class Service(Protocol):
+class StoppableService(Protocol):
     def stop(self) -> None:
         """End soon: finish what is in hand, take nothing more."""
         ...
@@ -30,7 +30,7 @@ def asked_to_stop() -> asyncio.Event:
     return stop
 
 
-async def run_until(stop: asyncio.Event, service: Service, redis: Redis, log: logging.Logger) -> None:
+async def run_until(stop: asyncio.Event, service: StoppableService, redis: Redis, log: logging.Logger) -> None:
     """Run ``service`` until ``stop`` is set, and close ``redis`` after it."""
     running = asyncio.create_task(service.run())
     stopped = asyncio.create_task(stop.wait())

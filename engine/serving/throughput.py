@@ -8,7 +8,7 @@ MEMORY = 0.98
 """How much of what was measured before counts beside the newest poem."""
 
 
-class Pace:
+class Throughput:
     """Seconds of work a poem, over the poems of late. Time with empty hands does not count."""
 
     def __init__(self) -> None:

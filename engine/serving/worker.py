@@ -18,15 +18,15 @@ from redis.exceptions import RedisError
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.logs import origin, set_up
-from engine.contract.queue.messages import Job, Reply, Work, too_late
-from engine.contract.queue.retry import patiently, sleep_unless
-from engine.contract.queue.store import MAX_LONELY, Queue, connect
+from engine.contract.queue.messages import Job, Reply, WorkDone, too_late
+from engine.contract.queue.retry import retry_until_available, sleep_unless
+from engine.contract.queue.store import MAX_REDELIVERIES, Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.settings import Settings
-from engine.serving.batcher import PoetLike, Writer
-from engine.serving.model_reload import EVERY, Renewal
+from engine.serving.batcher import Batcher, PoetLike
+from engine.serving.model_reload import EVERY, ModelReload
 from engine.serving.shutdown import asked_to_stop, run_until
-from engine.serving.throughput import Pace
+from engine.serving.throughput import Throughput
 
 log = logging.getLogger("engine.serving.worker")
 T = TypeVar("T")
@@ -46,7 +46,7 @@ DRAIN = 8.0
 class Worker:
     """One consumer of the queue. ``lease``: seconds after which others may take its jobs, if it falls silent.
 
-    ``renewal`` brings another poet when another model is wished for; without it the poet stays.
+    ``model_reload`` brings another poet when another model is wished for; without it the poet stays.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Worker:
         poet: PoetLike,
         lease: float,
         batch: int = BATCH,
-        renewal: Renewal[PoetLike] | None = None,
+        model_reload: ModelReload[PoetLike] | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._queue = queue
-        self._writer = Writer(poet)
+        self._writer = Batcher(poet)
         self._lease = lease
         self._batch = batch
-        self._renewal = renewal
-        self._pace = Pace()
+        self._model_reload = model_reload
+        self._pace = Throughput()
         self._in_hand: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
@@ -75,8 +75,8 @@ class Worker:
     async def run(self) -> None:
         """Serve until ``stop``; an absent Redis is waited for."""
         await self._persist(self._queue.prepare)
-        if self._renewal is not None:
-            await self._persist(self._renewal.publish)
+        if self._model_reload is not None:
+            await self._persist(self._model_reload.publish)
             await self._persist(self._renew_poet)
         beside = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
         try:
@@ -92,8 +92,8 @@ class Worker:
             await asyncio.gather(*beside, *self._in_hand, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._queue.leave(self.name)
-                if self._renewal is not None:
-                    await self._renewal.leave(self.name)
+                if self._model_reload is not None:
+                    await self._model_reload.leave(self.name)
                 await self._queue.jobs.retire(self.name)
 
     async def _take(self) -> None:
@@ -161,13 +161,13 @@ class Worker:
         outcome = answer.code if isinstance(answer, PoemError) else answer.form
         log.info("%s%s", outcome, "" if done else ", but someone else was first", extra={"job": delivery.id})
 
-    async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, Work]:
+    async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, WorkDone]:
         began = time.monotonic()
         written = await self._writer.write(request)
         wrote = time.monotonic() - began
         self._pace.end()
         waited = max(0.0, await self._persist(self._queue.now) - wrote - delivery.queued)
-        return written.poem, Work(waited, wrote, written.together, written.characters)
+        return written.poem, WorkDone(waited, wrote, written.together, written.characters)
 
     async def _readable(self, delivery: Delivery) -> Job | None:
         """The job, unless it ends here: unreadable, given up or too late."""
@@ -175,11 +175,13 @@ class Worker:
             job = Job.from_fields(delivery.fields)
         except CodecError as error:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
-            await self._persist(partial(self._queue.bury, delivery, None, "unreadable"))
+            await self._persist(partial(self._queue.dead_letter, delivery, None, "unreadable"))
             return None
-        if delivery.lonely > MAX_LONELY:
-            log.error("given up after %d attempts alone", MAX_LONELY, extra={"job": delivery.id})
-            await self._persist(partial(self._queue.bury, delivery, job, f"failed {MAX_LONELY} times alone"))
+        if delivery.redeliveries > MAX_REDELIVERIES:
+            log.error("given up after %d attempts alone", MAX_REDELIVERIES, extra={"job": delivery.id})
+            await self._persist(
+                partial(self._queue.dead_letter, delivery, job, f"failed {MAX_REDELIVERIES} times alone")
+            )
             return None
         if job.overdue(await self._persist(self._queue.now)):
             log.warning("past its deadline", extra={"job": delivery.id})
@@ -196,20 +198,20 @@ class Worker:
 
     async def _renew_poet(self) -> None:
         """A poem in hand is finished by the poet that began it; the next one has the new."""
-        if self._renewal is not None and (poet := await self._renewal.look()) is not None:
+        if self._model_reload is not None and (poet := await self._model_reload.look()) is not None:
             self._writer.poet = poet
 
     async def _watch_models(self) -> None:
         published = time.monotonic()
-        while self._renewal is not None and not self._gone.is_set():
-            before = self._renewal.serving
+        while self._model_reload is not None and not self._gone.is_set():
+            before = self._model_reload.serving
             with contextlib.suppress(RedisError):
                 if time.monotonic() - published > PUBLISH_SECONDS:
-                    await self._renewal.publish()  # again: the server may have lost its data
+                    await self._model_reload.publish()  # again: the server may have lost its data
                     published = time.monotonic()
                 await self._renew_poet()
-                if self._renewal.serving != before:
-                    await self._renewal.tell(self.name, self._beat_ttl)
+                if self._model_reload.serving != before:
+                    await self._model_reload.tell(self.name, self._beat_ttl)
             await sleep_unless(self._gone, EVERY)
 
     @property
@@ -220,15 +222,15 @@ class Worker:
         while not self._gone.is_set():
             with contextlib.suppress(RedisError):
                 await self._queue.beat(self.name, self._beat_ttl, self._pace.seconds)
-                if self._renewal is not None:
-                    await self._renewal.tell(self.name, self._beat_ttl)
+                if self._model_reload is not None:
+                    await self._model_reload.tell(self.name, self._beat_ttl)
             await sleep_unless(self._gone, min(2.0, self._lease))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(attempt, self._stopping)
+        return await retry_until_available(attempt, self._stopping)
 
 
-Renewing = Callable[[Queue], Renewal[PoetLike]]
+Renewing = Callable[[Queue], ModelReload[PoetLike]]
 
 
 async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
@@ -237,7 +239,7 @@ async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Rene
     poet = await asyncio.to_thread(load)
     redis = connect(settings.redis_url)
     queue = Queue(redis, settings.key_prefix)
-    worker = Worker(queue, poet, settings.lease, renewal=None if renewing is None else renewing(queue))
+    worker = Worker(queue, poet, settings.lease, model_reload=None if renewing is None else renewing(queue))
     log.info("worker %s is ready", worker.name)
     await run_until(stop, worker, redis, log)
     log.info("worker stopped")

@@ -108,7 +108,7 @@ async def by_length() -> Points:
         for length in LENGTHS:
             for number in range(int(points[-1][0]) if points else 0, length):
                 job = Job(REQUESTS[number % len(REQUESTS)], Chat(number), "en", time.time() + 600)
-                await queue.submit(job, f"guard{number}", f"tg:{number}")
+                await queue.submit(job, f"idempotency_key{number}", f"tg:{number}")
             memory: Any = await redis.info("memory")
             points.append((length, memory["used_memory"] / 1e6))
         await redis.aclose()

@@ -38,7 +38,7 @@ async def poems_a_second(workers: int) -> float:
         await queue.prepare()
         for number in range(JOBS):
             request = PoemRequest("acrostic", "春风十里", seed=number, candidates=1)
-            await queue.submit(Job(request, Chat(1), "en", time.time() + 3600), f"guard{number}")
+            await queue.submit(Job(request, Chat(1), "en", time.time() + 3600), f"idempotency_key{number}")
         async with contextlib.AsyncExitStack() as stack:
             for core in range(workers):
                 program = await stack.enter_async_context(here.program(f"worker{core}", *WORKER, KEY_PREFIX=PREFIX))

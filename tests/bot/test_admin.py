@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 import pytest
 
-from bot.delivery.training_progress import FIRST, Moments
+from bot.delivery.training_progress import FIRST, EditSchedule
 from bot.updates.admin import read_order
 from bot.views import admin_messages as texts
 from engine.contract.queue.messages import Chat
-from engine.contract.queue.models import Figures, Serving, Wish
+from engine.contract.queue.models import DesiredVersion, Figures, Serving
 from engine.contract.queue.training import Order, Report, Training, Unread
 
 CHAT = Chat(1)
@@ -47,7 +47,7 @@ def training(**facts: Any) -> Training:
 
 
 def test_edits_are_sparse_but_no_turn_is_missed() -> None:
-    moments = Moments()
+    moments = EditSchedule()
     assert moments.due(training(step=1), True, 0.0)
     assert not moments.due(training(step=2), True, FIRST - 1)
     assert moments.due(training(step=3), True, FIRST)
@@ -100,7 +100,7 @@ def test_the_ending_fits_below_a_picture() -> None:
 
 def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> None:
     known = {"tang": Figures("tang", "2026-01-01", 90.0, 91.0, home=True), "new": Figures("new")}
-    wish = Wish("new", "tang", 3, 0.0)
+    wish = DesiredVersion("new", "tang", 3, 0.0)
     serving = [Serving("tang", 3, "new: spoilt"), Serving("new", 3)]
     listing = texts.versions(known, serving, wish, "en")
     assert "perplexity: validation 90.0, test 91.0" in listing

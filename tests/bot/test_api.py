@@ -19,7 +19,7 @@ from bot.http.callers import Callers
 from bot.http.listening import PortTakenError
 from bot.settings import BotSettings
 from bot.standalone.launcher import _free_port
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from bot.submission import LOCAL_SENDER
 from engine.contract import Poem
 from engine.contract.queue.store import Queue, connect
@@ -42,7 +42,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def where(server: Embedded, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
     """A bot without Telegram, and a worker."""
     async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
         yield where
@@ -128,7 +128,7 @@ async def test_many_callers_each_get_their_own_poem(http: aiohttp.ClientSession,
 
 
 async def test_too_many_requests_are_told_when_to_come_back(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),
@@ -144,7 +144,7 @@ async def test_too_many_requests_are_told_when_to_come_back(
 
 
 async def test_a_person_at_the_machine_itself_is_never_throttled(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),
@@ -154,7 +154,7 @@ async def test_a_person_at_the_machine_itself_is_never_throttled(
 
 
 async def test_without_a_worker_the_answer_is_503_at_once_and_nothing_is_queued(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, prefix: str
 ) -> None:
     async with running_bot(server.url, prefix) as where:
         status, body, headers = await post(http, where, GOOD)
@@ -167,7 +167,7 @@ async def test_without_a_worker_the_answer_is_503_at_once_and_nothing_is_queued(
 
 
 async def test_a_full_queue_is_503_with_a_time_to_come_back(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
@@ -182,7 +182,7 @@ async def test_a_full_queue_is_503_with_a_time_to_come_back(
 
 
 async def test_past_the_deadline_the_answer_is_504_and_the_job_is_gone(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
@@ -193,7 +193,7 @@ async def test_past_the_deadline_the_answer_is_504_and_the_job_is_gone(
 
 
 async def test_who_goes_away_leaves_nothing_behind(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
@@ -243,7 +243,7 @@ async def test_without_redis_the_bot_lives_and_says_that_it_is_not_ready(http: a
 
 
 async def test_the_webhook_answers_200_only_to_who_knows_the_secret(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     settings = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
     async with (
@@ -298,7 +298,7 @@ async def test_without_a_webhook_there_is_no_door_for_updates(http: aiohttp.Clie
         assert answer.status == 404
 
 
-async def test_a_taken_port_is_one_clear_sentence(server: Embedded, prefix: str) -> None:
+async def test_a_taken_port_is_one_clear_sentence(server: RedisServer, prefix: str) -> None:
     port = free_port()
     async with running_bot(server.url, prefix, HTTP_PORT=str(port)):
         settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_PORT": str(port)}, None)
@@ -306,7 +306,7 @@ async def test_a_taken_port_is_one_clear_sentence(server: Embedded, prefix: str)
             await App(settings).run()
 
 
-async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Embedded) -> None:
+async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: RedisServer) -> None:
     for host in ("nowhere.invalid", "192.0.2.1"):
         settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_HOST": host, "HTTP_PORT": "0"}, None)
         with pytest.raises(SettingError, match=f"HTTP_HOST is wrong: {host} is no address of this machine"):
@@ -370,7 +370,7 @@ def test_a_trusted_proxy_on_this_machine_is_no_local_user() -> None:
     ],
 )
 async def test_no_page_of_another_site_makes_a_browser_ask_for_poems(
-    http: aiohttp.ClientSession, server: Embedded, prefix: str, headers: dict[str, str], served: bool
+    http: aiohttp.ClientSession, server: RedisServer, prefix: str, headers: dict[str, str], served: bool
 ) -> None:
     async with running_bot(server.url, prefix, SITE_NAMES="poems.example.org") as where:
         status, body, _ = await post(http, where, b"{", {"Content-Type": "text/plain", **headers})
@@ -389,7 +389,7 @@ async def _waiting(queue: Queue, jobs: int) -> bool:
     return (await queue.status()).waiting == jobs
 
 
-async def test_a_store_that_takes_no_writes_is_not_ready_and_not_up(own_server: Embedded, prefix: str) -> None:
+async def test_a_store_that_takes_no_writes_is_not_ready_and_not_up(own_server: RedisServer, prefix: str) -> None:
     redis = connect(own_server.url)
     try:
         async with (

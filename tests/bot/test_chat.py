@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_poet import REFUSED, FakePoet
@@ -21,7 +21,7 @@ ADMIN = 42
 
 @pytest.fixture
 async def chat(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> AsyncIterator[FakeTelegram]:
     """A bot that polls and a worker."""
     async with (
@@ -242,7 +242,7 @@ async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:
 
 
 async def test_a_flood_is_answered_politely_once_and_others_are_served(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),
@@ -258,7 +258,7 @@ async def test_a_flood_is_answered_politely_once_and_others_are_served(
 
 
 async def test_a_full_queue_is_said_at_once_and_what_was_accepted_is_written(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, QUEUE_MAX="2"):
         for number in range(3):
@@ -272,7 +272,7 @@ async def test_a_full_queue_is_said_at_once_and_what_was_accepted_is_written(
 
 
 async def test_without_any_worker_the_user_hears_of_it_after_the_deadline(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, JOB_DEADLINE="0.2", LEASE="0.2"):
         assert "暂时没有运行" in await said(telegram, "/acrostic 春")

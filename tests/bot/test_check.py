@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from bot.updates.commands import Command, parse, poem_request, spoken, without_mention
 from bot.views.check import examined
 from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
@@ -38,7 +38,7 @@ def reply_to(text: str, author: dict[str, Any], chat: int) -> dict[str, Any]:
 
 @pytest.fixture
 async def chat(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> AsyncIterator[FakeTelegram]:
     async with (
         running_worker(redis, prefix, FakePoet()),
@@ -135,7 +135,7 @@ async def test_a_group_is_answered_where_the_bot_is_named_or_replied_to(chat: Fa
 
 
 async def test_a_language_is_chosen_kept_and_forgotten(
-    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/language", user=9, chat=9)

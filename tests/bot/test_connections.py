@@ -16,7 +16,7 @@ import pytest
 import bot.http.body
 import bot.http.connections
 from bot.http.connections import QuietAccepting
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from tests.support.running import running_bot
 from tests.support.waiting import until
 
@@ -44,7 +44,7 @@ async def said(where: str, words: bytes) -> bytes:
 
 
 async def test_where_connections_are_many_the_oldest_idle_one_makes_room(
-    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 16)
     async with running_bot(server.url, prefix) as where, silent(where, 40, b"GET /healthz HTTP/1.1\r\nA:") as streams:
@@ -55,7 +55,7 @@ async def test_where_connections_are_many_the_oldest_idle_one_makes_room(
 
 
 async def test_a_request_in_progress_is_not_closed_to_make_room(
-    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 8)
     begun = b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{"
@@ -68,7 +68,7 @@ async def test_a_request_in_progress_is_not_closed_to_make_room(
 
 
 async def test_who_sends_no_request_or_no_body_is_not_waited_for(
-    server: Embedded, prefix: str, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.http.connections, "FIRST_REQUEST_SECONDS", 0.2)
     monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.2)
@@ -82,7 +82,7 @@ async def test_who_sends_no_request_or_no_body_is_not_waited_for(
 
 @pytest.mark.parametrize("nonsense", [b"\x16\x03\x01\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nA" + b"\r\n\r\n"])
 async def test_what_is_no_http_is_answered_in_the_one_form_and_leaves_no_traceback(
-    server: Embedded, prefix: str, caplog: pytest.LogCaptureFixture, nonsense: bytes
+    server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture, nonsense: bytes
 ) -> None:
     async with running_bot(server.url, prefix) as where:
         head, _, body = (await said(where, nonsense)).partition(b"\r\n\r\n")
@@ -94,7 +94,7 @@ async def test_what_is_no_http_is_answered_in_the_one_form_and_leaves_no_traceba
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.WARNING]
 
 
-async def test_a_compressed_body_is_refused_whatever_it_inflates_to(server: Embedded, prefix: str) -> None:
+async def test_a_compressed_body_is_refused_whatever_it_inflates_to(server: RedisServer, prefix: str) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     async with running_bot(server.url, prefix) as where, aiohttp.ClientSession() as http:
         for path in ("/api/poems", "/api/pictures"):

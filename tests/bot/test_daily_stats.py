@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from bot.daily_stats import describe, keep_tally, of, percentile
 from bot.metrics import Metrics
 from engine.contract import Poem
-from engine.contract.queue.messages import Chat, Reply, Work
+from engine.contract.queue.messages import Chat, Reply, WorkDone
 from engine.contract.queue.store import Queue, Status
 
 POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
@@ -17,7 +17,7 @@ POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
 
 def written(metrics: Metrics, *seconds: float) -> None:
     for each in seconds:
-        metrics.written(Reply(Chat(1), "en", POEM, work=Work(each, each, 1, 10)))
+        metrics.written(Reply(Chat(1), "en", POEM, work=WorkDone(each, each, 1, 10)))
 
 
 async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue, redis: Redis, prefix: str) -> None:
@@ -25,11 +25,11 @@ async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue,
         metrics, stopping = Metrics(), asyncio.Event()
         metrics.count("poem_updates_total", kind="acrostic")
         written(metrics, 0.15)
-        keeping = asyncio.create_task(keep_tally(metrics, queue.tally, stopping))
+        keeping = asyncio.create_task(keep_tally(metrics, queue.daily_counts, stopping))
         metrics.count("poem_updates_total", kind="acrostic")
         stopping.set()
         await keeping
-    today = await queue.tally.today()
+    today = await queue.daily_counts.today()
     assert of(today, "poem_updates_total", kind="acrostic") == 4
     assert percentile(today, "poem_queue_seconds", 0.5) == 0.2
     [key] = [key async for key in redis.scan_iter(f"{prefix}tally:*")]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.fake_telegram import FakeTelegram
@@ -22,7 +22,7 @@ async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoe
 
 
 @pytest.fixture
-async def chat(server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+async def chat(server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
     async with running_bot(server.url, prefix, telegram):
         yield telegram
 
@@ -99,7 +99,7 @@ async def test_nonsense_is_met_with_a_hint(chat: FakeTelegram) -> None:
 
 
 async def test_who_is_too_fast_reads_it_where_the_poem_would_stand_and_may_try_again(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, USER_PER_MINUTE="1"):
         await telegram.write("/acrostic 春")

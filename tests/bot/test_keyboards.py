@@ -1,4 +1,4 @@
-"""Laws of the buttons: under every poem, after a restart, for whoever presses, as often as they like."""
+"""Laws of the buttons: under every poem, after a restart, for whoever callbacks, as often as they like."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.delivery import sender as courier
-from bot.standalone.redis_server import Embedded
-from bot.views.keyboards import MOODS, Press, choose_form, choose_mood, forms_for, under_poem
+from bot.delivery import sender as sender
+from bot.standalone.redis_server import RedisServer
+from bot.views.keyboards import MOODS, ButtonAction, choose_form, choose_mood, forms_for, under_poem
 from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
 from engine.contract.queue.cards import digest
@@ -22,7 +22,7 @@ from tests.support.running import running_bot, running_worker
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def fake_drawing() -> courier.Draw:
+def fake_drawing() -> sender.Draw:
     """Draws nothing; cannot draw 龘."""
     return lambda poem: "龘" if "龘" in poem.text else PNG
 
@@ -36,7 +36,7 @@ async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoe
 
 @pytest.fixture
 async def chat(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[FakeTelegram]:
     monkeypatch.setattr("bot.app.drawing", fake_drawing)
     async with running_bot(server.url, prefix, telegram):
@@ -76,7 +76,7 @@ async def test_a_mood_steers_the_next_poem(chat: FakeTelegram, poet: FakePoet, q
     label = shown["inline_keyboard"][0][0]["text"]
     await chat.answered(await chat.press(first, label))
     _, second = await chat.messages(2)
-    card = await queue.cards.find(Press.read(second.buttons["再来一首"]).card)  # type: ignore[union-attr]
+    card = await queue.cards.find(ButtonAction.read(second.buttons["再来一首"]).card)  # type: ignore[union-attr]
     assert card is not None
     assert card.request.mood in [verse for name, _, verse in MOODS if name == label]
 
@@ -106,7 +106,7 @@ async def test_pressing_again_while_the_poem_is_written_adds_nothing(chat: FakeT
 
 
 async def test_a_button_works_after_a_restart_and_for_somebody_else_in_their_language(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里", chat=-100, kind="supergroup", topic=3)
@@ -151,7 +151,7 @@ async def test_an_old_or_strange_button_gets_a_friendly_word(chat: FakeTelegram,
 
 
 async def test_who_presses_too_fast_is_told_so_each_time(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, USER_PER_MINUTE="1"):
         await telegram.write("/acrostic 春风十里")
@@ -174,7 +174,7 @@ async def test_a_picture_is_sent_once_with_the_poem_below_it(chat: FakeTelegram)
 
 
 async def test_the_picture_that_comes_is_the_drawn_poem(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里")
@@ -196,7 +196,7 @@ async def test_a_poem_that_cannot_be_drawn_stays_in_words(chat: FakeTelegram) ->
 
 
 async def test_without_the_extra_there_is_no_picture_button(
-    server: Embedded, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.app.drawing", lambda: None)
     async with running_bot(server.url, prefix, telegram):
@@ -225,7 +225,7 @@ def test_no_button_has_more_data_than_telegram_takes() -> None:
             for row in markup.inline_keyboard:
                 for button in row:
                     assert 1 <= len(str(button.callback_data).encode()) <= 64
-                    assert Press.read(str(button.callback_data)) is not None
+                    assert ButtonAction.read(str(button.callback_data)) is not None
 
 
 def test_only_forms_that_the_words_fit_are_offered() -> None:

@@ -15,7 +15,7 @@ import pytest
 from redis import Redis
 
 from bot.standalone import supervisor
-from bot.standalone.redis_server import Embedded, EmbeddedError
+from bot.standalone.redis_server import RedisServer, RedisServerError
 from bot.standalone.supervisor import FailedError, Keeper, Program, Restarts
 from tests.support.programs import Program as Started
 from tests.support.programs import answers, child_running, free_port, program
@@ -25,11 +25,11 @@ LAUNCHER = ("-m", "bot.standalone.launcher")
 
 
 @contextlib.asynccontextmanager
-async def launched(folder: Path, model: Path) -> AsyncIterator[tuple[Started, Embedded, str]]:
+async def launched(folder: Path, model: Path) -> AsyncIterator[tuple[Started, RedisServer, str]]:
     """A launcher that is ready, its store and its address."""
     port = free_port()
     environ = {"MODEL_DIR": str(model), "HTTP_PORT": str(port), "LEASE": "0.5", "CANDIDATES": "1"}
-    store = Embedded(folder / "var" / "valkey")
+    store = RedisServer(folder / "var" / "valkey")
     try:
         async with program(folder / "run.log", *LAUNCHER, environ=environ) as launcher:
             await launcher.says("Ready on")
@@ -161,7 +161,7 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(far: Path) -> None:
-    store = Embedded(far)
+    store = RedisServer(far)
     try:
         assert store.start()
         place = Path(store.url.removeprefix("unix://")).parent
@@ -172,13 +172,13 @@ def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(far: 
 
 
 def test_a_socket_folder_that_others_may_enter_is_refused(far: Path) -> None:
-    store = Embedded(far)
+    store = RedisServer(far)
     place = Path(store.url.removeprefix("unix://")).parent
     place.mkdir()
     place.chmod(0o777)
-    with pytest.raises(EmbeddedError, match="this user alone"):
+    with pytest.raises(RedisServerError, match="this user alone"):
         store.start()
     place.rmdir()
     place.symlink_to(far.parent)
-    with pytest.raises(EmbeddedError, match="this user alone"):
+    with pytest.raises(RedisServerError, match="this user alone"):
         store.start()

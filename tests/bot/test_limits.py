@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.http.fair_share import FairShare
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from bot.submission import cost_of
 from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
@@ -55,7 +55,7 @@ async def test_who_spends_more_than_the_limit_at_once_waits_longer(queue: Queue,
 
 
 async def test_a_caller_has_no_more_than_its_share_in_the_queue_and_loses_nothing(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()

@@ -11,7 +11,7 @@ from aiohttp import web
 from bot.app import App
 from bot.settings import BotSettings
 from bot.standalone.launcher import _greet
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
 from engine.contract.settings import SettingError
 from tests.support.fake_bot_api import TOKEN, Fault
@@ -23,7 +23,7 @@ HOOK = "https://other.example.org/secret-path"
 
 
 async def test_a_polling_bot_refuses_to_delete_a_webhook_it_was_not_told_to(
-    server: Embedded, prefix: str, telegram: FakeTelegram
+    server: RedisServer, prefix: str, telegram: FakeTelegram
 ) -> None:
     telegram.webhook = {"url": HOOK}
     environ = {"REDIS_URL": server.url, "KEY_PREFIX": prefix, "HTTP_PORT": str(free_port())}
@@ -37,7 +37,7 @@ async def test_a_polling_bot_refuses_to_delete_a_webhook_it_was_not_told_to(
 
 
 async def test_a_polling_bot_that_was_told_to_deletes_the_webhook(
-    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram
 ) -> None:
     telegram.webhook = {"url": HOOK}
     async with running_bot(server.url, prefix, telegram, DELETE_WEBHOOK="true"):
@@ -47,7 +47,7 @@ async def test_a_polling_bot_that_was_told_to_deletes_the_webhook(
 
 @pytest.mark.parametrize("body", ["<html>log in</html>", '{"ok": true, "result": {"username": 5}}', '{"ok": true}'])
 async def test_health_says_whether_telegram_is_reached(
-    server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram, body: str
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram, body: str
 ) -> None:
     telegram.faults.append(Fault("getMe", 200, body=body, times=2))
     async with running_bot(server.url, prefix, telegram) as where, aiohttp.ClientSession() as http:

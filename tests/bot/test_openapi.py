@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 import bot.http.body
 import bot.http.page
 from bot.http.page import FILES
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.errors import ERROR_CODES
 from engine.contract.queue.store import Queue
 from tests.soak.api import fuzz
@@ -65,7 +65,7 @@ async def keeps(
 
 
 @pytest.fixture
-async def where(server: Embedded, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
     async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
         yield where
 
@@ -99,7 +99,7 @@ async def slowly() -> AsyncIterator[bytes]:
 
 
 async def test_a_poems_own_address_is_answered_as_written(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
 ) -> None:
     (tmp_path / "words").write_text("春山", "utf-8")
     paths = ("/api/poems/{id}", "/api/pictures/{id}")
@@ -160,7 +160,7 @@ def test_every_code_of_an_error_is_named() -> None:
 
 
 async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),

@@ -14,10 +14,10 @@ from telegram import Bot
 
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.outbox import Outbox
-from bot.delivery.rate_limit import Pace
-from bot.delivery.sender import Courier
+from bot.delivery.rate_limit import RateLimiter
+from bot.delivery.sender import Sender
 from bot.metrics import Metrics
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.messages import Chat, Reply
@@ -37,8 +37,8 @@ async def sending(
     """An outbox without gaps and with little patience for an answer."""
     request = BotApiRequest(64, seconds=0.5)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        courier = Courier(queue, bot, Blocklist(["恶龙"]), Asides(bot), None)
-        outbox = Outbox(queue, courier, Pace(0, 0, 0), metrics or Metrics(), LEASE, deadline)
+        sender = Sender(queue, bot, Blocklist(["恶龙"]), BestEffortSender(bot), None)
+        outbox = Outbox(queue, sender, RateLimiter(0, 0, 0), metrics or Metrics(), LEASE, deadline)
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -154,7 +154,13 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     request = BotApiRequest(seconds=5.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        outbox = Outbox(queue, Courier(queue, bot, Blocklist([]), Asides(bot), None), Pace(0, 0, 0), Metrics(), LEASE)
+        outbox = Outbox(
+            queue,
+            Sender(queue, bot, Blocklist([]), BestEffortSender(bot), None),
+            RateLimiter(0, 0, 0),
+            Metrics(),
+            LEASE,
+        )
         running = asyncio.create_task(outbox.run())
         await say(queue, 1)
         await telegram.messages(1)
@@ -343,7 +349,7 @@ class Clock:
 
 async def test_messages_keep_telegrams_gaps() -> None:
     clock = Clock()
-    pace = Pace(overall=0.1, private=1.0, group=3.0, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(overall=0.1, private=1.0, group=3.0, clock=clock, sleep=clock.sleep)
     moments = []
     for chat in (1, 2, 1, -1, -1):
         await pace.turn(chat)

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.http.page import FILES
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
@@ -22,7 +22,7 @@ PAGE = Path(__file__).parents[2] / "bot" / "http" / "static"
 
 
 @pytest.fixture
-async def where(server: Embedded, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
     async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
         yield where
 
@@ -118,7 +118,7 @@ async def test_only_what_was_written_here_is_drawn(http: aiohttp.ClientSession, 
 
 
 async def test_a_poems_link_shows_the_same_poem_and_its_picture_and_counts_against_no_limit(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),
@@ -145,7 +145,7 @@ async def test_a_poems_link_shows_the_same_poem_and_its_picture_and_counts_again
 
 
 async def test_what_the_blocklist_forbids_by_now_is_no_longer_shown(
-    http: aiohttp.ClientSession, server: Embedded, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
+    http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str, tmp_path: Path
 ) -> None:
     async with (
         running_worker(redis, prefix, FakePoet()),

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.delivery.queue_notices import crossed, waiting_words
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import Queue, Status
@@ -19,7 +19,7 @@ from tests.support.running import running_bot, running_worker
 
 
 @pytest.fixture
-async def chat(server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+async def chat(server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
     """A bot without a worker: everybody waits."""
     async with running_bot(server.url, prefix, telegram):
         yield telegram
@@ -58,7 +58,7 @@ async def test_the_notice_follows_the_way_to_the_front(
 
 
 async def test_a_notice_outlives_the_bot_that_sent_it(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春")

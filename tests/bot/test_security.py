@@ -21,7 +21,7 @@ from bot.http.errors import HttpError
 from bot.http.server import Webhook
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from bot.views.messages import error_html
 from engine.contract import PoemError
 from engine.contract.queue.store import Queue
@@ -80,7 +80,7 @@ async def test_the_secret_is_compared_in_constant_time_and_by_nothing_else(monke
 
 
 async def test_any_body_at_all_is_a_poem_or_a_named_error_over_http(
-    server: Embedded, queue: Queue, redis: Redis, prefix: str
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     choose, statuses = random.Random(7), set()
     async with (

@@ -8,7 +8,7 @@ import pytest
 from telegram import Bot
 
 from bot.bot_api import BotApiRequest
-from bot.delivery.training_progress import Herald
+from bot.delivery.training_progress import TrainingProgress
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import Order
@@ -30,13 +30,13 @@ async def test_a_chat_that_does_not_exist_is_written_to_once(
 
     request = BotApiRequest()
     bot = Bot(TOKEN, telegram.base_url, request=request, get_updates_request=request)
-    herald = Herald(queue, bot)
-    running = asyncio.create_task(herald.run())
+    training_progress = TrainingProgress(queue, bot)
+    running = asyncio.create_task(training_progress.run())
     try:
         await until(closed)
         await asyncio.sleep(0.5)
     finally:
-        herald.stop()
+        training_progress.stop()
         await running
         await request.shutdown()
     assert telegram.calls["sendMessage"] == 1

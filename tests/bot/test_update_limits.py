@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from bot.updates.handlers import UPDATES_PER_COMMAND
 from engine.contract.queue.store import Queue
 from tests.support.fake_telegram import FakeTelegram
@@ -18,7 +18,7 @@ ALLOWED = LIMIT * UPDATES_PER_COMMAND
 
 
 @pytest.fixture
-async def chat(server: Embedded, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+async def chat(server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
     """A bot without a worker, with strict limits."""
     async with running_bot(server.url, prefix, telegram, USER_PER_MINUTE=str(LIMIT), USER_PER_DAY="0"):
         yield telegram

@@ -70,7 +70,9 @@ async def test_queue_cards_models_and_trainings_work_in_a_cluster_when_the_prefi
     worker = Worker(queue, FakePoet(), 0.5)
     working = asyncio.create_task(worker.run())
     try:
-        await queue.submit(Job(PoemRequest("acrostic", "春"), Chat(7), "en", await queue.now() + 60, "me"), "guard")
+        await queue.submit(
+            Job(PoemRequest("acrostic", "春"), Chat(7), "en", await queue.now() + 60, "me"), "idempotency_key"
+        )
         found: list[Reply] = []
         while not found:
             found = [Reply.from_fields(each.fields) for each in await queue.replies.take("bot", 10, 0.2)]
@@ -84,7 +86,7 @@ async def test_queue_cards_models_and_trainings_work_in_a_cluster_when_the_prefi
         assert (await queue.models.wish()) is not None
         assert await queue.models.serving() == {}
         await queue.trainings.orders.prepare()
-        _, entry = await queue.trainings.order(order := Order(1.0, "continue", Chat(7), "en"), "guard")
+        _, entry = await queue.trainings.order(order := Order(1.0, "continue", Chat(7), "en"), "idempotency_key")
         assert [each.id for each in await queue.trainings.orders.take("trainer", 1, 0)] == [entry]
         assert await queue.trainings.hold("trainer", entry, order, Report("training"))
         assert (await queue.status()).workers == 1
@@ -98,6 +100,8 @@ async def test_a_prefix_without_braces_is_refused_by_a_cluster(cluster: str) -> 
     redis = connect(cluster)
     try:
         with pytest.raises(RedisError, match="slot"):
-            await Queue(redis, "poem:").submit(Job(PoemRequest("acrostic", "春"), Chat(7), "en", 2e9), "guard")
+            await Queue(redis, "poem:").submit(
+                Job(PoemRequest("acrostic", "春"), Chat(7), "en", 2e9), "idempotency_key"
+            )
     finally:
         await redis.aclose()

@@ -59,9 +59,9 @@ async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned
 ) -> None:
     answered, gone = Waiter("process", "1"), Waiter("process", "2")
     for waiter in (answered, gone):
-        await queue.submit(job(waiter), waiter.guard)
+        await queue.submit(job(waiter), waiter.idempotency_key)
     assert sum([await redis.hlen(key) for key in await redis.keys(f"{prefix}guards:*")]) == 2
-    await queue.abandon(gone.guard)
+    await queue.abandon(gone.idempotency_key)
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.jobs.finish(delivery.id, reply(answered))
     assert [r.to for r in await queue.answers("process", 0.01)] == [answered]
@@ -114,7 +114,7 @@ async def test_a_silent_holder_loses_its_job_and_a_renewing_one_keeps_it(queue: 
     assert await queue.jobs.take_over("other", lease=60) is None
     taken = await queue.jobs.take_over("other", lease=0)
     assert taken is not None
-    assert (taken.id, taken.lonely) == (delivery.id, 1)
+    assert (taken.id, taken.redeliveries) == (delivery.id, 1)
     assert await queue.jobs.renew("other", [taken.id]) == 1
 
 
@@ -129,13 +129,13 @@ async def test_a_lost_lease_cannot_be_renewed_back(queue: Queue) -> None:
 async def test_every_takeover_is_counted(queue: Queue) -> None:
     await queue.submit(job(), "1")
     await queue.jobs.take("w0", 10, 0)
-    counts = [d.lonely for n in range(4) if (d := await queue.jobs.take_over(f"w{n}", lease=0))]
+    counts = [d.redeliveries for n in range(4) if (d := await queue.jobs.take_over(f"w{n}", lease=0))]
     assert counts == [1, 2, 3, 4]
 
 
 async def test_the_least_tried_job_is_taken_over_first(queue: Queue) -> None:
-    for guard in "123":
-        await queue.submit(job(), guard)
+    for idempotency_key in "123":
+        await queue.submit(job(), idempotency_key)
     assert len(await queue.jobs.take("dead", 3, 0)) == 3
     taken = [await queue.jobs.take_over(worker, 0) for worker in "abc"]
     assert len({delivery.id for delivery in taken if delivery}) == 3
@@ -189,7 +189,7 @@ async def test_an_http_answer_reaches_exactly_the_process_that_waits(queue: Queu
 async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
-    await queue.bury(delivery, Job.from_fields(delivery.fields), "why not")
+    await queue.dead_letter(delivery, Job.from_fields(delivery.fields), "why not")
     [apology] = await replies(queue)
     assert isinstance(apology.content, PoemError)
     [(dead, found, why)] = await queue.dead()
@@ -205,7 +205,7 @@ async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(qu
 async def test_a_dead_job_can_be_dropped(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
-    await queue.bury(delivery, None, "unreadable")
+    await queue.dead_letter(delivery, None, "unreadable")
     [(dead, _, _)] = await queue.dead()
     assert await queue.drop(dead)
     assert await queue.dead() == []

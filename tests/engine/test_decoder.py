@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from engine.generation.allowed import Masks
+from engine.generation.allowed import AllowedIds
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.plan import BRANCH, Cell, Plan, in_stages
-from engine.generation.sequence import Row
+from engine.generation.sequence import TokenSequence
 from engine.model.backend import Ids
 from engine.model.checkpoint import FloatArray
 from tests.support.tiny_model import CHARACTERS, VOCABULARY, prosody
@@ -41,11 +41,11 @@ class Known:
 
 
 def decoder(backend: Known, lines: LineIndex = NO_LINES) -> Decoder:
-    return Decoder(backend, VOCABULARY, Masks(VOCABULARY, prosody()), lines)
+    return Decoder(backend, VOCABULARY, AllowedIds(VOCABULARY, prosody()), lines)
 
 
-def written(backend: Known, *cells: Cell, seed: int = 0, rhyme: str | None = None) -> Row:
-    return next(iter(decoder(backend).run([Row(Plan(cells, "", rhyme=rhyme), seed)])))
+def written(backend: Known, *cells: Cell, seed: int = 0, rhyme: str | None = None) -> TokenSequence:
+    return next(iter(decoder(backend).run([TokenSequence(Plan(cells, "", rhyme=rhyme), seed)])))
 
 
 def test_forced_characters_are_fed_in_order_and_cost_no_scores() -> None:
@@ -77,8 +77,8 @@ def test_what_several_rows_begin_with_is_read_once_and_they_go_on_from_there() -
     plan, backend = Plan((*cells, Cell(), Cell(), Cell("。")), ""), Sums()
     [staged] = in_stages([plan])
     assert staged == Plan((*cells, BRANCH, Cell(), Cell(), Cell("。")), "")
-    begun, running = Row(staged, 0), decoder(backend)
-    alone = [next(iter(running.run([Row(plan, seed)]))) for seed in range(3)]
+    begun, running = TokenSequence(staged, 0), decoder(backend)
+    alone = [next(iter(running.run([TokenSequence(plan, seed)]))) for seed in range(3)]
     assert list(running.run([begun])) == [begun]
     backend.fed.clear()
     rows = list(running.run([begun.branch(staged, seed) for seed in range(3)]))
@@ -113,12 +113,12 @@ def test_the_first_rhyme_fixes_the_group_of_the_others() -> None:
 def test_a_line_of_the_corpus_is_not_completed() -> None:
     line = "".join(CHARACTERS[:5])
     cells = [*(Cell(c) for c in line[:4]), Cell(), Cell("，")]
-    free = decoder(Known(line[4])).run([Row(Plan(tuple(cells), ""), 0)])
-    held = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(cells), ""), 0)])
+    free = decoder(Known(line[4])).run([TokenSequence(Plan(tuple(cells), ""), 0)])
+    held = decoder(Known(line[4]), LineIndex.of([line])).run([TokenSequence(Plan(tuple(cells), ""), 0)])
     assert next(free).text == line + "，"
     assert next(held).text != line + "，"
     longer = [*(Cell(c) for c in line[:4]), Cell(), Cell(), Cell("，")]
-    within = decoder(Known(line[4]), LineIndex.of([line])).run([Row(Plan(tuple(longer), ""), 0)])
+    within = decoder(Known(line[4]), LineIndex.of([line])).run([TokenSequence(Plan(tuple(longer), ""), 0)])
     assert next(within).text[:5] == line, "a longer line may begin like one of the corpus"
 
 
@@ -127,16 +127,16 @@ def test_of_several_lines_of_the_corpus_none_is_completed_though_nothing_new_is_
     cells = (*(Cell(c) for c in line), Cell(), Cell("，"))
     lines = LineIndex.of([line + c for c in VOCABULARY.characters if c not in likely[-1] + line])
     for seed in range(5):
-        row = next(iter(decoder(Known("".join(likely[:-1])), lines).run([Row(Plan(cells, ""), seed)])))
+        row = next(iter(decoder(Known("".join(likely[:-1])), lines).run([TokenSequence(Plan(cells, ""), seed)])))
         assert row.text == line + likely[-1] + "，"
     lines = LineIndex.of([line + c for c in VOCABULARY.characters if c not in line])
-    row = next(iter(decoder(Known(), lines).run([Row(Plan(cells, ""), 0)])))
+    row = next(iter(decoder(Known(), lines).run([TokenSequence(Plan(cells, ""), 0)])))
     assert row.text[4] in line, "better an old word than a copy or none"
 
 
 def test_a_row_draws_the_same_whoever_else_draws() -> None:
-    rows = [Row(Plan((Cell(tone="平"), Cell(tone="仄"), Cell()), ""), seed) for seed in range(40)]
-    alone = [next(iter(decoder(Known()).run([Row(row.plan, row.seed)]))).text for row in rows]
+    rows = [TokenSequence(Plan((Cell(tone="平"), Cell(tone="仄"), Cell()), ""), seed) for seed in range(40)]
+    alone = [next(iter(decoder(Known()).run([TokenSequence(row.plan, row.seed)]))).text for row in rows]
     list(decoder(Known()).run(rows))
     assert [row.text for row in rows] == alone
     assert len(set(alone)) == 40
@@ -156,7 +156,7 @@ def test_a_scored_character_counts_though_it_is_forced() -> None:
 def test_a_finished_row_gives_its_place_to_the_next_one_at_once() -> None:
     backend = Known()
     short, long = Plan((Cell("啊"), Cell()), ""), Plan((*(Cell(c) for c in CHARACTERS[:6]), Cell()), "")
-    rows = [Row(long, 0), *(Row(short, i) for i in range(5))]
+    rows = [TokenSequence(long, 0), *(TokenSequence(short, i) for i in range(5))]
     assert len(list(decoder(backend).run(rows, width=2))) == 6
     assert [len(fed) for fed in backend.fed[1:]] == [2, 2, 2, 2, 2, 1]
 

@@ -12,10 +12,10 @@ import pytest
 
 from engine.contract import PoemRequest, outline
 from engine.contract.text import clauses
-from engine.generation.candidates import Draft, _as_written
+from engine.generation.candidates import CandidateSet, _as_written
 from engine.generation.poet import Poet, _backend
 from engine.generation.ranker import Ranker, Weights
-from engine.generation.sequence import Row
+from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import load
 from engine.model.folder import ModelFolder
 from engine.model.vocab import Vocabulary
@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
-def finished(poet: Poet, request: PoemRequest) -> Draft:
+def finished(poet: Poet, request: PoemRequest) -> CandidateSet:
     draft = poet.add(request)
     while not poet.step():
         pass
@@ -115,7 +115,7 @@ def test_a_theme_poem_has_its_form_and_comes_again_with_its_seed(folder: Path) -
     assert again.lines == poem.lines
 
 
-def stages(poet: Poet, request: PoemRequest) -> Iterator[list[Row]]:
+def stages(poet: Poet, request: PoemRequest) -> Iterator[list[TokenSequence]]:
     """The finished rows of each stage of a poem."""
     draft = poet.add(request)
     rows = draft.rows

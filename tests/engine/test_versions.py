@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.messages import Job, Waiter
 from engine.contract.queue.models import Figures
@@ -21,7 +21,7 @@ from engine.contract.queue.store import Queue
 from engine.model.checkpoint import ModelFolderError
 from engine.model.versions import Versions
 from engine.serving.batcher import PoetLike
-from engine.serving.model_reload import Renewal
+from engine.serving.model_reload import ModelReload
 from engine.serving.worker import Worker
 from tests.support.fake_poet import FakePoet
 from tests.support.programs import program
@@ -85,7 +85,7 @@ async def collected(queue: Queue, count: int) -> dict[str, str]:
 
 
 async def test_a_change_of_model_drops_none_of_many_queued_poems_and_a_broken_one_changes_nothing(
-    server: Embedded, queue: Queue, prefix: str, versions: Versions, tmp_path: Path
+    server: RedisServer, queue: Queue, prefix: str, versions: Versions, tmp_path: Path
 ) -> None:
     broken = versions.folder / "broken"
     shutil.copytree(versions.home, broken)
@@ -132,12 +132,12 @@ async def test_a_worker_that_starts_falls_back_on_what_served_before_a_version_t
 
     await queue.models.use("good")
     await queue.models.use("broken")
-    renewal = Renewal(queue.models, load, "home", list)
-    assert await renewal.look() == "poet of good"
-    assert renewal.serving.error == "spoilt"
-    assert await renewal.look() is None
+    model_reload = ModelReload(queue.models, load, "home", list)
+    assert await model_reload.look() == "poet of good"
+    assert model_reload.serving.error == "spoilt"
+    assert await model_reload.look() is None
     await queue.models.use("home")
-    assert await renewal.look() == "poet of home"
+    assert await model_reload.look() == "poet of home"
 
 
 BAD_CARDS = (
@@ -178,21 +178,23 @@ def test_the_home_folder_is_never_pruned_wherever_it_lies(versions: Versions) ->
 async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished_before(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
-    renewal = Renewal(queue.models, str, "home", list)
+    model_reload = ModelReload(queue.models, str, "home", list)
     await queue.models.use("one")
-    assert await renewal.look() == "one"
+    assert await model_reload.look() == "one"
     await redis.delete(f"{prefix}model")
-    assert await renewal.look() is None
+    assert await model_reload.look() is None
     await queue.models.use("two")
-    assert await renewal.look() == "two"
+    assert await model_reload.look() == "two"
 
 
 async def test_versions_are_told_again_after_the_store_lost_its_data(
     queue: Queue, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.serving.worker.PUBLISH_SECONDS", 0.1)
-    renewal: Renewal[PoetLike] = Renewal(queue.models, lambda _: FakePoet(), "home", lambda: [Figures("home")])
-    worker = Worker(queue, FakePoet(), 0.5, renewal=renewal)
+    model_reload: ModelReload[PoetLike] = ModelReload(
+        queue.models, lambda _: FakePoet(), "home", lambda: [Figures("home")]
+    )
+    worker = Worker(queue, FakePoet(), 0.5, model_reload=model_reload)
 
     async def told() -> bool:
         return bool(await queue.models.versions())

@@ -27,7 +27,7 @@ def job(text: str, *, seconds: float = 60) -> Job:
 
 async def submit(queue: Queue, *texts: str) -> None:
     for text in texts:
-        assert (await queue.submit(job(text), f"guard {text}")).kind == "accepted"
+        assert (await queue.submit(job(text), f"idempotency_key {text}")).kind == "accepted"
 
 
 async def replies(queue: Queue, count: int) -> list[Reply]:

@@ -214,7 +214,7 @@ async def answered(
 
 
 async def _meddle(telegram: BrokenTelegram) -> None:
-    """Somebody types inline, somebody presses an old button: calls beside the poems."""
+    """Somebody types inline, somebody callbacks an old button: calls beside the poems."""
     number = telegram.update(None)["update_id"]
     person = {"id": 9, "is_bot": False, "first_name": "某"}
     if number % 3 == 0:

@@ -15,11 +15,11 @@ from typing import Any
 from telegram import Bot, Update
 
 from bot.blocklist import Blocklist
-from bot.delivery.best_effort import Asides
+from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.command_menu import Menu
 from bot.metrics import Metrics
-from bot.standalone.redis_server import Embedded
-from bot.submission import Desk
+from bot.standalone.redis_server import RedisServer
+from bot.submission import Submitter
 from bot.updates.admin import COMMANDS
 from bot.updates.commands import addressed_elsewhere, parse, without_mention
 from bot.updates.handlers import Handlers
@@ -176,9 +176,9 @@ def invented(count: int, seed: int) -> Iterator[Message]:
 
 def handlers(queue: Queue, bot: Bot) -> Handlers:
     """The bot's own, without limits and admins."""
-    asides = Asides(bot)
-    desk = Desk(queue, Blocklist.load(None), Limits(), 60, 0)
-    return Handlers(desk, asides, BOT_NAME, 123456, Menu(asides, frozenset()), Metrics(), False, False)
+    best_effort = BestEffortSender(bot)
+    submitter = Submitter(queue, Blocklist.load(None), Limits(), 60, 0)
+    return Handlers(submitter, best_effort, BOT_NAME, 123456, Menu(best_effort, frozenset()), Metrics(), False, False)
 
 
 class Fuzzing:
@@ -243,7 +243,7 @@ async def fuzzed(count: int = 100_000, batch: int = 1000) -> Figures:
     """``lost``: messages without the answer they should have; any at all ends the soak, as an exception does."""
     logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
-        store = Embedded(Path(folder))
+        store = RedisServer(Path(folder))
         store.start()
         redis = connect(store.url)
         try:

@@ -1,4 +1,4 @@
-"""Presses and inline queries as nobody should send them: each is answered once, with what Telegram takes.
+"""Callbacks and inline queries as nobody should send them: each is answered once, with what Telegram takes.
 
 Their text is well-formed Unicode: what is said at once goes straight to Telegram, which sends and takes nothing else.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from telegram import Bot, Update
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.store import Queue, connect
@@ -32,7 +32,7 @@ AT_ONCE = 100
 
 
 def queries(count: int, seed: int, card: str) -> Iterator[dict[str, Any]]:
-    """Updates without their number: presses on messages, on inline messages and on none, inline queries, choices.
+    """Updates without their number: callbacks on messages, on inline messages and on none, inline queries, choices.
 
     ``card``: one that there is.
     """
@@ -103,7 +103,7 @@ async def fuzzed(count: int = 20_000, batch: int = 1000) -> Figures:
     telegram, answered = FakeTelegram(), 0
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
-        store = Embedded(Path(folder))
+        store = RedisServer(Path(folder))
         store.start()
         redis = connect(store.url)
         try:
@@ -115,4 +115,4 @@ async def fuzzed(count: int = 20_000, batch: int = 1000) -> Figures:
             await redis.aclose()
             store.stop()
             await telegram.stop()
-    return Figures("odd presses and inline queries", count, answered, 0, 0)
+    return Figures("odd callbacks and inline queries", count, answered, 0, 0)

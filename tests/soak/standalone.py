@@ -17,7 +17,7 @@ from pathlib import Path
 import aiohttp
 from redis.exceptions import RedisError
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import connect
 from tests.soak.harness import PATIENT, Crowd, Figures, moments
 from tests.support.fake_telegram import FakeTelegram
@@ -36,7 +36,7 @@ class House:
     launcher: Program
     folder: Path
     environ: dict[str, str]
-    store: Embedded
+    store: RedisServer
     telegram: FakeTelegram
 
     @property
@@ -68,7 +68,7 @@ async def house(**environ: str) -> AsyncIterator[House]:
     telegram = FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-soak-") as folder:
-        store = Embedded(Path(folder) / "var" / "valkey")
+        store = RedisServer(Path(folder) / "var" / "valkey")
         told = environment("", telegram, **{**PATIENT, **environ})
         launcher = await Program.start(Path(folder) / "run.log", *LAUNCHER, environ=told)
         try:

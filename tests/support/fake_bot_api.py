@@ -67,7 +67,7 @@ class Sent:
 class BotApi:
     """Holds updates until they are confirmed, records what is sent.
 
-    ``sent``: messages that ring; ``hushed``: those sent without a sound. ``answers``: to presses, by the query's id;
+    ``sent``: messages that ring; ``hushed``: those sent without a sound. ``answers``: to callbacks, by the query's id;
     ``offers``: to inline queries. ``menus``: lists of commands by scope, chat and language; ``descriptions``:
     of the bot, by name and language.
     """

@@ -48,7 +48,7 @@ class FakeTelegram(BotApi):
         return {"update_id": self._next, field: message | (extra or {})}
 
     async def press(self, sent: Sent, label: str, *, user: int = 7, language: str = "zh-hans") -> str:
-        """A person presses a button below a message, as it is shown now; the query's id."""
+        """A person callbacks a button below a message, as it is shown now; the query's id."""
         _, markup = self.shown[sent.inline or sent.number]
         data = Sent(0, "", None, None, markup=markup).buttons[label]
         return await self.press_data(sent, data, user=user, language=language)

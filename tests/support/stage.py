@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import Program, answers, environment, program
 
@@ -20,7 +20,7 @@ class Stage:
     """``environ``: what every program is started with. ``folder`` takes their logs."""
 
     telegram: FakeTelegram
-    store: Embedded
+    store: RedisServer
     environ: dict[str, str]
     folder: Path
 
@@ -44,7 +44,7 @@ async def stage(telegram: FakeTelegram | None = None, /, **environ: str) -> Asyn
     telegram = telegram or FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-stage-") as folder:
-        store = Embedded(Path(folder) / "store")
+        store = RedisServer(Path(folder) / "store")
         store.start()
         try:
             yield Stage(telegram, store, environment(store.url, telegram, **environ), Path(folder))

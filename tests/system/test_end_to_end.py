@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import TOKEN, Fault
 from tests.support.fake_poet import KILLS
@@ -27,7 +27,7 @@ LEASE = "0.5"
 
 
 @pytest.fixture
-async def proxy(server: Embedded) -> AsyncIterator[Proxy]:
+async def proxy(server: RedisServer) -> AsyncIterator[Proxy]:
     proxy = Proxy(server.url.removeprefix("unix://"))
     await proxy.start()
     yield proxy
@@ -35,7 +35,7 @@ async def proxy(server: Embedded) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-def environ(server: Embedded, prefix: str, telegram: FakeTelegram) -> dict[str, str]:
+def environ(server: RedisServer, prefix: str, telegram: FakeTelegram) -> dict[str, str]:
     return environment(server.url, telegram, KEY_PREFIX=prefix, LEASE=LEASE)
 
 
@@ -162,7 +162,7 @@ async def test_a_job_that_kills_its_worker_is_given_up_and_all_others_are_writte
 async def test_a_store_killed_and_started_again_loses_nothing_and_is_found_again(
     prefix: str, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    store = Embedded(tmp_path / "store")
+    store = RedisServer(tmp_path / "store")
     store.start()
     environ |= {"REDIS_URL": store.url, "KEY_PREFIX": prefix}
     try:
@@ -186,7 +186,7 @@ async def test_a_store_killed_and_started_again_loses_nothing_and_is_found_again
 async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model: Path, tmp_path: Path) -> None:
     port = free_port()
     environ = {"MODEL_DIR": str(tiny_model), "HTTP_PORT": str(port)}
-    store = Embedded(tmp_path / "var" / "valkey")
+    store = RedisServer(tmp_path / "var" / "valkey")
     async with (
         _stopped_after(store),
         program(tmp_path / "run.log", "-m", "bot.standalone.launcher", environ=environ) as launcher,
@@ -212,7 +212,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
 
 async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: Path) -> None:
     environ = {"MODEL_DIR": str(tmp_path / "nothing"), "HTTP_PORT": str(free_port())}
-    store = Embedded(tmp_path / "var" / "valkey")
+    store = RedisServer(tmp_path / "var" / "valkey")
     async with (
         _stopped_after(store),
         program(tmp_path / "run.log", "-m", "bot.standalone.launcher", environ=environ) as launcher,
@@ -224,7 +224,7 @@ async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: P
 
 
 async def test_a_store_that_outlived_a_crash_is_used_again(tmp_path: Path) -> None:
-    first, second = Embedded(tmp_path / "store"), Embedded(tmp_path / "store")
+    first, second = RedisServer(tmp_path / "store"), RedisServer(tmp_path / "store")
     try:
         assert first.start()
         assert not second.start()
@@ -309,7 +309,7 @@ async def _restarted(log: Path, *words: str, environ: dict[str, str]) -> AsyncIt
 
 
 @contextlib.asynccontextmanager
-async def _stopped_after(store: Embedded) -> AsyncIterator[None]:
+async def _stopped_after(store: RedisServer) -> AsyncIterator[None]:
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
 from tests.soak import queries
 from tests.soak.messages import MENTIONS, NAMES, PLACES, SPACES, Fuzzing, Message, invented, valid
@@ -59,7 +59,7 @@ async def test_odd_presses_and_inline_queries_are_each_answered_once(queue: Queu
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(MESSAGES, min_size=1, max_size=30))
-def test_any_messages_are_answered_or_passed_over_by_rule(own_server: Embedded, messages: list[Message]) -> None:
+def test_any_messages_are_answered_or_passed_over_by_rule(own_server: RedisServer, messages: list[Message]) -> None:
     fuzzing = asyncio.run(fuzz(own_server.url, messages))
     assert fuzzing.answered + fuzzing.ignored == len(messages)
 

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from tests.support.programs import ROOT, answers, environment, program
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -71,7 +71,7 @@ class Browser:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def where(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     folder = tmp_path_factory.mktemp("page")
-    store = Embedded(folder / "store")
+    store = RedisServer(folder / "store")
     store.start()
     environ = environment(store.url, None)
     url = f"http://127.0.0.1:{environ['HTTP_PORT']}"

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
 from tests.soak.harness import QUICK_WORKER
 from tests.support.fake_telegram import FakeTelegram
@@ -26,7 +26,7 @@ USER, PASSWORD = "poet", "moon-river"
 
 
 @contextlib.asynccontextmanager
-async def encrypted(server: Embedded, authority: trustme.CA) -> AsyncIterator[int]:
+async def encrypted(server: RedisServer, authority: trustme.CA) -> AsyncIterator[int]:
     """A door with a certificate before the server's own socket; its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -73,7 +73,7 @@ def authority(tmp_path: Path) -> trustme.CA:
 
 @pytest.mark.usefixtures("account")
 async def test_bot_and_worker_speak_tls_with_a_password_and_keep_to_their_prefix(
-    server: Embedded,
+    server: RedisServer,
     queue: Queue,
     redis: Redis,
     prefix: str,
@@ -102,7 +102,7 @@ async def test_bot_and_worker_speak_tls_with_a_password_and_keep_to_their_prefix
 
 @pytest.mark.usefixtures("account")
 async def test_a_wrong_password_or_an_unknown_certificate_is_refused(
-    server: Embedded, prefix: str, authority: trustme.CA, tmp_path: Path
+    server: RedisServer, prefix: str, authority: trustme.CA, tmp_path: Path
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
 

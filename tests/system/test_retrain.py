@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.standalone.redis_server import Embedded
+from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.training import OVER, Order, Report, Training
@@ -61,7 +61,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environ(server: Embedded, prefix: str, telegram: FakeTelegram, ground: Path, tmp_path: Path) -> dict[str, str]:
+def environ(server: RedisServer, prefix: str, telegram: FakeTelegram, ground: Path, tmp_path: Path) -> dict[str, str]:
     shutil.copytree(ground, tmp_path / "ground")
     told = {
         "KEY_PREFIX": prefix,
@@ -360,7 +360,7 @@ async def test_what_cannot_be_trained_is_told_in_words(
 async def test_a_training_outlives_a_server_that_goes_and_comes_back(
     prefix: str, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    store = Embedded(tmp_path / "store")
+    store = RedisServer(tmp_path / "store")
     store.start()
     redis = connect(store.url)
     queue = Queue(redis, prefix)

@@ -16,7 +16,7 @@ from engine.model.vocab import Vocabulary
 from tests.support.tiny_corpus import CHARACTERS, poems
 from train.data.batches import Batch, Batches, Position, encode
 from train.data.corpus import Corpus
-from train.evaluation.perplexity import backend_nats, lacking_types, perplexity
+from train.evaluation.perplexity import backend_nats, missing_types, perplexity
 from train.evaluation.tutorial_decoder import gen_acrostic, generate
 from train.fit.config import PRESETS, ConfigError, TrainConfig
 from train.fit.trainer import learning_rate
@@ -162,7 +162,7 @@ def test_perplexity_counts_every_character_the_end_and_nothing_else() -> None:
 
 def test_what_the_vocabulary_lacks_is_counted_over_all_splits() -> None:
     corpus = Corpus({"train": ["春龘"], "validation": ["靐"], "test": ["龘齉"]})
-    assert lacking_types(corpus, VOCABULARY) == 3
+    assert missing_types(corpus, VOCABULARY) == 3
 
 
 def test_the_tutorials_decoder_feeds_start_mood_and_text_and_stops_at_the_end() -> None:

@@ -1,4 +1,4 @@
-"""How well a model foretells poems that it has not seen."""
+"""How well a model predicts poems that it has not seen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], lacking
     """exp of the mean nats a target, over whole poems.
 
     Every character, every mark and the end symbol is a target; the start and padding are none; nothing is
-    cut off. ``lacking``: how many character types the vocabulary lacks (``lacking_types``). To foretell
+    cut off. ``lacking``: how many character types the vocabulary lacks (``missing_types``). To predict
     <UNK> says only that it is one of them, so as a target it costs ln(lacking) more: models with different
     vocabularies compare.
     """
@@ -38,7 +38,7 @@ def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], lacking
     return math.exp(total / targets)
 
 
-def lacking_types(corpus: Corpus, vocabulary: Vocabulary) -> int:
+def missing_types(corpus: Corpus, vocabulary: Vocabulary) -> int:
     """How many character types of the whole corpus the vocabulary lacks."""
     return len({c for poems in corpus.poems.values() for poem in poems for c in poem} - set(vocabulary.characters))
 

@@ -32,7 +32,7 @@ CANDIDATES = 8
 
 
 @dataclass(frozen=True)
-class Ground:
+class EvalContext:
     """What all columns are measured against; one for the whole table."""
 
     corpus: Corpus
@@ -42,7 +42,7 @@ class Ground:
     seed: int
 
     @classmethod
-    def of(cls, corpus: Corpus, judge: Judge, poems: int, seed: int) -> Ground:
+    def of(cls, corpus: Corpus, judge: Judge, poems: int, seed: int) -> EvalContext:
         return cls(corpus, Background(corpus.poems["train"]), judge, poems, seed)
 
     def human(self, form: str) -> list[Lines]:
@@ -63,7 +63,7 @@ class Ground:
 
 
 def columns(
-    poet: Poet, backend: Backend, vocabulary: Vocabulary, ground: Ground, report: Callable[[str], None]
+    poet: Poet, backend: Backend, vocabulary: Vocabulary, ground: EvalContext, report: Callable[[str], None]
 ) -> dict[str, Row]:
     """The three columns, without perplexity. ``report`` is told what is being written."""
     ours: Row = {}
@@ -88,7 +88,9 @@ def columns(
     return {"ours": ours, "tutorial": tutorial, "human": human}
 
 
-def measure(form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, ground: Ground) -> Row:
+def measure(
+    form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, ground: EvalContext
+) -> Row:
     """One form of one column. The first ``forced`` lines of each poem were given and are not judged."""
     length, count = FORMS[form]
     rhymes = [ground.judge.rhymes(poem) for poem in poems]
@@ -110,7 +112,7 @@ def measure(form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lin
     }
 
 
-def _coherence(poems: Sequence[Lines], people: Sequence[Lines], ground: Ground) -> float:
+def _coherence(poems: Sequence[Lines], people: Sequence[Lines], ground: EvalContext) -> float:
     """Association of neighbouring lines: 1 as in human poems, 0 as in human poems with their lines shuffled."""
     human = ground.background.association(people)
     chance = ground.background.association(shuffled(people, ground.seed))

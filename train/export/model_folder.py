@@ -21,7 +21,7 @@ from train.data.corpus import Corpus
 from train.data.corpus import load as load_corpus
 from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
-from train.evaluation.perplexity import backend_nats, lacking_types, model_nats, perplexity
+from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
 from train.export.card import ancestor, lineage, read_notes, start_symbols
 from train.export.onnx_decoder import build_decoder
 from train.fit.config import TrainConfig
@@ -149,7 +149,7 @@ def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
 def decoder_perplexity(decoder: bytes, model: Checkpoint, corpus: Corpus) -> float:
     """Perplexity of the CPU decoder on the test poems."""
     nats = backend_nats(OnnxBackend(decoder, model), model.vocabulary.pad)
-    lacking = lacking_types(corpus, model.vocabulary)
+    lacking = missing_types(corpus, model.vocabulary)
     return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), lacking), 3)
 
 
@@ -161,7 +161,7 @@ def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str
     network = PoemLSTM(len(model.vocabulary), model.shape, initialisation="default")
     network.load_weights(model.weights)
     network.eval()
-    nats, lacking = model_nats(network, model.vocabulary.pad), lacking_types(corpus, model.vocabulary)
+    nats, lacking = model_nats(network, model.vocabulary.pad), missing_types(corpus, model.vocabulary)
     return {
         split: round(perplexity(nats, model.vocabulary, held_out(corpus, split), lacking), 3)
         for split in ("validation", "test")

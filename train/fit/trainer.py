@@ -15,7 +15,7 @@ from engine.model.paddle_backend import PaddleBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from train.data.batches import Batch, Batches, Ids, encode
 from train.data.corpus import Corpus
-from train.evaluation.perplexity import lacking_types, model_nats, perplexity
+from train.evaluation.perplexity import missing_types, model_nats, perplexity
 from train.evaluation.tutorial_decoder import generate
 from train.fit.config import TrainConfig
 from train.fit.data_parallel import Ranks, rank_of
@@ -59,7 +59,7 @@ class Trainer:
         if not corpus.poems["train"] or not corpus.poems["validation"]:
             raise RunError("the corpus has no training or no validation poems; a larger one is needed")
         self._corpus = corpus
-        self._lacking = lacking_types(corpus, self._vocabulary)
+        self._lacking = missing_types(corpus, self._vocabulary)
         config = self._config
         if config.song_share and not corpus.song:
             raise RunError("the corpus has no Song poems; train with --song-share 0")

@@ -11,7 +11,7 @@ from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
-from train.evaluation.report import CANDIDATES, FORMS, Ground, measure
+from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure
 from train.evaluation.rhyme_and_tone import Judge
 from train.export.model_folder import measure as perplexities
 
@@ -25,7 +25,7 @@ def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, thre
     model = checkpoint.load(folder)
     found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
     poet = Poet.load(folder, device, threads, CANDIDATES)
-    ground = Ground.of(corpus, Judge.of(poet.prosody), poems, SEED)
+    ground = EvalContext.of(corpus, Judge.of(poet.prosody), poems, SEED)
     rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, ground)) is not None]
     for name in MEASURES:
         if rows:
@@ -33,7 +33,7 @@ def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, thre
     return found
 
 
-def _form(form: str, length: int, poet: Poet, ground: Ground) -> dict[str, Any] | None:
+def _form(form: str, length: int, poet: Poet, ground: EvalContext) -> dict[str, Any] | None:
     """None where the corpus has no poem to compare with."""
     openings, people = ground.openings(length), ground.human(form)
     if not openings or not people:

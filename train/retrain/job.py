@@ -44,7 +44,7 @@ REPORT_EVERY = 0.5
 """Seconds between two lines of progress."""
 
 
-class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
+class _CancelledByAdmin(Exception):  # noqa: N818  (no error: someone asked for it)
     pass
 
 
@@ -80,7 +80,7 @@ class Task:
         return cls(**json.loads(text))
 
 
-class Job:
+class RetrainJob:
     """``say`` writes an event; ``step`` events come while it trains. ``processes``: how many train, on which device."""
 
     def __init__(self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = cards.cards) -> None:
@@ -99,7 +99,7 @@ class Job:
         """A signal: while it trains the loop asks, anything else is left at once."""
         self._stop = True
         if not self._training:
-            raise _Stopped
+            raise _CancelledByAdmin
 
     def run(self) -> None:
         task = self._task
@@ -116,7 +116,7 @@ class Job:
         run = self._run(corpus, noted(corpus, manifest, added) if added else manifest)
         finished = self._train(run, corpus)
         if not finished:
-            raise _Stopped
+            raise _CancelledByAdmin
         self.say("measuring")
         from train.export.model_folder import export
         from train.retrain.comparison import figures, table
@@ -254,13 +254,13 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # what libraries print must not stand among the events
     task = Task.from_json(arguments[0])
-    job = Job(task, out, processes)
+    job = RetrainJob(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
     try:
         with alone(Path(task.home), lambda: job.say("waiting")):
             job.run()
-    except _Stopped:
+    except _CancelledByAdmin:
         return 3
     except BrokenPipeError:
         return 1  # nobody listens any more

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from engine.contract.queue.models import Asker, Models
-from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import OVER, Order, Report, Trainings
 from engine.generation.poet import RELEASED
@@ -45,7 +45,7 @@ LEFT_BEHIND_SECONDS = 7 * 86_400
 
 
 @dataclasses.dataclass(frozen=True)
-class Manner:
+class TrainOptions:
     """How jobs compute. ``poems``: a form in the table; ``save_every``: minutes between two checkpoints."""
 
     device: DeviceChoice = "auto"
@@ -55,13 +55,13 @@ class Manner:
 
 
 @dataclasses.dataclass(frozen=True)
-class Trainer:
+class TrainerContext:
     """What every order of one trainer shares."""
 
     name: str
     queue: Queue
     settings: TrainSettings
-    manner: Manner
+    manner: TrainOptions
     stopping: asyncio.Event
 
     @property
@@ -85,13 +85,13 @@ class Trainer:
         return LEASES * self.settings.lease
 
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(attempt, self.stopping)
+        return await retry_until_available(attempt, self.stopping)
 
 
-class Work:
+class OrderExecution:
     """One order in hand."""
 
-    def __init__(self, trainer: Trainer, entry: str, order: Order) -> None:
+    def __init__(self, trainer: TrainerContext, entry: str, order: Order) -> None:
         self._trainer = trainer
         self._entry = entry
         self._order = order

@@ -22,12 +22,12 @@ from redis.exceptions import RedisError
 
 from engine.contract import CodecError
 from engine.contract.logs import set_up
-from engine.contract.queue.retry import patiently, sleep_unless
+from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.queue.training import OVER, Order
 from engine.serving.shutdown import asked_to_stop, run_until
-from train.retrain.order import Manner, Trainer, Work, run_name
+from train.retrain.order import OrderExecution, TrainerContext, TrainOptions, run_name
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.worker")
@@ -39,12 +39,12 @@ IDLE = 0.5
 class TrainingWorker:
     """One trainer."""
 
-    def __init__(self, queue: Queue, settings: TrainSettings, manner: Manner) -> None:
+    def __init__(self, queue: Queue, settings: TrainSettings, manner: TrainOptions) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._trainings = queue.trainings
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
-        self._trainer = Trainer(self.name, queue, settings, manner, self._stopping)
+        self._trainer = TrainerContext(self.name, queue, settings, manner, self._stopping)
         self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
 
     def stop(self) -> None:
@@ -82,7 +82,7 @@ class TrainingWorker:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
             await self._persist(partial(self._trainings.orders.finish, delivery.id))
             return
-        report = await Work(self._trainer, delivery.id, order).carry_out(taken_over=delivery.lonely > 0)
+        report = await OrderExecution(self._trainer, delivery.id, order).carry_out(taken_over=delivery.redeliveries > 0)
         if report.phase not in OVER:
             return
         # The end is reported first: an order that is gone without a word would be the worst.
@@ -99,11 +99,11 @@ class TrainingWorker:
             await sleep_unless(self._gone, every)
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await patiently(attempt, self._stopping)
+        return await retry_until_available(attempt, self._stopping)
 
 
-async def serve(settings: TrainSettings, manner: Manner) -> None:
-    """Work until SIGTERM or Ctrl-C."""
+async def serve(settings: TrainSettings, manner: TrainOptions) -> None:
+    """OrderExecution until SIGTERM or Ctrl-C."""
     stop = asked_to_stop()
     redis = connect(settings.redis_url)
     worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, manner)
@@ -112,6 +112,6 @@ async def serve(settings: TrainSettings, manner: Manner) -> None:
     log.info("trainer stopped")
 
 
-def main(settings: TrainSettings, manner: Manner) -> None:
+def main(settings: TrainSettings, manner: TrainOptions) -> None:
     set_up(settings.log_level, settings.log_format)
     asyncio.run(serve(settings, manner))

@@ -87,10 +87,10 @@ class Chats:
         else:
             await self._redis.hset(self._key("languages"), str(user), language)
 
-    async def engage(self, place: str, guard: str, seconds: float) -> bool:
-        """Whether the buttons of ``place`` are free, or engaged by ``guard`` itself; then they are engaged for so
-        long, or until ``release``."""
-        return bool(await self._busy(keys=[self._key(f"busy:{place}")], args=[guard, max(1, int(seconds))]))
+    async def engage(self, place: str, idempotency_key: str, seconds: float) -> bool:
+        """Whether the buttons of ``place`` are free, or engaged by ``idempotency_key`` itself; then they are engaged
+        for so long, or until ``release``."""
+        return bool(await self._busy(keys=[self._key(f"busy:{place}")], args=[idempotency_key, max(1, int(seconds))]))
 
     async def release(self, place: str) -> None:
         await self._redis.delete(self._key(f"busy:{place}"))

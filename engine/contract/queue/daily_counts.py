@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 KEPT = 8 * 86_400
 
 
-class Tally:
+class DailyCounts:
     """One hash a day (UTC). Raises redis.exceptions.RedisError while Redis is gone."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:

@@ -14,7 +14,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
 
-class Roll:
+class Heartbeats:
     """By the server's clock. Raises redis.exceptions.RedisError while Redis is gone."""
 
     def __init__(self, redis: Redis, key: str) -> None:

@@ -30,13 +30,13 @@ class Inline:
 
 @dataclass(frozen=True)
 class Waiter:
-    """An HTTP request that waits in one bot process. ``guard``: what its job is accepted under."""
+    """An HTTP request that waits in one bot process. ``idempotency_key``: what its job is accepted under."""
 
     process: str
     id: str
 
     @property
-    def guard(self) -> str:
+    def idempotency_key(self) -> str:
         return f"h{self.id}"
 
 
@@ -81,7 +81,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkDone:
     """What a poem took: seconds in the queue and in writing, poems in hand beside it (itself included), characters
     fed to the model for it, all candidates together."""
 
@@ -104,7 +104,7 @@ class Reply:
     content: Content
     request: Request | None = None
     job: str = ""
-    work: Work | None = None
+    work: WorkDone | None = None
     kind: Kind = "message"
     place: int = 0
 
@@ -166,7 +166,7 @@ class _ReplyFields:
     job: str
     text: str | None = None
     request: dict[str, Any] | None = None
-    work: Work | None = None
+    work: WorkDone | None = None
     kind: Kind = "message"
     place: int = 0
 

@@ -47,7 +47,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredVersion:
     """The version that is to be served. ``serial`` grows with every wish, also with one for the same version; ``at``:
     Unix seconds by the server's clock."""
 
@@ -92,13 +92,13 @@ class Models:
         self._use = redis.register_script(_USE)
 
     async def use(self, version: str, by: str = "") -> int:
-        """Wish for a version; the wish's serial. ``by``: an ``Asker`` as text."""
+        """DesiredVersion for a version; the wish's serial. ``by``: an ``Asker`` as text."""
         return int(await self._use(keys=[f"{self._prefix}model"], args=[version, by]))
 
-    async def wish(self) -> Wish | None:
+    async def wish(self) -> DesiredVersion | None:
         """None: nobody wished for another than the workers' own."""
         found: Any = await self._redis.get(f"{self._prefix}model")
-        return None if found is None else _read(Wish, found)
+        return None if found is None else _read(DesiredVersion, found)
 
     async def publish(self, figures: Iterable[Figures]) -> None:
         """Say which versions there are; those published before stay."""

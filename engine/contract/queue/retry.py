@@ -20,7 +20,7 @@ FAREWELL = 4.0
 """Seconds that attempts go on after the program was asked to stop."""
 
 
-async def patiently(attempt: Callable[[], Awaitable[T]], stopping: asyncio.Event) -> T:
+async def retry_until_available(attempt: Callable[[], Awaitable[T]], stopping: asyncio.Event) -> T:
     """Repeat ``attempt`` until Redis answers; RedisError only once ``stopping`` has been set for a while."""
     wait = FIRST
     asked: float | None = None

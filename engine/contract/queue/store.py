@@ -12,7 +12,7 @@ Keys, all under one prefix; those in the second group carry a time to live:
 
     http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
     guards:…       hash     what was already accepted, with the entry it became; a hundred updates in one
-    tries:…        string   lonely deliveries of one entry
+    tries:…        string   redeliveries deliveries of one entry
     minute: day: told:      counters of one sender, and whether they were told to slow down
     workers        zset     who lives and until when; ``pace``: seconds a poem; ``skews``: how far clocks are off
     probe          string   written to learn whether the server takes writes
@@ -35,8 +35,8 @@ from engine.contract.poem import VERSION
 from engine.contract.queue.cards import Cards
 from engine.contract.queue.chats import Chats
 from engine.contract.queue.clock import StoreClock
-from engine.contract.queue.daily_counts import Tally
-from engine.contract.queue.heartbeats import Roll
+from engine.contract.queue.daily_counts import DailyCounts
+from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Job, Reply, Waiter, given_up
 from engine.contract.queue.models import Models
 from engine.contract.queue.stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, reply_stream
@@ -46,15 +46,15 @@ DAY = 86_400
 SEEN_TTL = 2 * DAY
 """Telegram repeats an update that was not confirmed for a day at most."""
 PACE_TTL = 3600
-MAX_LONELY = 3
+MAX_REDELIVERIES = 3
 """Lonely deliveries of a job before it is given up."""
 
-# One step: was it seen, is the sender within limits, is there room; then the entry and the guard.
+# One step: was it seen, is the sender within limits, is there room; then the entry and the idempotency_key.
 # Who has anything left of the limit may spend more than that at once, and waits longer for it afterwards.
 _ACCEPT = """
 local stream, guards, minute, day, told = unpack(KEYS)
-local guard, version, body, ttl, per_minute, per_day, room, cost = unpack(ARGV)
-local before = redis.call('HGET', guards, guard)
+local idempotency_key, version, body, ttl, per_minute, per_day, room, cost = unpack(ARGV)
+local before = redis.call('HGET', guards, idempotency_key)
 if before then return {'duplicate', before, 0} end
 local wait = 0
 local function count(key, limit)
@@ -80,7 +80,7 @@ end
 charge(minute, per_minute, 60)
 charge(day, per_day, 86400)
 local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
-redis.call('HSET', guards, guard, id)
+redis.call('HSET', guards, idempotency_key, id)
 redis.call('EXPIRE', guards, ttl)
 return {'accepted', id, 0}
 """
@@ -178,11 +178,11 @@ class Queue:
         self.replies = Stream(redis, prefix, "replies", "bots")
         self.models = Models(redis, prefix)
         self.trainings = Trainings(redis, prefix)
-        self.tally = Tally(redis, prefix)
+        self.daily_counts = DailyCounts(redis, prefix)
         self.cards = Cards(redis, prefix)
         self.chats = Chats(redis, prefix)
         self._accept = redis.register_script(_ACCEPT)
-        self._roll = Roll(redis, f"{prefix}workers")
+        self._heartbeats = Heartbeats(redis, f"{prefix}workers")
         self._status = redis.register_script(_STATUS)
         self._retry = redis.register_script(_RETRY)
 
@@ -197,13 +197,13 @@ class Queue:
     async def submit(
         self,
         mail: Job | Reply,
-        guard: str,
+        idempotency_key: str,
         sender: str = "",
         limits: Limits | None = None,
         room: int = 0,
         cost: int = 1,
     ) -> Verdict:
-        """Accept a job, or words that need no poet, once per ``guard``; durable when this returns.
+        """Accept a job, or words that need no poet, once per ``idempotency_key``; durable when this returns.
 
         ``sender`` is held to ``limits``, of which it spends ``cost``; ``room`` bounds the stream's length (0: not at
         all).
@@ -212,7 +212,7 @@ class Queue:
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         limits = limits or Limits()
         fields, now = mail.fields(), await self.now()
-        guards, field = self._guard(guard)
+        guards, field = self._accepted_key(idempotency_key)
         kind, entry, wait = await self._accept(
             keys=[stream, guards, *(self._prefix + name for name in names)],
             args=[
@@ -228,21 +228,21 @@ class Queue:
         )
         return Verdict(kind, entry, int(wait))
 
-    async def abandon(self, guard: str) -> None:
-        """End the job that was accepted under ``guard``, answering nobody; harmless if there is none."""
-        guards, field = self._guard(guard)
+    async def abandon(self, idempotency_key: str) -> None:
+        """End the job that was accepted under ``idempotency_key``, answering nobody; harmless if there is none."""
+        guards, field = self._accepted_key(idempotency_key)
         entry: Any = await self._redis.hget(guards, field)
         if entry:
             await self.jobs.finish(entry)
             await self._redis.hdel(guards, field)
 
-    def _guard(self, guard: str) -> tuple[str, str]:
-        """The hash that remembers ``guard``, and its field there: neighbours share one, for the sake of memory."""
-        return f"{self._prefix}guards:{guard[:-2]}", guard[-2:]
+    def _accepted_key(self, idempotency_key: str) -> tuple[str, str]:
+        """The hash that remembers ``idempotency_key``, and its field there; neighbours share one to save memory."""
+        return f"{self._prefix}guards:{idempotency_key[:-2]}", idempotency_key[-2:]
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
-        await self._roll.beat(worker, ttl)
+        await self._heartbeats.beat(worker, ttl)
         await self.now()
         async with self._redis.pipeline() as pipe:
             pipe.hset(f"{self._prefix}skews", worker, f"{self.clock.skew:.1f}")
@@ -252,19 +252,25 @@ class Queue:
             await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL)
 
     async def leave(self, worker: str) -> None:
-        await self._roll.leave(worker)
+        await self._heartbeats.leave(worker)
         await self._redis.hdel(f"{self._prefix}skews", worker)
 
     async def workers(self) -> list[str]:
         """The names of the workers that were alive when one of them last said so."""
-        return await self._roll.names()
+        return await self._heartbeats.names()
 
     async def probe(self) -> None:
         """Write a little. RedisError: the server takes no writes (memory or disk full, a replica), or is gone."""
         await self._redis.set(f"{self._prefix}probe", "1", ex=60)
 
     async def status(self) -> Status:
-        keys = [self.jobs.key, self._roll.key, f"{self._prefix}pace", f"{self._prefix}dead", f"{self._prefix}skews"]
+        keys = [
+            self.jobs.key,
+            self._heartbeats.key,
+            f"{self._prefix}pace",
+            f"{self._prefix}dead",
+            f"{self._prefix}skews",
+        ]
         waiting, workers, pace, dead, skew = await self._status(keys=keys, args=[])
         seconds = math.ceil((int(waiting) + 1) * _pace(pace) / max(1, int(workers)))
         return Status(int(waiting), int(workers), seconds, int(dead), float(skew))
@@ -297,7 +303,7 @@ class Queue:
         read = [(fields, _readable(fields)) for _, fields in entries]
         replies = [reply for _, reply in read if reply is not None]
         if entries:
-            guards = [self._guard(reply.to.guard) for reply in replies if isinstance(reply.to, Waiter)]
+            guards = [self._accepted_key(reply.to.idempotency_key) for reply in replies if isinstance(reply.to, Waiter)]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))
                 for fields, reply in read:
@@ -322,7 +328,7 @@ class Queue:
                 replies[entry] = Reply.from_fields(fields)
         return replies
 
-    async def bury(self, delivery: Delivery, job: Job | None, why: str) -> bool:
+    async def dead_letter(self, delivery: Delivery, job: Job | None, why: str) -> bool:
         """Move a hopeless job to the dead stream and apologise to who asked for it."""
         reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
         return await self.jobs.finish(delivery.id, reply, why)

@@ -21,7 +21,7 @@ LOOK = 100
 IDLE_CONSUMER = 3_600_000
 """Milliseconds after which a consumer that holds nothing is forgotten."""
 
-# Takes over one entry whose holder let the lease run out, and counts that lonely delivery.
+# Takes over one entry whose holder let the lease run out, and counts that redeliveries delivery.
 _CLAIM = """
 local stream, tries = unpack(KEYS)
 local group, consumer, lease, id, ttl = unpack(ARGV)
@@ -82,11 +82,11 @@ end
 
 @dataclass(frozen=True)
 class Delivery:
-    """An entry in hand. ``lonely``: 0 when new, else how often it was taken over from a dead holder."""
+    """An entry in hand. ``redeliveries``: 0 when new, else how often it was taken over from a dead holder."""
 
     id: str
     fields: Mapping[str, str]
-    lonely: int = 0
+    redeliveries: int = 0
 
     @property
     def queued(self) -> float:

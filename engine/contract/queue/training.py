@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, dumps, loads_object, pass_over
 from engine.contract.poem import VERSION
-from engine.contract.queue.heartbeats import Roll
+from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
@@ -158,16 +158,18 @@ class Trainings:
         self.orders = Stream(redis, prefix, "trainings", "trainers")
         self._order = redis.register_script(_ORDER)
         self._write = redis.register_script(_WRITE)
-        self._roll = Roll(redis, f"{prefix}trainers")
+        self._heartbeats = Heartbeats(redis, f"{prefix}trainers")
         self._lock = redis.register_script(_LOCK)
         self._hold = redis.register_script(_HOLD)
 
     def _key(self, name: str) -> str:
         return self._prefix + name
 
-    async def order(self, order: Order, guard: str) -> tuple[Literal["accepted", "duplicate", "running"], str]:
-        """Accept an order once per ``guard`` and only if none is under way; durable when this returns."""
-        names = ("training", f"seen:{guard}", "training:cancel", "training:curve")
+    async def order(
+        self, order: Order, idempotency_key: str
+    ) -> tuple[Literal["accepted", "duplicate", "running"], str]:
+        """Accept an order once per ``idempotency_key`` and only if none is under way; durable when this returns."""
+        names = ("training", f"seen:{idempotency_key}", "training:cancel", "training:curve")
         report = dumps(asdict(Report("queued")))
         kind, entry = await self._order(
             keys=[self.orders.key, *map(self._key, names)], args=[VERSION, order.body(), KEPT, SEEN_TTL, report]
@@ -242,14 +244,14 @@ class Trainings:
 
     async def beat(self, trainer: str, ttl: int) -> None:
         """Say that ``trainer`` lives for ``ttl`` seconds more."""
-        await self._roll.beat(trainer, ttl)
+        await self._heartbeats.beat(trainer, ttl)
 
     async def leave(self, trainer: str) -> None:
-        await self._roll.leave(trainer)
+        await self._heartbeats.leave(trainer)
 
     async def trainers(self) -> int:
         """How many trainers live."""
-        return await self._roll.alive()
+        return await self._heartbeats.alive()
 
     async def speak(self, bot: str, seconds: float) -> bool:
         """Whether ``bot`` may be the one that tells the admin, for so long; of several bots one does."""
