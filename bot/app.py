@@ -17,7 +17,7 @@ from telegram.error import InvalidToken, TelegramError
 
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
-from bot.daily_stats import keep_tally
+from bot.daily_stats import record_daily_counts
 from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.command_menu import Menu
 from bot.delivery.outbox import Outbox
@@ -47,7 +47,7 @@ log = logging.getLogger("bot")
 
 BEST_EFFORT_SECONDS = 10.0
 """What a call may take that nobody waits for."""
-DRAIN = 6.0
+DRAIN_SECONDS = 6.0
 """Seconds that HTTP requests in hand may take after a signal."""
 
 
@@ -88,7 +88,7 @@ class App:
         """Raises PortTakenError, SettingError (a token Telegram refuses, an address not here), and what is a bug."""
         runner = await self._listen()
         waiting = asyncio.create_task(self._pending.run())
-        daily_counts = keep_tally(self._metrics, self._queue.daily_counts, self._stopping)
+        daily_counts = record_daily_counts(self._metrics, self._queue.daily_counts, self._stopping)
         running = [asyncio.create_task(self._sweep()), asyncio.create_task(daily_counts)]
         if self._settings.telegram_bot_token is None:
             log.info("no TELEGRAM_BOT_TOKEN: serving HTTP alone")
@@ -124,7 +124,7 @@ class App:
         site = Site(api, drawing())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
         app = application(api, probes, site, self._webhook, callers)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port
         assert runner.server is not None
@@ -197,7 +197,7 @@ class App:
         while not self._stopping.is_set():
             try:
                 await bot.initialize()
-                await self._choose_door(bot)
+                await self._set_up_updates(bot)
             except InvalidToken as error:
                 raise SettingError("TELEGRAM_BOT_TOKEN is refused by Telegram: take the one BotFather gave.") from error
             except TelegramError as error:
@@ -209,7 +209,7 @@ class App:
             wait = min(2 * wait, 30.0)
         return None
 
-    async def _choose_door(self, bot: Bot) -> None:
+    async def _set_up_updates(self, bot: Bot) -> None:
         settings = self._settings
         if settings.webhook_url is None or settings.webhook_secret is None:
             await self._leave_webhook(bot)

@@ -18,13 +18,13 @@ from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, Status
 
-EVERY = 5.0
+FLUSH_SECONDS = 5.0
 """Seconds between two additions to the daily_counts; what a killed bot had not added yet is lost."""
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _ANSWERED = ("accepted", "poem")
 
 
-async def keep_tally(metrics: Metrics, daily_counts: DailyCounts, stopping: asyncio.Event) -> None:
+async def record_daily_counts(metrics: Metrics, daily_counts: DailyCounts, stopping: asyncio.Event) -> None:
     """Add what this bot counts to the daily_counts until ``stopping``, and once more then."""
     waiting: Counter[str] = Counter()
     while True:
@@ -35,7 +35,7 @@ async def keep_tally(metrics: Metrics, daily_counts: DailyCounts, stopping: asyn
             waiting.clear()
         if ending:
             return
-        await sleep_unless(stopping, EVERY)
+        await sleep_unless(stopping, FLUSH_SECONDS)
 
 
 async def stats(queue: Queue, language: Language) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from engine.contract.queue.messages import Reply, nobody_home, too_late
+from engine.contract.queue.messages import Reply, deadline_error, no_worker_error
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.expiry")
 
-EVERY = 2.0
+SWEEP_SECONDS = 2.0
 
 
 async def sweep(queue: Queue, grace: float) -> int:
@@ -19,7 +19,7 @@ async def sweep(queue: Queue, grace: float) -> int:
     ended = 0
     jobs = await queue.overdue(grace)
     if jobs:
-        apology = too_late() if (await queue.status()).workers else nobody_home()
+        apology = deadline_error() if (await queue.status()).workers else no_worker_error()
         for entry, job in jobs:
             ended += await queue.jobs.finish(entry, Reply(job.to, job.language, apology, job.request, entry))
     if ended:
@@ -31,4 +31,4 @@ async def sweep_until(stopping: asyncio.Event, queue: Queue, grace: float) -> No
     """Sweep every two seconds; RedisError passes through."""
     while not stopping.is_set():
         await sweep(queue, grace)
-        await sleep_unless(stopping, EVERY)
+        await sleep_unless(stopping, SWEEP_SECONDS)

@@ -16,8 +16,8 @@ from engine.contract.queue.models import Serving
 from engine.contract.queue.store import Status
 from engine.contract.queue.training import OVER, Training
 
-SECONDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
-SIZES = (1, 2, 4, 8, 16, 32, 64)
+SECONDS_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 _COUNTERS = {
     "poem_updates_total": ("Updates read from Telegram, by kind.", ["kind"]),
     "poem_requests_total": ("Requests for a poem, by door and what became of them.", ["door", "outcome"]),
@@ -52,10 +52,12 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        self._waited = histogram("poem_queue_seconds", "From the queue to a worker.", SECONDS)
-        self._wrote = histogram("poem_writing_seconds", "In a worker's hands.", SECONDS)
-        self._together = histogram("poem_batch_poems", "Poems in hand while one was finished, itself included.", SIZES)
-        self._candidates = histogram("poem_candidates", "Candidates that a poem was chosen from.", SIZES)
+        self._waited = histogram("poem_queue_seconds", "From the queue to a worker.", SECONDS_BUCKETS)
+        self._wrote = histogram("poem_writing_seconds", "In a worker's hands.", SECONDS_BUCKETS)
+        self._together = histogram(
+            "poem_batch_poems", "Poems in hand while one was finished, itself included.", SIZE_BUCKETS
+        )
+        self._candidates = histogram("poem_candidates", "Candidates that a poem was chosen from.", SIZE_BUCKETS)
         self._characters = Counter(
             "poem_characters_total", "Characters fed to the model, all candidates.", registry=registry
         )

@@ -11,7 +11,7 @@ from bot.views.messages import Language, error_html, say
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest
 from engine.contract.poem import MAX_CANDIDATES
-from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, nobody_home
+from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, no_worker_error
 from engine.contract.queue.store import Limits, Queue, Verdict
 
 log = logging.getLogger("bot.submission")
@@ -24,15 +24,15 @@ LOCAL_SENDER = "local"
 
 @dataclass(frozen=True)
 class Submitter:
-    """``seconds``: how long a poem is waited for; ``room``: jobs that may wait."""
+    """``seconds``: how long a poem is waited for; ``capacity``: jobs that may wait."""
 
     queue: Queue
     blocklist: Blocklist
     limits: Limits
     seconds: float
-    room: int
+    capacity: int
 
-    async def ask(
+    async def submit(
         self,
         request: Request,
         to: Address,
@@ -54,10 +54,10 @@ class Submitter:
             cost = cost_of(request)
             self.blocklist.check(request)
         if at_once and (await self.queue.status()).workers == 0:
-            raise nobody_home()
+            raise no_worker_error()
         cancelled_by = "" if isinstance(to, Waiter) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
-        verdict = await self.queue.submit(job, idempotency_key, sender, self.limits_of(sender), self.room, cost)
+        verdict = await self.queue.submit(job, idempotency_key, sender, self.limits_of(sender), self.capacity, cost)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
@@ -70,28 +70,28 @@ class Submitter:
     def limits_of(self, sender: str) -> Limits:
         return Limits() if sender == LOCAL_SENDER else self.limits
 
-    async def say(
+    async def reply_text(
         self, html: str, to: Chat, language: Language, idempotency_key: str, sender: str, kind: Kind = "message"
     ) -> None:
         """Answer in words, through the same durable stream and under the same limits as poems."""
-        verdict = await self.show(Reply(to, language, html, kind=kind), idempotency_key, sender)
+        verdict = await self.submit_reply(Reply(to, language, html, kind=kind), idempotency_key, sender)
         if verdict.kind == "limited":
-            await self.refuse(rate_limited(verdict.wait), to, language, idempotency_key)
+            await self.reply_error(rate_limited(verdict.wait), to, language, idempotency_key)
 
-    async def refuse(
+    async def reply_error(
         self, error: PoemError, to: Telegram, language: Language, idempotency_key: str, request: Request | None = None
     ) -> None:
         """Answer with an error that is not counted: the sender was counted, or nothing was accepted."""
         await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
 
-    async def show(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
+    async def submit_reply(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
         """Send what needs no poet, under the same limits as poems; the caller says what became of it."""
         return await self.queue.submit(reply, idempotency_key, sender, self.limits)
 
     async def cancel(self, chat: int, sender: str, language: Language) -> int:
         """End what ``sender`` waits for in ``chat``, each with a word; says how many that were."""
         ended = 0
-        for queued in await self.queue.line(self.room):
+        for queued in await self.queue.line(self.capacity):
             to = queued.job.to
             if queued.job.sender == sender and isinstance(to, Chat) and to.chat == chat:
                 reply = Reply(to, language, say("cancelled", language), queued.job.request, queued.id)

@@ -22,7 +22,7 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
 from engine.model.versions import Versions
-from engine.prosody.examiner import examine_lines
+from engine.prosody.check import examine_lines
 from engine.serving.batcher import PoetLike
 from engine.serving.dead_letters import add_arguments as add_dead_arguments
 from engine.serving.dead_letters import run as run_dead
@@ -67,10 +67,10 @@ def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
     def load(version: str) -> PoetLike:
         return _poet(options, settings, versions.find(version), settings.write_budget)
 
-    def renewing(queue: Queue) -> ModelReload[PoetLike]:
+    def model_reload_for(queue: Queue) -> ModelReload[PoetLike]:
         return ModelReload(queue.models, load, versions.home_version(), versions.figures)
 
-    return work(lambda: _poet(options, settings, budget=settings.write_budget), settings, renewing)
+    return work(lambda: _poet(options, settings, budget=settings.write_budget), settings, model_reload_for)
 
 
 def _write(options: argparse.Namespace, settings: EngineSettings) -> int:

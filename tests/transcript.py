@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.support.fake_bot_api import BOT_NAME, Sent
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program
+from tests.support.programs import RunningProgram
 from tests.support.stage import BOT, WORKER, stage
 
 MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -131,7 +131,7 @@ async def pleasures(telegram: FakeTelegram, language: str) -> None:
     await press(sent, 0, "edits")
 
 
-async def queue(telegram: FakeTelegram, worker: Program) -> None:
+async def queue(telegram: FakeTelegram, worker: RunningProgram) -> None:
     """Everybody at once while the worker sleeps; then it wakes up."""
     print("======== a queue\n")
     os.kill(worker.pid, signal.SIGSTOP)

@@ -1,6 +1,6 @@
 """``python -m tests.transcript_retrain [EPOCHS [EDITS]]``: a retraining from the chat with the real programs, printed.
 
-Every message, edit and picture as the fake Bot API gets it, with the seconds since the order. After ``EDITS`` edits
+Every message, edit and picture as the fake Bot API gets it, with the seconds since the order. After ``MAX_EDITS`` edits
 (0: never) it is cancelled. ``TRAIN_DIR`` and ``MODEL_DIR`` count; the picture goes to ``loss.png`` in TRAIN_DIR.
 """
 

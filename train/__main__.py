@@ -25,7 +25,7 @@ from train.data import corpus as corpora
 from train.data.source import CorpusError
 from train.evaluation.blind_reading import BlindReadingError, Side, score, write_pairs
 from train.evaluation.report import CANDIDATES, EvalContext, as_markdown, columns
-from train.evaluation.rhyme_and_tone import Judge, TableError
+from train.evaluation.rhyme_and_tone import RhymeToneTable, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
 from train.fit.flags import given
@@ -126,10 +126,10 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     import_paddle(options.threads)
     from train.export.model_folder import measure
 
-    judge = Judge.read(Path(options.rhyme_table)) if options.rhyme_table else Judge.of(poet.prosody)
-    ground = EvalContext.of(corpus, judge, poems, options.seed)
+    judge = RhymeToneTable.read(Path(options.rhyme_table)) if options.rhyme_table else RhymeToneTable.of(poet.prosody)
+    context = EvalContext.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
-    table = columns(poet, backend, model.vocabulary, ground, _note)
+    table = columns(poet, backend, model.vocabulary, context, _note)
     for name in ("ours", "tutorial"):  # the same weights, decoded in two ways
         table[name]["perplexity"] = measure(model, corpus, options.device)
     result = {

@@ -17,7 +17,7 @@ from engine.contract.logs import origin
 
 log = logging.getLogger("bot.delivery.best_effort")
 
-AT_ONCE = 200
+MAX_CALLS = 200
 """Calls under way at most; more are dropped, for they would come too late to be of use."""
 
 
@@ -28,8 +28,8 @@ class BestEffortSender:
         self.bot = bot
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def say(self, call: Coroutine[Any, Any, object]) -> None:
-        if len(self._tasks) >= AT_ONCE:
+    def start(self, call: Coroutine[Any, Any, object]) -> None:
+        if len(self._tasks) >= MAX_CALLS:
             call.close()
             return
         task = asyncio.create_task(_quietly(call))

@@ -57,8 +57,8 @@ class Menu:
 
             about = in_script(_ABOUT[language == "en"], language)
             short = in_script(_ABOUT_SHORT[language == "en"], language)
-            self.best_effort.say(self.best_effort.bot.set_my_description(about, language_code=code))
-            self.best_effort.say(self.best_effort.bot.set_my_short_description(short, language_code=code))
+            self.best_effort.start(self.best_effort.bot.set_my_description(about, language_code=code))
+            self.best_effort.start(self.best_effort.bot.set_my_short_description(short, language_code=code))
 
     def change(self, user: int, language: Language | None) -> None:
         """Show a person's list in the language that they chose; None: in that of their Telegram."""
@@ -66,7 +66,7 @@ class Menu:
             self._set(BotCommandScopeChat(user), listed(language or own, admin=user in self.admins), code)
 
     def _set(self, scope: BotCommandScope, commands: list[tuple[str, str]], code: str | None) -> None:
-        self.best_effort.say(self.best_effort.bot.set_my_commands(commands, scope=scope, language_code=code))
+        self.best_effort.start(self.best_effort.bot.set_my_commands(commands, scope=scope, language_code=code))
 
 
 def listed(language: Language, *, group: bool = False, admin: bool = False) -> list[tuple[str, str]]:

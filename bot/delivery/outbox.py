@@ -30,12 +30,12 @@ from engine.contract.queue.stream import Delivery
 
 log = logging.getLogger("bot.delivery.outbox")
 
-IN_HAND = 5000
+MAX_IN_FLIGHT = 5000
 """Replies held at most; the rest wait in Redis."""
-READ = 100
-IDLE = 0.5
+READ_ENTRIES = 100
+READ_SECONDS = 0.5
 """Seconds a read waits, and so how long a stop may take to be noticed."""
-BACKOFF = (1.0, 30.0)
+BACKOFF_SECONDS = (1.0, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
 REPLY_DEADLINE = 3600.0
 """Seconds of failing after which a reply is put aside."""
@@ -51,7 +51,7 @@ class Outbox:
         self,
         queue: Queue,
         sender: Sender,
-        pace: RateLimiter,
+        rate_limiter: RateLimiter,
         metrics: Metrics,
         lease: float,
         deadline: float = REPLY_DEADLINE,
@@ -59,7 +59,7 @@ class Outbox:
         self.name = f"bot-{secrets.token_hex(6)}"
         self._stream = queue.replies
         self._sender = sender
-        self._pace = pace
+        self._rate_limiter = rate_limiter
         self._metrics = metrics
         self._lease = lease
         self._deadline = deadline
@@ -91,15 +91,15 @@ class Outbox:
         self._stopping.set()
 
     async def _step(self) -> None:
-        room = min(READ, IN_HAND - len(self._held))
-        if room <= 0:
+        free = min(READ_ENTRIES, MAX_IN_FLIGHT - len(self._held))
+        if free <= 0:
             await asyncio.sleep(0.1)
             return
         found: list[Delivery] = []
         began = time.monotonic()
-        while len(found) < room and (orphan := await self._stream.take_over(self.name, self._lease)) is not None:
+        while len(found) < free and (orphan := await self._stream.reclaim(self.name, self._lease)) is not None:
             found.append(orphan)
-        found += await self._stream.take(self.name, room, 0 if found else IDLE)
+        found += await self._stream.take(self.name, free, 0 if found else READ_SECONDS)
         for delivery in found:
             await self._line_up(delivery, began)
 
@@ -165,11 +165,11 @@ class Outbox:
 
     async def _deliver(self, entry: str, to: Telegram, outgoing: OutgoingMessage, job: str) -> tuple[str, int | None]:
         """What became of a message, and its number. Only an answer of Telegram's own decides."""
-        wait, longest = BACKOFF
+        wait, longest = BACKOFF_SECONDS
         end = time.monotonic() + self._deadline
         migrated = False
         while (left := end - time.monotonic()) > 0:
-            await self._pace.turn(to.chat if isinstance(to, Chat) else None)
+            await self._rate_limiter.turn(to.chat if isinstance(to, Chat) else None)
             if not await retry_until_available(partial(self._still_holds, entry), self._stopping):
                 return "lease_lost", None
             try:

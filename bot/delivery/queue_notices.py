@@ -1,6 +1,6 @@
-"""While a poem takes its time: typing after a second; in the queue after two a notice of place and expected wait.
+"""Tells people who wait: "typing" after a second, and after two a notice of queue position and expected wait.
 
-A notice goes through the outbox like a poem and goes away when the poem comes. It is edited at sparse places.
+A notice is sent through the outbox like a poem, edited only at a few positions, and deleted once the poem is sent.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from engine.contract.queue.store import Queue, Queued, Status
 
 log = logging.getLogger("bot.delivery.queue_notices")
 
-EVERY = 0.5
+QUEUE_POLL_SECONDS = 0.5
 """Seconds between two looks at the queue."""
-LOOK = 500
+MAX_JOBS_SCANNED = 500
 """Jobs looked at, the oldest."""
-TYPING, NOTICE = 1.0, 2.0
-"""Seconds after which typing is shown, and a notice to who still has a place in the queue."""
-TYPING_LASTS = 4.5
+TYPING_AFTER_SECONDS, NOTICE_AFTER_SECONDS = 1.0, 2.0
+"""Seconds after which "typing" is shown, and after which those still queued get a notice."""
+TYPING_SECONDS = 4.5
 """Telegram shows it for five."""
-TYPINGS, NOTICES, EDITS = 8, 4, 4
+MAX_TYPINGS, MAX_NOTICES, MAX_EDITS = 8, 4, 4
 """Of each at most so many a look: poems need the room that Telegram leaves."""
 
 
@@ -55,78 +55,78 @@ class QueueNotices:
                 log.debug("Redis: %s", error)
             except Exception as error:
                 log.error("the queue cannot be told: %s", origin(error))
-            await sleep_unless(self._stopping, EVERY)
+            await sleep_unless(self._stopping, QUEUE_POLL_SECONDS)
 
     async def _look(self, now: float) -> None:
-        line = await self._queue.line(LOOK)
+        line = await self._queue.line(MAX_JOBS_SCANNED)
         waiting = [queued for queued in line if isinstance(queued.job.to, Chat)]
         ids = {queued.id for queued in waiting}
         self._typed = {job: at for job, at in self._typed.items() if job in ids}
-        self._told = {job: place for job, place in self._told.items() if job in ids}
-        self._type([queued for queued in waiting if now - queued.since >= TYPING], now)
+        self._told = {job: position for job, position in self._told.items() if job in ids}
+        self._type([queued for queued in waiting if now - queued.since >= TYPING_AFTER_SECONDS], now)
         # Who has had a notice hears of the way to the front; who is being written without one needs none.
-        long = [q for q in waiting if now - q.since >= NOTICE and (q.place or q.id in self._told)]
+        long = [q for q in waiting if now - q.since >= NOTICE_AFTER_SECONDS and (q.position or q.id in self._told)]
         if long:
             await self._tell(long, await self._queue.status())
 
     def _type(self, waiting: list[Queued], now: float) -> None:
-        due = [queued for queued in waiting if now - self._typed.get(queued.id, 0.0) >= TYPING_LASTS]
-        for queued in due[:TYPINGS]:
+        due = [queued for queued in waiting if now - self._typed.get(queued.id, 0.0) >= TYPING_SECONDS]
+        for queued in due[:MAX_TYPINGS]:
             to = queued.job.to
             assert isinstance(to, Chat)
             self._typed[queued.id] = now
             action = self._best_effort.bot.send_chat_action
-            self._best_effort.say(action(to.chat, ChatAction.TYPING, message_thread_id=to.topic))
+            self._best_effort.start(action(to.chat, ChatAction.TYPING, message_thread_id=to.topic))
 
     async def _tell(self, waiting: list[Queued], status: Status) -> None:
         begun, edited = 0, 0
         for queued in waiting:
-            place, told = queued.place, self._told.get(queued.id)
+            position, told = queued.position, self._told.get(queued.id)
             if told is None:
                 notice = await self._queue.chats.notice(queued.id)
                 if notice is not None:
-                    self._told[queued.id] = notice.place
-                elif begun < NOTICES:
+                    self._told[queued.id] = notice.position
+                elif begun < MAX_NOTICES:
                     begun += 1
                     await self._begin(queued, status)
-            elif crossed(told, place) and edited < EDITS:
+            elif crossed(told, position) and edited < MAX_EDITS:
                 edited += 1
                 await self._edit(queued, status)
 
     async def _begin(self, queued: Queued, status: Status) -> None:
         language = as_language(queued.job.language)
-        words = waiting_words(queued.place, status, language)
-        reply = Reply(queued.job.to, language, words, None, queued.id, kind="notice", place=queued.place)
+        words = waiting_words(queued.position, status, language)
+        reply = Reply(queued.job.to, language, words, None, queued.id, kind="notice", position=queued.position)
         await self._queue.submit(reply, f"n{queued.id}")
-        self._told[queued.id] = queued.place
+        self._told[queued.id] = queued.position
 
     async def _edit(self, queued: Queued, status: Status) -> None:
         notice = await self._queue.chats.notice(queued.id)
         if notice is None:  # it is on its way
             return
-        self._told[queued.id] = queued.place
+        self._told[queued.id] = queued.position
         to = queued.job.to
-        if crossed(notice.place, queued.place) and await self._queue.chats.reached(queued.id, queued.place):
+        if crossed(notice.position, queued.position) and await self._queue.chats.reached(queued.id, queued.position):
             assert isinstance(to, Chat)
-            words = waiting_words(queued.place, status, as_language(queued.job.language))
-            self._best_effort.say(self._best_effort.bot.edit_message_text(words, to.chat, notice.message))
+            words = waiting_words(queued.position, status, as_language(queued.job.language))
+            self._best_effort.start(self._best_effort.bot.edit_message_text(words, to.chat, notice.message))
 
 
-def crossed(told: int, place: int) -> bool:
-    """Whether the way from ``told`` forward to ``place`` reaches one of 0, 1, 2, 3, 5, 8, 13 …"""
+def crossed(told: int, position: int) -> bool:
+    """Whether the way from ``told`` forward to ``position`` reaches one of 0, 1, 2, 3, 5, 8, 13 …"""
     one, two = 0, 1
     while one < told:
-        if place <= one:
+        if position <= one:
             return True
         one, two = two, max(two + 1, one + two)
     return False
 
 
-def waiting_words(place: int, status: Status, language: Language) -> str:
-    """``place`` 0: it is being written."""
-    if place == 0:
+def waiting_words(position: int, status: Status, language: Language) -> str:
+    """``position`` 0: it is being written."""
+    if position == 0:
         return say("your_turn", language)
     if not status.workers:
-        return say("waiting_long", language, place=place)
-    seconds = max(1, math.ceil(status.wait_seconds * place / (status.waiting + 1)))
-    return say("waiting", language, place=place, seconds=seconds)
+        return say("waiting_long", language, position=position)
+    seconds = max(1, math.ceil(status.wait_seconds * position / (status.waiting + 1)))
+    return say("waiting", language, position=position, seconds=seconds)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from telegram.error import RetryAfter
 
-REMEMBERED = 10_000
+MAX_CHATS = 10_000
 """Chats remembered before those that may be written to again are forgotten."""
 
 
@@ -43,7 +43,7 @@ class RateLimiter:
             return
         # Groups have negative numbers.
         self._chats[chat] = self._clock() + (self._group if chat < 0 else self._private)
-        if len(self._chats) > REMEMBERED:
+        if len(self._chats) > MAX_CHATS:
             now = self._clock()
             self._chats = {chat: free for chat, free in self._chats.items() if free > now}
 

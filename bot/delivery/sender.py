@@ -119,13 +119,13 @@ class Sender:
         if reply.kind == "notice":
             if message is None:
                 return
-            await chats.noticed(reply.job, Notice(message, reply.place))
+            await chats.noticed(reply.job, Notice(message, reply.position))
             if await self._queue.unfinished(reply.job):
                 return
         if isinstance(reply.to, Chat | Inline):
             notice = await chats.settle(reply.job, buttons.place_of(reply.to))
             if notice is not None and isinstance(reply.to, Chat):
-                self._best_effort.say(self._bot.delete_message(reply.to.chat, notice.message))
+                self._best_effort.start(self._bot.delete_message(reply.to.chat, notice.message))
 
 
 def sharing(bot: Bot) -> bool:

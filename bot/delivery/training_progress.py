@@ -24,20 +24,20 @@ from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Report, Training
+from engine.contract.queue.training import OVER, Training, TrainingReport
 
 log = logging.getLogger("bot.delivery.training_progress")
 
-EVERY = 1.0
+TRAINING_POLL_SECONDS = 1.0
 """Seconds between two looks."""
-VOICE = 10.0
-"""Seconds after which another bot may speak, if this one falls silent."""
-FIRST, SHARE = 10.0, 0.1
+REPORTER_SECONDS = 10.0
+"""Seconds after which another bot takes over reporting if this one stops responding."""
+MIN_EDIT_SECONDS, EDIT_SHARE = 10.0, 0.1
 """An edit comes at the earliest after so many seconds, and after this share of the time the training has taken."""
-BACKOFF = (5.0, 300.0)
+BACKOFF_SECONDS = (5.0, 300.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
-WISH_SECONDS = 60.0
-"""The longest wait for the workers' answers to a wish; wishes ten times as old are nobody's concern any more."""
+RELOAD_REPORT_SECONDS = 60.0
+"""How long to wait for every worker to answer a request for another version; requests ten times as old are ignored."""
 
 
 class EditSchedule:
@@ -53,7 +53,7 @@ class EditSchedule:
         turn = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
         if self._turn is None or turn[0] != self._turn_id():
             self._began = now
-        if turn == self._turn and now - self._last < max(FIRST, SHARE * (now - self._began)):
+        if turn == self._turn and now - self._last < max(MIN_EDIT_SECONDS, EDIT_SHARE * (now - self._began)):
             return False
         self._turn, self._last = turn, now
         return True
@@ -70,7 +70,7 @@ class TrainingProgress:
         self._trainings = queue.trainings
         self._bot = bot
         self._name = secrets.token_hex(6)
-        self._moments = EditSchedule()
+        self._schedule = EditSchedule()
         self._shown = ""
         self._stopping = asyncio.Event()
 
@@ -79,14 +79,14 @@ class TrainingProgress:
 
     async def run(self) -> None:
         """Failures of Redis or Telegram are waited out; what was not told is told later."""
-        pause, longest = BACKOFF
+        pause, longest = BACKOFF_SECONDS
         while not self._stopping.is_set():
-            wait = EVERY
+            wait = TRAINING_POLL_SECONDS
             try:
-                if await self._trainings.speak(self._name, VOICE):
+                if await self._trainings.become_reporter(self._name, REPORTER_SECONDS):
                     await self._look()
-                    await self._answer_wish()
-                pause = BACKOFF[0]
+                    await self._report_reload()
+                pause = BACKOFF_SECONDS[0]
             except RetryAfter as error:
                 wait = seconds_of(error)
             except RedisError as error:
@@ -96,7 +96,7 @@ class TrainingProgress:
                 wait, pause = pause, min(2 * pause, longest)
             except Exception as error:
                 log.error("the state of the training cannot be told: %s", origin(error))
-                wait = BACKOFF[1]
+                wait = BACKOFF_SECONDS[1]
             await sleep_unless(self._stopping, wait)
 
     async def _look(self) -> None:
@@ -108,7 +108,7 @@ class TrainingProgress:
         try:
             if training.message is None:
                 await self._begin(training, alive)
-            elif self._moments.due(training, alive, time.monotonic()):
+            elif self._schedule.due(training, alive, time.monotonic()):
                 await self._edit(training, training.message, alive)
             if over:
                 await self._end(training)
@@ -130,7 +130,7 @@ class TrainingProgress:
         )
         self._shown = text
         await self._trainings.shown_in(training.id, sent.message_id)
-        self._moments.due(training, alive, time.monotonic())
+        self._schedule.due(training, alive, time.monotonic())
 
     async def _edit(self, training: Training, message: int, alive: bool) -> None:
         text = self._text(training, alive)
@@ -154,23 +154,27 @@ class TrainingProgress:
                 await self._bot.send_message(chat, text, parse_mode=ParseMode.HTML)
         await self._trainings.close(training.id)
 
-    async def _answer_wish(self) -> None:
-        """Say what became of a wish for a version, once the workers have answered it."""
+    async def _report_reload(self) -> None:
+        """Report the outcome of a request for another model version once the workers have answered it."""
         models = self._queue.models
-        wish = await models.wish()
-        asker = None if wish is None else Asker.of(wish.by)
-        if wish is None or asker is None or (age := await self._queue.now() - wish.at) > 10 * WISH_SECONDS:
+        desired = await models.desired()
+        asker = None if desired is None else Asker.of(desired.by)
+        if (
+            desired is None
+            or asker is None
+            or (age := await self._queue.now() - desired.at) > 10 * RELOAD_REPORT_SECONDS
+        ):
             return
         serving = list((await models.serving()).values())
-        answered = [each for each in serving if each.serial == wish.serial]
-        if (serving and len(answered) == len(serving)) or age > WISH_SECONDS:
+        answered = [each for each in serving if each.serial == desired.serial]
+        if (serving and len(answered) == len(serving)) or age > RELOAD_REPORT_SECONDS:
             language = as_language(asker.language)
-            text = texts.changed(wish, answered, language)
+            text = texts.changed(desired, answered, language)
             # The idempotency_key lets it be said once, whoever says it.
-            await self._queue.submit(Reply(asker.to, language, text), f"wish{wish.serial}")
+            await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
 
     def _text(self, training: Training, alive: bool) -> str:
-        report: Report = training.report
+        report: TrainingReport = training.report
         return texts.progress(training.order, report, alive, self._language(training))
 
     @staticmethod

@@ -21,7 +21,7 @@ from bot.submission import Submitter, cost_of
 from bot.views.messages import Language, accepted_language
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
-from engine.contract.queue.messages import too_late
+from engine.contract.queue.messages import deadline_error
 
 log = logging.getLogger("bot.http.api")
 
@@ -53,7 +53,7 @@ class Api:
                     async with asyncio.timeout(self.submitter.seconds):
                         await turn.enter_async_context(self.shares.turn(sender, cost_of(asked)))
                 except TimeoutError:
-                    raise too_late() from None
+                    raise deadline_error() from None
                 poem = await self._write(asked, sender, language)
             return reply(poem.to_json(), headers=await self._kept(asked, poem))
         except HttpError as error:
@@ -117,12 +117,12 @@ class Api:
         waiter, answer = self.pending.expect()
         content: Answer | None = None
         try:
-            job = await self.submitter.ask(asked, waiter, language, waiter.idempotency_key, sender, at_once=True)
+            job = await self.submitter.submit(asked, waiter, language, waiter.idempotency_key, sender, at_once=True)
             assert job is not None
             async with asyncio.timeout(self.submitter.seconds):
                 content = await answer
         except TimeoutError:
-            raise too_late() from None
+            raise deadline_error() from None
         finally:
             self.pending.forget(waiter)
             if content is None:

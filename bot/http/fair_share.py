@@ -7,12 +7,12 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-SHARE = 32
+SHARE_COST = 32
 """Of one caller, in units of cost; half of what a worker has in hand at most."""
 
 
 class FairShare:
-    def __init__(self, share: int = SHARE) -> None:
+    def __init__(self, share: int = SHARE_COST) -> None:
         self._share = share
         self._lanes: dict[str, _Lane] = {}
 

@@ -39,7 +39,7 @@ FILES = {
 }
 """What is served as it stands in the package."""
 MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 200, 40, 400
-AT_ONCE, WAITING = 1, 8
+MAX_DRAWN_AT_ONCE, MAX_PICTURES_WAITING = 1, 8
 """Pictures drawn side by side, and those that may wait."""
 
 
@@ -49,7 +49,7 @@ class Site:
 
     api: Api
     draw: Draw | None
-    _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DRAWN_AT_ONCE))
     _asked: int = 0
 
     async def file(self, request: web.Request) -> web.Response:
@@ -115,7 +115,7 @@ class Site:
 
     async def _drawn(self, request: web.Request, poem: Poem, draw: Draw) -> web.Response:
         await self._limit(self.api.callers.sender(request.remote, request.headers))
-        if self._asked >= WAITING:
+        if self._asked >= MAX_PICTURES_WAITING:
             raise HttpError(
                 503, "busy", "正在画的图太多，请稍后再试。", "Too many pictures are being drawn; please try again.", 2
             )

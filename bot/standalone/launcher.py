@@ -22,7 +22,7 @@ from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedSe
 from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
 
-DATA = Path("var") / "valkey"
+DATA_FOLDER = Path("var") / "valkey"
 TELEGRAM_SECONDS = 3.0
 """How long the greeting waits for the bot to reach Telegram."""
 WATCH_SECONDS = 0.5
@@ -58,8 +58,8 @@ async def run(environ: Mapping[str, str]) -> int:
     """Returns the exit code. Raises SettingError, FailedError."""
     settings = BotSettings.read(environ)
     own_store = "redis_url" not in settings.model_fields_set
-    with _folder_to_itself(DATA) if own_store else contextlib.nullcontext():
-        return await _run(environ, settings, RedisServer(DATA) if own_store else None)
+    with _folder_to_itself(DATA_FOLDER) if own_store else contextlib.nullcontext():
+        return await _run(environ, settings, RedisServer(DATA_FOLDER) if own_store else None)
 
 
 async def _run(environ: Mapping[str, str], settings: BotSettings, store: RedisServer | None) -> int:

@@ -15,7 +15,7 @@ from engine.contract.queue.store import Queue
 from engine.contract.queue.training import OVER, Order
 
 COMMANDS = ("retrain", "model", "stats")
-LEAST, MOST = 0.01, 100.0
+MIN_EPOCHS, MAX_EPOCHS = 0.01, 100.0
 """Epochs."""
 _STARTS: dict[str, Literal["continue", "scratch"]] = {
     "continue": "continue", "继续": "continue", "繼續": "continue",
@@ -74,12 +74,12 @@ class Admin:
         models = self.queue.models
         known = await models.versions()
         if not words:
-            return texts.versions(known, (await models.serving()).values(), await models.wish(), language)
+            return texts.versions(known, (await models.serving()).values(), await models.desired(), language)
         if len(words) != 2 or words[0].lower() != "use":
             return texts.pick(texts.MODEL_USAGE, language)
         if words[1] not in known:
             return texts.unknown_version(words[1], language)
-        # A repeated update repeats the wish, which changes nothing, and not the answer.
+        # A repeated update repeats the request, which changes nothing, but not the answer.
         await models.use(words[1], Asker(to, language).text())
         return texts.changing(words[1], language)
 
@@ -96,4 +96,4 @@ def read_order(words: list[str], to: Chat, language: Language) -> Order | None:
     if rest and rest[0] in _STARTS:
         start = _STARTS[rest.pop(0)]
     # Written so that what is no number fails as well.
-    return Order(epochs, start, to, language) if not rest and LEAST <= epochs <= MOST else None
+    return Order(epochs, start, to, language) if not rest and MIN_EPOCHS <= epochs <= MAX_EPOCHS else None

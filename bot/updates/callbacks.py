@@ -19,9 +19,9 @@ from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.themes import THEMES
 
-ALERT = 200
+MAX_ALERT_CHARACTERS = 200
 """Characters that an answer to a press may have."""
-SPARE = 60.0
+BUTTON_SPARE_SECONDS = 60.0
 """Seconds beyond the deadline after which a button is free again, whatever became of the poem."""
 
 
@@ -114,11 +114,11 @@ class Callbacks:
     ) -> Refusal | None:
         """Ask for a poem unless one is being written for the same message."""
         chats, place = self.submitter.queue.chats, place_of(to)
-        if not await chats.engage(place, idempotency_key, self.submitter.seconds + SPARE):
+        if not await chats.acquire(place, idempotency_key, self.submitter.seconds + BUTTON_SPARE_SECONDS):
             return Refusal(say("already_writing", language), engaged=True)
         outcome, refusal = "accepted", None
         try:
-            if await self.submitter.ask(request, to, language, idempotency_key, sender) is None:
+            if await self.submitter.submit(request, to, language, idempotency_key, sender) is None:
                 outcome, refusal = "silent", Refusal(say("slower", language))
         except PoemError as error:
             outcome, refusal = error.code, Refusal(error_text(error, language))
@@ -134,7 +134,7 @@ class Callbacks:
             self._answer(query, say("old_button", language), alert=True)
             return
         reply = Reply(to, language, card.poem, card.request, kind="picture")
-        verdict = await self.submitter.show(reply, f"p{press.card}:{place_of(to)}", f"tg:{query.from_user.id}")
+        verdict = await self.submitter.submit_reply(reply, f"p{press.card}:{place_of(to)}", f"tg:{query.from_user.id}")
         if verdict.kind == "accepted":
             self._answer(query, say("picture_coming", language))
         else:
@@ -153,18 +153,18 @@ class Callbacks:
         if query.message is not None and query.message.chat.id == user.id:
             where = query.message
             said = self.best_effort.bot.edit_message_text(say("language_set", chosen), where.chat.id, where.message_id)
-            self.best_effort.say(said)
+            self.best_effort.start(said)
 
     def _answer(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
-        text = None if text is None else text[:ALERT]
-        self.best_effort.say(self.best_effort.bot.answer_callback_query(query.id, text, show_alert=alert))
+        text = None if text is None else text[:MAX_ALERT_CHARACTERS]
+        self.best_effort.start(self.best_effort.bot.answer_callback_query(query.id, text, show_alert=alert))
 
     def _show(self, query: CallbackQuery, markup: InlineKeyboardMarkup) -> None:
         edit = self.best_effort.bot.edit_message_reply_markup
         if query.inline_message_id is not None:
-            self.best_effort.say(edit(inline_message_id=query.inline_message_id, reply_markup=markup))
+            self.best_effort.start(edit(inline_message_id=query.inline_message_id, reply_markup=markup))
         elif query.message is not None:
-            self.best_effort.say(edit(query.message.chat.id, query.message.message_id, reply_markup=markup))
+            self.best_effort.start(edit(query.message.chat.id, query.message.message_id, reply_markup=markup))
 
 
 def _place(query: CallbackQuery) -> Telegram | None:

@@ -28,7 +28,7 @@ log = logging.getLogger("bot.updates.handlers")
 UPDATES_PER_COMMAND = 10
 """Updates of any kind that a sender may cause for each command that the limits allow: somebody who types an inline
 query sends one a character."""
-CANCEL_PAUSE = 60
+CANCEL_PAUSE_SECONDS = 60
 """Seconds after which somebody who cancelled too often may do so again."""
 _WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy", "thanks": "thanks"}
 
@@ -82,51 +82,53 @@ class Handlers:
 
     async def _message(self, message: Message, update_id: int) -> str:
         """What kind of message it was."""
-        visit = await MessageContext.of(message, update_id, self._submitter.queue.chats)
-        command = parse(visit.text, self._name)
+        context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
+        command = parse(context.text, self._name)
         if command is None:
-            return await self._uncommanded(message, visit)
-        return await self._command(message, visit, command)
+            return await self._uncommanded(message, context)
+        return await self._command(message, context, command)
 
-    async def _command(self, message: Message, visit: MessageContext, command: Command) -> str:
-        if command.name in COMMANDS and visit.user in self._menu.admins:
-            await self._admin.handle(command, visit.private, visit.to, visit.language, visit.idempotency_key)
+    async def _command(self, message: Message, context: MessageContext, command: Command) -> str:
+        if command.name in COMMANDS and context.user in self._menu.admins:
+            await self._admin.handle(command, context.private, context.to, context.language, context.idempotency_key)
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
-            request = await self._submitter.queue.chats.last(_place(visit)) or PoemRequest("theme", "")
+            request = await self._submitter.queue.chats.last(_place(context)) or PoemRequest("theme", "")
         if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
             request = replace(request, text=THEMES[message.message_id % len(THEMES)])
         if command.name == "check":
             request = CheckRequest(command.rest or self._replied(message))
         if request is not None:
-            await self._ask(visit, request)
+            await self._ask(context, request)
             return "check" if isinstance(request, CheckRequest) else request.mode
-        return await self._say(visit, command)
+        return await self._say(context, command)
 
-    async def _uncommanded(self, message: Message, visit: MessageContext) -> str:
+    async def _uncommanded(self, message: Message, context: MessageContext) -> str:
         """A line without a command: always for the bot in private, in a group only with its name or as a reply."""
-        text, named = without_mention(visit.text, self._name)
+        text, named = without_mention(context.text, self._name)
         answered = message.reply_to_message
         replies = answered is not None and answered.from_user is not None and answered.from_user.id == self._number
-        if addressed_elsewhere(visit.text, self._name) or not (visit.private or named or replies):
+        if addressed_elsewhere(context.text, self._name) or not (context.private or named or replies):
             return "ignored"
         wanted = spoken(text)
         if isinstance(wanted, Command):
-            return await self._command(message, visit, wanted)
+            return await self._command(message, context, wanted)
         if wanted is not None:
-            await self._ask(visit, wanted)
+            await self._ask(context, wanted)
             return wanted.mode
-        await self._words(visit, examples(visit.language, message.message_id), "welcome")
+        await self._words(context, examples(context.language, message.message_id), "welcome")
         return "examples"
 
     async def _wordless(self, message: Message, update_id: int) -> str:
         """A sticker, a photo, a voice: one line in a private chat, and one for a whole album."""
-        visit = await MessageContext.of(message, update_id, self._submitter.queue.chats)
-        if not visit.private:
+        context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
+        if not context.private:
             return "ignored"
-        idempotency_key = f"album:{message.media_group_id}" if message.media_group_id else visit.idempotency_key
-        await self._words(replace(visit, idempotency_key=idempotency_key), say("wordless", visit.language), "welcome")
+        idempotency_key = f"album:{message.media_group_id}" if message.media_group_id else context.idempotency_key
+        await self._words(
+            replace(context, idempotency_key=idempotency_key), say("wordless", context.language), "welcome"
+        )
         return "examples"
 
     def _replied(self, message: Message) -> str:
@@ -138,63 +140,65 @@ class Handlers:
         mine = answered.from_user is not None and answered.from_user.id == self._number
         return text.partition("\n\n")[0] if mine else text
 
-    async def _ask(self, visit: MessageContext, request: Request) -> None:
-        to, language, idempotency_key, sender = visit.to, visit.language, visit.idempotency_key, visit.sender
+    async def _ask(self, context: MessageContext, request: Request) -> None:
+        to, language, idempotency_key, sender = context.to, context.language, context.idempotency_key, context.sender
         outcome = "accepted"
         try:
-            if await self._submitter.ask(request, to, language, idempotency_key, sender) is None:
+            if await self._submitter.submit(request, to, language, idempotency_key, sender) is None:
                 outcome = "silent"
             elif isinstance(request, PoemRequest):
-                await self._submitter.queue.chats.remember(_place(visit), replace(request, seed=None))
+                await self._submitter.queue.chats.remember(_place(context), replace(request, seed=None))
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
-                await self._submitter.refuse(error, to, language, idempotency_key)
+                await self._submitter.reply_error(error, to, language, idempotency_key)
             else:
-                await self._words(visit, error_html(error, language))
+                await self._words(context, error_html(error, language))
         self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)
 
-    async def _say(self, visit: MessageContext, command: Command) -> str:
+    async def _say(self, context: MessageContext, command: Command) -> str:
         """Answer a command that asks for nothing to be written."""
-        language = visit.language
+        language = context.language
         if command.name in _WORDS:
             text = say(_WORDS[command.name], language)
-            if command.name == "help" and visit.private and visit.user in self._menu.admins:
+            if command.name == "help" and context.private and context.user in self._menu.admins:
                 text = f"{text}\n\n{pick(HELP, language)}"
-            await self._words(visit, text, "welcome" if command.name in ("start", "thanks") else "message")
+            await self._words(context, text, "welcome" if command.name in ("start", "thanks") else "message")
         elif command.name == "cancel":
             # Counted before the queue is read, which costs more than any other command. Each poem that is cancelled
             # has an answer of its own.
-            limits, counted = self._submitter.limits, f"cancel:{visit.sender}"
+            limits, counted = self._submitter.limits, f"cancel:{context.sender}"
             if not await self._submitter.queue.chats.allow(counted, limits.per_minute, limits.per_day):
-                await self._words(visit, error_html(rate_limited(CANCEL_PAUSE), language))
-            elif not await self._submitter.cancel(visit.to.chat, visit.sender, language):
-                await self._words(visit, say("nothing_to_cancel", language))
+                await self._words(context, error_html(rate_limited(CANCEL_PAUSE_SECONDS), language))
+            elif not await self._submitter.cancel(context.to.chat, context.sender, language):
+                await self._words(context, say("nothing_to_cancel", language))
         elif command.name == "language":
-            await self._language(visit, command.rest.strip().lower())
+            await self._language(context, command.rest.strip().lower())
         elif command.name in COMMANDS:
-            log.warning("/%s refused to user %s", command.name, visit.user)
-            await self._words(visit, say("retrain_refused", language))
-        elif visit.private or command.named:
-            await self._words(visit, examples(language, visit.to.message or 0), "welcome")
+            log.warning("/%s refused to user %s", command.name, context.user)
+            await self._words(context, say("retrain_refused", language))
+        elif context.private or command.named:
+            await self._words(context, examples(language, context.to.message or 0), "welcome")
             return "examples"
         else:
             return "ignored"
         return command.name
 
-    async def _language(self, visit: MessageContext, wanted: str) -> None:
-        if visit.user is not None and wanted in LANGUAGES:
+    async def _language(self, context: MessageContext, wanted: str) -> None:
+        if context.user is not None and wanted in LANGUAGES:
             chosen = as_language(wanted)
-            await self._submitter.queue.chats.choose_language(visit.user, chosen)
-            self._menu.change(visit.user, chosen)
-            await self._words(visit, say("language_set", chosen))
+            await self._submitter.queue.chats.choose_language(context.user, chosen)
+            self._menu.change(context.user, chosen)
+            await self._words(context, say("language_set", chosen))
             return
-        await self._words(visit, say("language", visit.language), "languages")
+        await self._words(context, say("language", context.language), "languages")
 
-    async def _words(self, visit: MessageContext, html: str, kind: Kind = "message") -> None:
-        await self._submitter.say(html, visit.to, visit.language, visit.idempotency_key, visit.sender, kind)
+    async def _words(self, context: MessageContext, html: str, kind: Kind = "message") -> None:
+        await self._submitter.reply_text(
+            html, context.to, context.language, context.idempotency_key, context.sender, kind
+        )
 
 
-def _place(visit: MessageContext) -> str:
+def _place(context: MessageContext) -> str:
     """Where what a person asked for last is remembered."""
-    return f"{visit.to.chat}:{visit.sender}"
+    return f"{context.to.chat}:{context.sender}"

@@ -29,7 +29,7 @@ from engine.contract.poem import Mode
 from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.messages import Inline, Reply
 
-CACHED = 5
+CACHE_SECONDS = 5
 """Seconds that Telegram may repeat an answer to the same person."""
 _MODES: tuple[Mode, ...] = ("acrostic", "continue", "theme")
 _TITLES: dict[Mode, Name] = {"acrostic": "inline_acrostic", "continue": "inline_continue", "theme": "inline_theme"}
@@ -50,8 +50,10 @@ class Inlines:
             card = await queue.cards.find(name)
             if card is not None and card.poem is not None:
                 found = [_result(card.request, (name, card), language)]
-                self.best_effort.say(
-                    self.best_effort.bot.answer_inline_query(query.id, found, cache_time=CACHED, is_personal=True)
+                self.best_effort.start(
+                    self.best_effort.bot.answer_inline_query(
+                        query.id, found, cache_time=CACHE_SECONDS, is_personal=True
+                    )
                 )
                 return
         requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
@@ -64,7 +66,7 @@ class Inlines:
             None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
         )
         answer = self.best_effort.bot.answer_inline_query
-        self.best_effort.say(answer(query.id, results, cache_time=CACHED, is_personal=True, button=hint))
+        self.best_effort.start(answer(query.id, results, cache_time=CACHE_SECONDS, is_personal=True, button=hint))
 
     async def chosen(self, result: ChosenInlineResult, update_id: int) -> None:
         """Write what was chosen. Raises RedisError while Redis is gone."""

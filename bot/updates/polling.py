@@ -23,15 +23,15 @@ from engine.contract.queue.retry import retry_until_available, sleep_unless
 
 log = logging.getLogger("bot.updates.polling")
 
-LONG_POLL = 25
+LONG_POLL_SECONDS = 25
 """Seconds Telegram keeps an empty answer back."""
-ANSWER_SECONDS = LONG_POLL + 15
-BACKOFF = (0.5, 30.0)
+ANSWER_SECONDS = LONG_POLL_SECONDS + 15
+BACKOFF_SECONDS = (0.5, 30.0)
 """Seconds between attempts while Telegram fails: the first, the longest."""
 CONFLICT_SECONDS = 5.0
-LONGEST_WAIT = 300.0
+MAX_PAUSE_SECONDS = 300.0
 """Seconds that polling pauses at most, whatever an answer asks for."""
-QUICK = 1.0
+QUICK_SECONDS = 1.0
 """Seconds below which an answer without anything new counts as a failure: Telegram would have kept it back."""
 
 Handle = Callable[[Update], Awaitable[None]]
@@ -49,7 +49,7 @@ class UpdateReader:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Asking for the next offset is what confirms the updates before it."""
-        wait, longest = BACKOFF
+        wait, longest = BACKOFF_SECONDS
         while not stopping.is_set():
             began, before = time.monotonic(), self._offset or 0
             try:
@@ -60,15 +60,15 @@ class UpdateReader:
                 continue
             read = [await self._take(raw, stopping) for raw in found]
             new = any(read) and (self._offset or 0) > before
-            if not new and time.monotonic() - began < QUICK:
+            if not new and time.monotonic() - began < QUICK_SECONDS:
                 log.warning("Telegram: an answer at once with nothing new; next attempt in %.1f s", wait)
                 await sleep_unless(stopping, wait)
                 wait = min(2 * wait, longest)
             else:
-                wait = BACKOFF[0]
+                wait = BACKOFF_SECONDS[0]
 
     async def _fetch(self) -> list[Any]:
-        query: dict[str, object] = {"timeout": LONG_POLL, "allowed_updates": json.dumps(KINDS)}
+        query: dict[str, object] = {"timeout": LONG_POLL_SECONDS, "allowed_updates": json.dumps(KINDS)}
         if self._offset is not None:
             query["offset"] = self._offset
         # Not `Bot.get_updates`, which reads all updates of an answer or none.
@@ -90,7 +90,7 @@ class UpdateReader:
     def _complain(self, error: TelegramError, wait: float) -> float:
         self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
         if isinstance(error, RetryAfter):
-            wait = min(seconds_of(error), LONGEST_WAIT)
+            wait = min(seconds_of(error), MAX_PAUSE_SECONDS)
         if isinstance(error, Conflict):
             what = "a webhook was set for" if "webhook" in str(error) else "another program reads the updates of"
             log.error("%s this token; only one may: %s", what, error)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from bot.views.messages import Language, in_script
 from engine.contract.queue.models import DesiredVersion, Figures, Serving
-from engine.contract.queue.training import Failure, Order, Phase, Report
+from engine.contract.queue.training import Failure, Order, Phase, TrainingReport
 
 INSTALL = "pip install -c constraints.txt -e '.[train]'"
 USAGE = (
@@ -44,7 +44,7 @@ _PHASES: dict[Phase, tuple[str, str]] = {
     "preparing": ("准备语料", "preparing the corpus"),
     "training": ("训练中", "training"),
     "measuring": ("测量中", "measuring"),
-    "resting": ("训练进程停了；下一个会从存档接着练", "the trainer stopped; the next one goes on from the checkpoint"),
+    "paused": ("训练进程停了；下一个会从存档接着练", "the trainer stopped; the next one goes on from the checkpoint"),
     "done": ("完成", "finished"),
     "failed": ("失败", "failed"),
     "cancelled": ("已取消", "cancelled"),
@@ -104,11 +104,11 @@ def pick(texts: tuple[str, str], language: Language) -> str:
     return texts[1] if language == "en" else in_script(texts[0], language)
 
 
-def progress(order: Order, report: Report, alive: bool, language: Language) -> str:
+def progress(order: Order, report: TrainingReport, alive: bool, language: Language) -> str:
     """What the one message shows. ``alive``: whether a trainer lives."""
     phase: Phase = report.phase
     if phase in ("preparing", "training", "measuring") and not alive:
-        phase = "resting"
+        phase = "paused"
     english = language == "en"
     title = "Retraining" if english else "再训练"
     lines = [f"<b>{title}</b> {_escape(report.version)}".rstrip(), _PHASES[phase][english]]
@@ -152,7 +152,7 @@ def progress(order: Order, report: Report, alive: bool, language: Language) -> s
     return _scripted("\n".join(lines), language)
 
 
-def ending(report: Report, language: Language) -> str:
+def ending(report: TrainingReport, language: Language) -> str:
     """The last message: the table, and what became of the version. Under 1,024 characters, as a picture's caption."""
     english = language == "en"
     head = f"{report.before or '?'} → {report.version}"
@@ -177,7 +177,7 @@ def ending(report: Report, language: Language) -> str:
 
 
 def versions(
-    known: Mapping[str, Figures], serving: Iterable[Serving], wish: DesiredVersion | None, language: Language
+    known: Mapping[str, Figures], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
 ) -> str:
     """What ``/model`` answers."""
     english = language == "en"
@@ -199,7 +199,7 @@ def versions(
             )
         if each.date:
             notes.append(each.date)
-        if wish is not None and wish.version == version:
+        if desired is not None and desired.version == version:
             notes.append("wanted" if english else "选定")
         if count:
             notes.append(f"serving: {count}" if english else f"{count} 个进程在用")
@@ -224,12 +224,12 @@ def changing(version: str, language: Language) -> str:
     return pick((f"正在换用 {name}……", f"Changing to {name} …"), language)
 
 
-def changed(wish: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
-    """What became of a wish, once the workers have answered."""
+def changed(desired: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
+    """The outcome of a request for another version, once the workers have answered."""
     seen = list(serving)
-    using = sum(one.version == wish.version for one in seen)
-    failed = [one for one in seen if one.version != wish.version]
-    name = _escape(wish.version)
+    using = sum(one.version == desired.version for one in seen)
+    failed = [one for one in seen if one.version != desired.version]
+    name = _escape(desired.version)
     lines = []
     if using:
         lines.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from bot.views.messages import Language, in_script
-from engine.contract.check import Blemish, Examination
+from engine.contract.check import Examination, ProsodyFault
 
 _FAULTS = {
     "失对": ("与上句平仄不相对", "its tones do not oppose those of the line before"),
@@ -93,7 +93,7 @@ def _with_tones(found: Examination) -> list[str]:
     return [*shown, *(["…"] if len(found.lines) > MOST_LINES else [])]
 
 
-def _line(fault: Blemish, language: Language) -> str:
+def _line(fault: ProsodyFault, language: Language) -> str:
     zh, en = _FAULTS.get(fault.name, ("", ""))
     name, character = _own(fault.name, language), _escape(fault.character)
     if language == "en":

@@ -111,12 +111,12 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "cancelled": ("已取消。", "Cancelled."),
     "nothing_to_cancel": ("没有正在等待的诗。", "No poem is waiting."),
     "waiting": (
-        "排在第{place}位，大约还要{seconds}秒。取消等待：/cancel",
-        "Number {place} in the queue, about {seconds} s. To stop waiting: /cancel",
+        "排在第{position}位，大约还要{seconds}秒。取消等待：/cancel",
+        "Number {position} in the queue, about {seconds} s. To stop waiting: /cancel",
     ),
     "waiting_long": (
-        "排在第{place}位；写诗程序暂时没有运行，一恢复就写。取消等待：/cancel",
-        "Number {place} in the queue; no worker is running, it is written as soon as one returns. "
+        "排在第{position}位；写诗程序暂时没有运行，一恢复就写。取消等待：/cancel",
+        "Number {position} in the queue; no worker is running, it is written as soon as one returns. "
         "To stop waiting: /cancel",
     ),
     "your_turn": ("轮到您了，正在写……", "Your turn; writing …"),

@@ -1,4 +1,4 @@
-"""A poem that somebody wants examined, and what the examiner found."""
+"""A request to examine a poem, and the result."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine.contract.poem import VERSION
 from engine.contract.text import control_characters
 
 MAX_CHECKED = 400
-"""Chinese characters of a poem that is examined."""
+"""Maximum number of Chinese characters in a poem to examine."""
 
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """``text``: a poem as it was typed, its lines cut by marks or line breaks."""
+    """``text``: a poem as typed, its lines separated by punctuation or line breaks."""
 
     text: str
 
@@ -32,7 +32,7 @@ class CheckRequest:
         return cls(value["check"])
 
     def lines(self) -> list[str]:
-        """The lines, as written. PoemError: there is nothing to examine, or too much."""
+        """The lines, as written. PoemError: the text is empty, too long or has control characters."""
         if control_characters(self.text):
             raise PoemError(
                 "control_characters",
@@ -57,10 +57,10 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
-class Blemish:
-    """A fault by its Chinese ``name``; ``line`` and ``place`` count from 1, ``place`` None for a whole line.
+class ProsodyFault:
+    """A fault by its Chinese ``name``; ``line`` and ``place`` count from 1, ``place`` is None for a whole line.
 
-    ``wanted``: the tone that belongs there, 平 or 仄; of a whole line its pattern, as in 中仄中平仄; empty for a rhyme.
+    ``wanted``: the required tone, 平 or 仄; for a whole line its pattern, such as 中仄中平仄; empty for a rhyme fault.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Blemish:
 
 @dataclass(frozen=True)
 class Examination:
-    """``rhymes``: the rhyme words in order. ``template`` and ``rhyme`` are None where the form has none.
+    """``rhymes``: the rhyme words in order. ``template`` and ``rhyme`` are None if the form has none.
 
-    ``lines``: the poem as it was written, without title or marks; ``tones``: of each line, a character each: 平, 仄, 中
-    where a character has both, ？ where none is known.
+    ``lines``: the poem as written, without title or punctuation. ``tones``: for each line one mark per character: 平,
+    仄, 中 if the character has both, ？ if its tone is unknown.
     """
 
     form: str
     template: str | None
     rhyme: str | None
     rhymes: tuple[str, ...]
-    faults: tuple[Blemish, ...]
+    faults: tuple[ProsodyFault, ...]
     lines: tuple[str, ...] = ()
     tones: tuple[str, ...] = ()
 

@@ -82,7 +82,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def pass_over(what: str, error: CodecError) -> None:
+def skip_unreadable(what: str, error: CodecError) -> None:
     """Count what cannot be read, and say so the first time: it may be met again and again."""
     unreadable[what] += 1
     log.log(logging.WARNING if unreadable[what] == 1 else logging.DEBUG, "unreadable %s passed over: %s", what, error)

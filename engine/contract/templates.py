@@ -44,7 +44,7 @@ class Line:
         return self.tones[-1] == "平"
 
     @property
-    def lonely(self) -> int | None:
+    def guping(self) -> int | None:
         """The place that makes 孤平 when oblique (the line …平平仄仄平), None in the other kinds.
 
         An oblique tone there is rescued by a level one two places on (孤平拗救).

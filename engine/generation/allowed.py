@@ -15,7 +15,7 @@ from engine.prosody import Prosody
 
 Booleans = npt.NDArray[np.bool_]
 
-RICH = 8
+RICH_GROUP_CHARACTERS = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
@@ -72,12 +72,12 @@ class AllowedIds:
             attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
             everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
             found = attested & self._common
-            self._groups[name] = found if found.sum() >= RICH else everything & self._common
+            self._groups[name] = found if found.sum() >= RICH_GROUP_CHARACTERS else everything & self._common
         return self._groups[name]
 
     def _first(self, wanted: int) -> Booleans:
         groups = {group for groups in self._prosody.attested_rhymes.values() for group in groups}
-        rich = [mask for mask in map(self._group, sorted(groups)) if mask.sum() >= RICH * wanted]
+        rich = [mask for mask in map(self._group, sorted(groups)) if mask.sum() >= RICH_GROUP_CHARACTERS * wanted]
         return np.logical_or.reduce(rich) if rich else self._level
 
     def _with_tone(self, tone: Tone) -> Booleans:

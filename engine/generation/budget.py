@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.generation.plan import Plan
 
-MEMORY = 0.99
+DECAY = 0.99
 """How much of what was measured before counts beside the newest step."""
 ASSUMED_SECONDS = 1e-4
 """A character of a candidate, before anything was measured: two cores of today with 64 rows."""
@@ -25,11 +25,11 @@ class Budget:
 
     def spent(self, seconds: float, characters: int) -> None:
         """A step fed so many characters, all candidates together."""
-        self._spent = MEMORY * self._spent + seconds
-        self._characters = MEMORY * self._characters + characters
+        self._spent = DECAY * self._spent + seconds
+        self._characters = DECAY * self._characters + characters
 
-    def candidates(self, options: Sequence[Plan], in_hand: int) -> int:
-        """For a poem with one of these plans beside ``in_hand`` others.
+    def candidates(self, options: Sequence[Plan], in_flight: int) -> int:
+        """For a poem with one of these plans, while ``in_flight`` others are being written.
 
         By the square of how many there are: each has its part of the time, and so long a burst of any size has
         together less than twice the time of one; under steady load the poems in hand stay few.
@@ -37,7 +37,7 @@ class Budget:
         if self._seconds is None:
             return self._most
         seconds = _characters(options) * self._spent / self._characters
-        return max(1, min(self._most, int(self._seconds / (1 + in_hand) ** 2 / seconds)))
+        return max(1, min(self._most, int(self._seconds / (1 + in_flight) ** 2 / seconds)))
 
 
 def _characters(options: Sequence[Plan]) -> int:

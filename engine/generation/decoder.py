@@ -15,9 +15,9 @@ from engine.model.backend import Backend
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
-BLOCK = 8
+BLOCK_ROWS = 8
 """Rows whose scores fit a core's cache, so that one pass after another finds them there."""
-LARGEST = 60.0
+SAFE_EXPONENT = 60.0
 """A score whose exponential is still far from the largest number of 32 bits."""
 
 
@@ -138,11 +138,11 @@ def _log_sums(rows: list[TokenSequence], scores: FloatArray) -> FloatArray:
     """ln of the sum of exp over the vocabulary, nan for rows that nobody judges: [rows, V] -> [rows]."""
     sums = np.full(len(rows), np.nan, np.float32)
     judged = [i for i, row in enumerate(rows) if row.judged]
-    for first in range(0, len(judged), BLOCK):
-        block = judged[first : first + BLOCK]
+    for first in range(0, len(judged), BLOCK_ROWS):
+        block = judged[first : first + BLOCK_ROWS]
         own = scores[block]
         top = own.max(axis=1)
-        top[np.abs(top) < LARGEST] = 0.0  # exp of such scores is a number; to leave them as they are saves a pass
+        top[np.abs(top) < SAFE_EXPONENT] = 0.0  # exp of such scores is a number; to leave them as they are saves a pass
         if top.any():
             own -= top[:, None]
         sums[block] = top + np.log(np.exp(own, out=own).sum(axis=1))

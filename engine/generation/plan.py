@@ -146,9 +146,9 @@ def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outl
     marks = _marks(len(grid), True)
     for given, line, mark in zip(grid, template.lines, marks, strict=True):
         strict = list(line.strict)
-        lonely = line.lonely
-        if lonely is not None and given[lonely] and not prosody.fits(given[lonely], "平"):
-            strict[lonely + 2] = True  # 孤平 is rescued two places on
+        guping = line.guping
+        if guping is not None and given[guping] and not prosody.fits(given[guping], "平"):
+            strict[guping + 2] = True  # 孤平 is rescued two places on
         for place, character in enumerate(given):
             if character:
                 cells.append(Cell(character))

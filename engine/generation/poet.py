@@ -28,7 +28,7 @@ from engine.model.folder import ModelFolder, ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, gpu_ready
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
-from engine.prosody.examiner import examine
+from engine.prosody.check import examine
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES = "prosody.json", "lines.bin"
@@ -138,7 +138,7 @@ class Poet:
         return draft
 
     def examine(self, request: CheckRequest) -> Examination:
-        """Judge a finished poem by the model's table. PoemError: there is none."""
+        """Examine a finished poem by the model's table. PoemError: the text holds no poem."""
         return examine(request, self.prosody, self.script)
 
     def step(self) -> list[tuple[CandidateSet, Poem]]:
@@ -175,9 +175,9 @@ class Poet:
 
     def _fill_up(self) -> None:
         """What begins with this step: each new poem's first row, for no poem waits for the candidates of others; of
-        the rest as many as there is room for, and one in any case, so that none waits for ever."""
-        room = max(1, WIDTH - len(self._decoder) - len(self._first))
-        rest = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        the rest as many as fit, and at least one, so that none waits for ever."""
+        free = max(1, WIDTH - len(self._decoder) - len(self._first))
+        rest = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
         self._decoder.add([*self._first, *rest])
         self._first.clear()
 

@@ -26,7 +26,7 @@ MAX_PART_BYTES = 1 << 30
 MAX_PARTS = 32
 MAX_LAYERS, MAX_DIMENSION, MAX_PARAMETERS = 32, 1 << 14, 1 << 28
 """The largest model that is looked at: two dozen times the released one."""
-ATTEMPTS, PAUSE = 5, 0.05
+ATTEMPTS, PAUSE_SECONDS = 5, 0.05
 """How often, and after how many seconds, a folder is looked for again that is being replaced."""
 
 
@@ -68,7 +68,7 @@ class ModelFolder:
             except ModelFolderError:
                 if attempt == ATTEMPTS - 1 or (before == _identity(path) and not _in_exchange(path)):
                     raise
-            time.sleep(PAUSE)
+            time.sleep(PAUSE_SECONDS)
         raise AssertionError("unreachable")
 
     @classmethod

@@ -22,7 +22,7 @@ from engine.model.decoder_graph import decoder_graph
 from engine.model.onnx_reader import read_graph
 
 DECODER = "decoder.onnx"
-FEW = 2
+SINGLE_THREAD_ROWS = 2
 """Rows that one thread has done before others are woken."""
 
 
@@ -58,7 +58,7 @@ class OnnxBackend:
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
         wanted = np.arange(len(ids)) if wanted is None else wanted
-        session = self._alone if len(ids) <= FEW else self._together
+        session = self._alone if len(ids) <= SINGLE_THREAD_ROWS else self._together
         feed = {"ids": ids, "state": state, "wanted": wanted}
         if not len(wanted):
             (after,) = session.run(["next_state"], feed, self._only_needed)

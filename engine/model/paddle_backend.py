@@ -11,7 +11,7 @@ from engine.model.backend import Ids
 from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.paddle_runtime import DeviceChoice, choose_device, import_paddle
 
-BLOCK = {"cpu": 16, "gpu": 64}
+BLOCK_ROWS = {"cpu": 16, "gpu": 64}
 """Rows a matrix product. A product's rounding depends on its size, so every product has the same: rows are
 padded up to blocks of this many. On CPUs 16 was found stable to the bit over several shapes and thread counts
 where 8, 32 and 64 were not; 64 rows then take 38 ms a step instead of 21."""
@@ -29,7 +29,7 @@ class PaddleBackend:
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state_shape = (2 * self.shape.num_layers, self.shape.hidden_dim)
-        self._block = BLOCK[self.device.split(":")[0]]
+        self._block = BLOCK_ROWS[self.device.split(":")[0]]
         self._take(checkpoint.weights)
 
     def start(self, rows: int) -> FloatArray:

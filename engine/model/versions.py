@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.contract.codec import CodecError, decode, pass_over
+from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.queue.models import Figures
 from engine.model.checkpoint import ModelFolderError, read_card
 
@@ -44,7 +44,7 @@ class Versions:
             try:
                 found.append(self._figures(place))
             except ModelFolderError as error:
-                pass_over(f"version {place.name}", CodecError(str(error)))
+                skip_unreadable(f"version {place.name}", CodecError(str(error)))
         return found
 
     def prune(self, keep: int, in_use: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Tones, rhymes and the rules of regulated verse (近体诗)."""
 
-from engine.prosody.check import Fault, Report, check
+from engine.prosody.check import check
 from engine.prosody.table import Prosody
 
-__all__ = ["Fault", "Prosody", "Report", "check"]
+__all__ = ["Prosody", "check"]

@@ -1,11 +1,13 @@
-"""An examiner's look at a finished poem: its form, template and rhyme, and each fault by name and place."""
+"""Examines a finished poem: its form, template and rhyme, and each fault with its position."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
+from engine.contract.check import CheckRequest, Examination, ProsodyFault
+from engine.contract.script import Script
 from engine.contract.templates import Line, Template, Tone, templates
 from engine.prosody.table import Prosody
 
@@ -13,47 +15,43 @@ NEIGHBOURS = (
     "一东 二冬", "三江 七阳", "四支 五微 八齐 九佳 十灰", "六鱼 七虞", "十一真 十二文 十三元 十四寒 十五删 一先",
     "二萧 三肴 四豪", "五歌 六麻", "八庚 九青 十蒸", "十二侵", "十三覃 十四盐 十五咸",
 )  # fmt: skip
-"""Groups of which a first line may borrow its rhyme (孤雁出群); 王力《诗词格律》, chapter 2."""
+"""Groups from which a first line may borrow its rhyme (孤雁出群); 王力《诗词格律》, chapter 2."""
 LOOSE_FORMS = ("五言", "七言")
 MOST_FAULTS_OF_SIX_LINES = 1
-"""With more a poem of six lines was not meant as regulated verse: its name asks for no template."""
+"""A poem of six lines with more faults is not regulated verse; no form requires a template of six lines."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """``name`` of the fault; ``line`` and ``place`` count from 1, ``place`` None for a whole line."""
-
-    name: str
-    line: int
-    place: int | None = None
-    character: str = ""
-    wanted: str = ""
-    """The tone that belongs there; of a whole line its pattern; empty where a rhyme is at fault."""
+def examine(request: CheckRequest, prosody: Prosody, script: Script) -> Examination:
+    """Examine a poem in either script; characters are returned as written. PoemError: the text holds no poem."""
+    return examine_lines(request.lines(), prosody, script)
 
 
-@dataclass(frozen=True)
-class Report:
-    form: str
-    template: str | None
-    rhyme: str | None
-    faults: tuple[Fault, ...]
-    rhymes: tuple[str, ...] = ()
-    """The rhyme words, in order."""
-    tones: tuple[str, ...] = ()
-    """Of each line, a character each: 平, 仄, 中 where a character has both, ？ where none is known."""
+def examine_lines(written: list[str], prosody: Prosody, script: Script) -> Examination:
+    """The same for a poem already split into lines."""
+    found = check([script.simplify(line) for line in written], prosody)
+    ends = {script.simplify(line)[-1]: line[-1] for line in written}
+    faults = tuple(replace(fault, character=_as_written(written, fault)) for fault in found.faults)
+    return replace(found, rhymes=tuple(ends[end] for end in found.rhymes), faults=faults, lines=tuple(written))
 
 
-def check(lines: Sequence[str], prosody: Prosody) -> Report:
+def _as_written(written: list[str], fault: ProsodyFault) -> str:
+    if fault.place is None:
+        return ""
+    return written[fault.line - 1][fault.place - 1 : fault.place - 1 + max(1, len(fault.character))]
+
+
+def check(lines: Sequence[str], prosody: Prosody) -> Examination:
     """Examine ``lines`` (simplified characters, no marks).
 
-    Even poems of equal lines of 5 or 7 characters are examined as 绝句 (4), 律诗 (8) or 排律 (10 or more); of 6 lines
-    as 五言 or 七言 where they keep nearly to a template. Anything else is 古风, and what rhymes in oblique tones is
-    仄韵古绝 (4 lines) or 仄韵古风: these have no rules to break. Faults: 失对 失粘 平仄 孤平 三平尾 三仄尾 落韵 重韵.
+    Poems with an even number of lines of 5 or 7 characters are examined as 绝句 (4), 律诗 (8) or 排律 (10 or more); 6
+    lines count as 五言 or 七言 if they nearly follow a template. Anything else is 古风, and poems that rhyme in oblique
+    tones are 仄韵古绝 (4 lines) or 仄韵古风: these have no rules to break.
+    Faults: 失对 失粘 平仄 孤平 三平尾 三仄尾 落韵 重韵.
     """
     form = form_of(lines)
     ends = [line[-1] for line in lines[1::2]]
     if form == "古风":
-        return Report(form, None, None, (), tones=_tones(lines, prosody))
+        return _without_rules(form, lines, prosody)
     if sum(prosody.fits(end, "平") for end in ends) * 2 < len(ends):
         return _old_style("仄韵古绝" if len(lines) == 4 else "仄韵古风", lines, prosody.oblique_rhymes, prosody)
     report = _regulated(form, lines, prosody)
@@ -62,19 +60,23 @@ def check(lines: Sequence[str], prosody: Prosody) -> Report:
     return report
 
 
-def _old_style(form: str, lines: Sequence[str], groups: Mapping[str, frozenset[str]], prosody: Prosody) -> Report:
-    """A poem without rules of tone, with the group that its even lines rhyme in, if most share one."""
+def _old_style(form: str, lines: Sequence[str], groups: Mapping[str, frozenset[str]], prosody: Prosody) -> Examination:
+    """A poem without tone rules, with the rhyme group that most of its even lines share, if there is one."""
     ends = [line[-1] for line in lines[1::2]]
     shared = Counter(group for end in ends for group in groups.get(end, ()))
     rhyme = min(shared, key=lambda group: (-shared[group], group)) if shared else None
     if rhyme is None or shared[rhyme] * 2 <= len(ends):
-        return Report(form, None, None, (), tones=_tones(lines, prosody))
+        return _without_rules(form, lines, prosody)
     first = [lines[0][-1]] if rhyme in groups.get(lines[0][-1], ()) else []
-    return Report(form, None, rhyme, (), (*first, *ends), _tones(lines, prosody))
+    return replace(_without_rules(form, lines, prosody), rhyme=rhyme, rhymes=(*first, *ends))
 
 
-def _regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Report:
-    """Under the template that it keeps best."""
+def _without_rules(form: str, lines: Sequence[str], prosody: Prosody) -> Examination:
+    return Examination(form, None, None, (), (), tuple(lines), _tones(lines, prosody))
+
+
+def _regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Examination:
+    """Examined under the template that fits best."""
     options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
     # Where the end of line 1 has both tones, it rhymes if its level reading does and costs nothing.
@@ -82,7 +84,7 @@ def _regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Report:
     return min(judged, key=lambda pair: (len(pair[1].faults), pair[0], -len(pair[1].rhymes)))[1]
 
 
-def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Report:
+def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Examination:
     """The faults of ``lines`` under one template."""
     rhyming = [i for i, line in enumerate(template.lines) if line.rhymes]
     rhyme = _rhyme([lines[i][-1] for i in rhyming], prosody)
@@ -90,11 +92,12 @@ def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Repo
     faults += _tone_faults(lines, template, prosody)
     ordered = tuple(sorted(faults, key=lambda f: (f.line, f.place or 0)))
     rhymes = tuple(lines[i][-1] for i in rhyming)
-    return Report(form_of(lines), template.name, rhyme, ordered, rhymes, _tones(lines, prosody, template))
+    tones = _tones(lines, prosody, template)
+    return Examination(form_of(lines), template.name, rhyme, rhymes, ordered, tuple(lines), tones)
 
 
 def _tones(lines: Sequence[str], prosody: Prosody, template: Template | None = None) -> tuple[str, ...]:
-    """Of a character that has both tones, the one that the template wants there."""
+    """The tones of each line; a character that has both is given the one its template asks for."""
     shown = []
     for number, text in enumerate(lines):
         row = []
@@ -106,15 +109,15 @@ def _tones(lines: Sequence[str], prosody: Prosody, template: Template | None = N
     return tuple(shown)
 
 
-def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> list[Fault]:
-    """The fewest faults that account for every line; after a break of 粘 or 对 the rest may go on from the line that
-    broke it."""
-    going_on: list[Fault] = []
-    turned: list[Fault] | None = None
+def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> list[ProsodyFault]:
+    """The smallest set of faults that explains every line; after a break of 粘 or 对 the following lines may continue
+    the pattern of the line that broke it."""
+    going_on: list[ProsodyFault] = []
+    turned: list[ProsodyFault] | None = None
     for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
         straight, other = _line_faults(text, line, number, prosody), _line_faults(text, line.turned, number, prosody)
-        breaks = [Fault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
-        broken_back = [Fault(breaks[0].name, number, wanted=line.turned.pattern)]
+        breaks = [ProsodyFault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
+        broken_back = [ProsodyFault(breaks[0].name, number, wanted=line.turned.pattern)]
         staying = [going_on + straight, *([] if turned is None else [turned + broken_back + straight])]
         turning = [] if number == 1 else [going_on + breaks + other]
         turning += [] if turned is None else [turned + other]
@@ -123,7 +126,7 @@ def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> 
 
 
 def form_of(lines: Sequence[str]) -> str:
-    """The form by shape alone."""
+    """The form, judged by the number and length of the lines only."""
     lengths = {len(line) for line in lines}
     if lengths not in ({5}, {7}) or len(lines) % 2 or len(lines) < 4:
         return "古风"
@@ -132,7 +135,7 @@ def form_of(lines: Sequence[str]) -> str:
 
 
 def count_misses(lines: Sequence[str], template: Template, prosody: Prosody) -> int:
-    """Characters that miss the tone of ``template`` at an even place or at the end of a line."""
+    """How many characters miss the tone of ``template`` at an even position or at the end of a line."""
     return sum(
         not prosody.fits(character, tone)
         for text, line in zip(lines, template.lines, strict=True)
@@ -142,20 +145,22 @@ def count_misses(lines: Sequence[str], template: Template, prosody: Prosody) -> 
 
 
 def _rhyme(ends: Sequence[str], prosody: Prosody) -> str | None:
-    """The group most of the rhyme words share."""
+    """The group that most of the rhyme words share."""
     groups = Counter(group for end in ends for group in prosody.groups(end))
     return max(groups, key=lambda group: (groups[group], group)) if groups else None
 
 
-def _rhyme_faults(lines: Sequence[str], rhyming: Sequence[int], rhyme: str | None, prosody: Prosody) -> list[Fault]:
+def _rhyme_faults(
+    lines: Sequence[str], rhyming: Sequence[int], rhyme: str | None, prosody: Prosody
+) -> list[ProsodyFault]:
     faults, seen = [], set()
     for i in rhyming:
         end = lines[i][-1]
         borrowed = i == 0 and rhyme is not None and any(g in _neighbours(rhyme) for g in prosody.groups(end))
         if rhyme not in prosody.groups(end) and not borrowed:
-            faults.append(Fault("落韵", i + 1, len(lines[i]), end))
+            faults.append(ProsodyFault("落韵", i + 1, len(lines[i]), end))
         if end in seen:
-            faults.append(Fault("重韵", i + 1, len(lines[i]), end))
+            faults.append(ProsodyFault("重韵", i + 1, len(lines[i]), end))
         seen.add(end)
     return faults
 
@@ -164,12 +169,12 @@ def _neighbours(group: str) -> list[str]:
     return next((found for names in NEIGHBOURS if group in (found := names.split())), [group])
 
 
-def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[Fault]:
+def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[ProsodyFault]:
     length = len(text)
     wrong = {place for place in range(length) if not prosody.fits(text[place], line.tones[place])}
     even = set(range(1, length - 1, 2))
-    if number > 1 and 1 in wrong and len(even & wrong) * 2 >= len(even):  # the whole line is turned round
-        return [Fault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
+    if number > 1 and 1 in wrong and len(even & wrong) * 2 >= len(even):  # the whole line follows the opposite pattern
+        return [ProsodyFault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
     tail = line.tones[-5:]
     turned_tail = length - 2 in wrong and prosody.fits(text[length - 3], "仄")
     if tail == ("平", "平", "平", "仄", "仄") and turned_tail:
@@ -178,10 +183,12 @@ def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[F
     tails: tuple[tuple[Tone, str], ...] = (("仄", "三平尾"), ("平", "三仄尾"))
     for other, name in tails:
         if not any(prosody.fits(c, other) for c in text[-3:]):
-            faults.append(Fault(name, number, length - 2, text[-3:], "".join(line.tones[-3:])))
-            wrong -= {length - 3, length - 2}  # told once
-    faults += [Fault("平仄", number, place + 1, text[place], line.tones[place]) for place in sorted(wrong & even)]
-    lonely = line.lonely
-    if lonely is not None and lonely in wrong and not prosody.fits(text[lonely + 2], "平"):
-        faults.append(Fault("孤平", number, lonely + 1, text[lonely], "平"))
+            faults.append(ProsodyFault(name, number, length - 2, text[-3:], "".join(line.tones[-3:])))
+            wrong -= {length - 3, length - 2}  # report these only once
+    faults += [
+        ProsodyFault("平仄", number, place + 1, text[place], line.tones[place]) for place in sorted(wrong & even)
+    ]
+    guping = line.guping
+    if guping is not None and guping in wrong and not prosody.fits(text[guping + 2], "平"):
+        faults.append(ProsodyFault("孤平", number, guping + 1, text[guping], "平"))
     return faults

@@ -35,7 +35,7 @@ class PoetLike(Protocol):
         ...
 
     def examine(self, request: CheckRequest) -> Examination:
-        """Judge a finished poem; any thread may. PoemError: there is none."""
+        """Examine a finished poem; thread-safe. PoemError: the text holds no poem."""
         ...
 
 
@@ -73,8 +73,8 @@ class _InFlight:
                 _fail(answer, error)
             return
         together = len(self.answers)
-        for ticket, poem in finished:
-            _deliver(self.answers.pop(ticket), Written(poem, ticket.characters, together))
+        for handle, poem in finished:
+            _deliver(self.answers.pop(handle), Written(poem, handle.characters, together))
 
 
 class Batcher:

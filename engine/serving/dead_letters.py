@@ -37,7 +37,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
     redis = connect(settings.redis_url)
     try:
         queue = Queue(redis, settings.key_prefix)
-        dead, replies = await queue.dead(), await queue.dead_replies()
+        dead, replies = await queue.dead_letters(), await queue.dead_letter_replies()
         if entry is None:
             _print_list(dead, replies, as_json)
             return 0

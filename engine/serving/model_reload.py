@@ -12,7 +12,7 @@ from engine.contract.queue.models import Figures, Models, Serving
 log = logging.getLogger("engine.serving.model_reload")
 P = TypeVar("P")
 
-EVERY = 1.0
+MODEL_POLL_SECONDS = 1.0
 """Seconds between two looks at what is wished for."""
 
 
@@ -29,16 +29,16 @@ class ModelReload(Generic[P]):
 
     async def look(self) -> P | None:
         """A poet to serve from now on, loaded while the old one served; None: nothing changes."""
-        wish = await self._models.wish()
-        if wish is None or wish.serial == self.serving.serial:
+        desired = await self._models.desired()
+        if desired is None or desired.serial == self.serving.serial:
             return None
-        if wish.version == self.serving.version:
-            self.serving = Serving(wish.version, wish.serial)
+        if desired.version == self.serving.version:
+            self.serving = Serving(desired.version, desired.serial)
             return None
         starting = self.serving.serial == 0
         error = ""
-        # A worker that has just started falls back on what served before the wish.
-        for version in dict.fromkeys((wish.version, wish.before) if starting else (wish.version,)):
+        # A worker that has just started falls back to the previously desired version.
+        for version in dict.fromkeys((desired.version, desired.before) if starting else (desired.version,)):
             if not version or version == self.serving.version:
                 continue
             try:
@@ -48,9 +48,9 @@ class ModelReload(Generic[P]):
                 error = error or str(problem) or type(problem).__name__
                 continue
             log.info("version %s takes the place of %s", version, self.serving.version)
-            self.serving = Serving(version, wish.serial, error)
+            self.serving = Serving(version, desired.serial, error)
             return poet
-        self.serving = Serving(self.serving.version, wish.serial, error)
+        self.serving = Serving(self.serving.version, desired.serial, error)
         return None
 
     async def tell(self, worker: str, ttl: int) -> None:

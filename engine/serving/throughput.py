@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-MEMORY = 0.98
+DECAY = 0.98
 """How much of what was measured before counts beside the newest poem."""
 
 
@@ -24,8 +24,8 @@ class Throughput:
     def end(self) -> None:
         """A poem is finished."""
         now = time.monotonic()
-        self._busy = MEMORY * self._busy + now - self._since
-        self._poems = MEMORY * self._poems + 1
+        self._busy = DECAY * self._busy + now - self._since
+        self._poems = DECAY * self._poems + 1
         self._since = now
 
     @property

@@ -18,28 +18,28 @@ from redis.exceptions import RedisError
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.logs import origin, set_up
-from engine.contract.queue.messages import Job, Reply, WorkDone, too_late
+from engine.contract.queue.messages import Job, Reply, WorkDone, deadline_error
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import MAX_REDELIVERIES, Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.settings import Settings
 from engine.serving.batcher import Batcher, PoetLike
-from engine.serving.model_reload import EVERY, ModelReload
+from engine.serving.model_reload import MODEL_POLL_SECONDS, ModelReload
 from engine.serving.shutdown import asked_to_stop, run_until
 from engine.serving.throughput import Throughput
 
 log = logging.getLogger("engine.serving.worker")
 T = TypeVar("T")
 
-BATCH = 64
+MAX_IN_FLIGHT = 64
 """Jobs in hand at most."""
-IDLE = 0.5
+READ_SECONDS = 0.5
 """Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
-_DRAINING = "workers"
+_RECLAIM_LOCK = "workers"
 """What the worker engages that takes nothing new, as a button is engaged by who pressed it."""
 PUBLISH_SECONDS = 15.0
 """How often a worker says which versions it has."""
-DRAIN = 8.0
+DRAIN_SECONDS = 8.0
 """Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
 
 
@@ -54,17 +54,17 @@ class Worker:
         queue: Queue,
         poet: PoetLike,
         lease: float,
-        batch: int = BATCH,
+        batch: int = MAX_IN_FLIGHT,
         model_reload: ModelReload[PoetLike] | None = None,
     ) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._queue = queue
-        self._writer = Batcher(poet)
+        self._batcher = Batcher(poet)
         self._lease = lease
         self._batch = batch
         self._model_reload = model_reload
-        self._pace = Throughput()
-        self._in_hand: dict[asyncio.Task[None], str] = {}
+        self._throughput = Throughput()
+        self._in_flight: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
@@ -77,19 +77,19 @@ class Worker:
         await self._persist(self._queue.prepare)
         if self._model_reload is not None:
             await self._persist(self._model_reload.publish)
-            await self._persist(self._renew_poet)
+            await self._persist(self._reload_model)
         beside = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
         try:
             while not self._stopping.is_set():
                 await self._persist(self._take)
-            await self._hands_empty(DRAIN)
+            await self._finish_in_flight(DRAIN_SECONDS)
         finally:
-            self._writer.close()
+            self._batcher.close()
             # Cancelled as well, for a quick end; but a library under it may swallow that.
             self._gone.set()
-            for task in (*beside, *self._in_hand):
+            for task in (*beside, *self._in_flight):
                 task.cancel()
-            await asyncio.gather(*beside, *self._in_hand, return_exceptions=True)
+            await asyncio.gather(*beside, *self._in_flight, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._queue.leave(self.name)
                 if self._model_reload is not None:
@@ -103,41 +103,41 @@ class Worker:
         Until then it is nobody's. Of several busy workers one at a time takes nothing new, to become free for it.
         """
         orphan = None
-        if not self._in_hand:
-            orphan = await self._queue.jobs.take_over(self.name, self._lease)
+        if not self._in_flight:
+            orphan = await self._queue.jobs.reclaim(self.name, self._lease)
             if orphan is not None:
                 self._begin(orphan)
-                while self._in_hand and not self._stopping.is_set():
-                    await self._one_done()
-                await self._queue.chats.release(_DRAINING)
+                while self._in_flight and not self._stopping.is_set():
+                    await self._wait_for_one()
+                await self._queue.chats.release(_RECLAIM_LOCK)
                 if self._stopping.is_set():
                     return
-        elif len(self._in_hand) >= self._batch or await self._makes_room():
-            await self._one_done()
+        elif len(self._in_flight) >= self._batch or await self._drains_to_reclaim():
+            await self._wait_for_one()
             return
-        wait = 0 if orphan else min(IDLE, self._lease)
-        for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_hand), wait):
+        wait = 0 if orphan else min(READ_SECONDS, self._lease)
+        for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_flight), wait):
             self._begin(delivery)
 
-    async def _makes_room(self) -> bool:
+    async def _drains_to_reclaim(self) -> bool:
         """Whether a job of a dead worker waits, and this is the worker that is to become free for it."""
         jobs = self._queue.jobs
         seconds = max(1.0, self._lease)
-        return await jobs.orphaned(self._lease) and await self._queue.chats.engage(_DRAINING, self.name, seconds)
+        return await jobs.orphaned(self._lease) and await self._queue.chats.acquire(_RECLAIM_LOCK, self.name, seconds)
 
-    async def _one_done(self) -> None:
+    async def _wait_for_one(self) -> None:
         """Wait for one of those in hand, but not for long."""
-        await asyncio.wait(self._in_hand, timeout=min(IDLE, self._lease), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(self._in_flight, timeout=min(READ_SECONDS, self._lease), return_when=asyncio.FIRST_COMPLETED)
 
     def _begin(self, delivery: Delivery) -> None:
-        self._pace.begin(idle=not self._in_hand)
+        self._throughput.begin(idle=not self._in_flight)
         task = asyncio.create_task(self._serve(delivery))
-        self._in_hand[task] = delivery.id
-        task.add_done_callback(self._in_hand.pop)
+        self._in_flight[task] = delivery.id
+        task.add_done_callback(self._in_flight.pop)
 
-    async def _hands_empty(self, seconds: float | None = None) -> None:
-        if self._in_hand:
-            await asyncio.wait(self._in_hand, timeout=seconds)
+    async def _finish_in_flight(self, seconds: float | None = None) -> None:
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=seconds)
 
     async def _serve(self, delivery: Delivery) -> None:
         job = await self._readable(delivery)
@@ -147,7 +147,7 @@ class Worker:
         answer: Poem | Examination | PoemError
         try:
             if isinstance(job.request, CheckRequest):
-                answer = await asyncio.to_thread(self._writer.poet.examine, job.request)
+                answer = await asyncio.to_thread(self._batcher.poet.examine, job.request)
             else:
                 answer, work = await self._write(job.request, delivery)
         except PoemError as refusal:
@@ -163,9 +163,9 @@ class Worker:
 
     async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, WorkDone]:
         began = time.monotonic()
-        written = await self._writer.write(request)
+        written = await self._batcher.write(request)
         wrote = time.monotonic() - began
-        self._pace.end()
+        self._throughput.end()
         waited = max(0.0, await self._persist(self._queue.now) - wrote - delivery.queued)
         return written.poem, WorkDone(waited, wrote, written.together, written.characters)
 
@@ -185,7 +185,7 @@ class Worker:
             return None
         if job.overdue(await self._persist(self._queue.now)):
             log.warning("past its deadline", extra={"job": delivery.id})
-            reply = Reply(job.to, job.language, too_late(), job.request, delivery.id)
+            reply = Reply(job.to, job.language, deadline_error(), job.request, delivery.id)
             await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
             return None
         return job
@@ -194,12 +194,12 @@ class Worker:
         while not self._gone.is_set():
             await sleep_unless(self._gone, self._lease / 3)
             with contextlib.suppress(RedisError):
-                await self._queue.jobs.renew(self.name, list(self._in_hand.values()))
+                await self._queue.jobs.renew(self.name, list(self._in_flight.values()))
 
-    async def _renew_poet(self) -> None:
+    async def _reload_model(self) -> None:
         """A poem in hand is finished by the poet that began it; the next one has the new."""
         if self._model_reload is not None and (poet := await self._model_reload.look()) is not None:
-            self._writer.poet = poet
+            self._batcher.poet = poet
 
     async def _watch_models(self) -> None:
         published = time.monotonic()
@@ -209,10 +209,10 @@ class Worker:
                 if time.monotonic() - published > PUBLISH_SECONDS:
                     await self._model_reload.publish()  # again: the server may have lost its data
                     published = time.monotonic()
-                await self._renew_poet()
+                await self._reload_model()
                 if self._model_reload.serving != before:
                     await self._model_reload.tell(self.name, self._beat_ttl)
-            await sleep_unless(self._gone, EVERY)
+            await sleep_unless(self._gone, MODEL_POLL_SECONDS)
 
     @property
     def _beat_ttl(self) -> int:
@@ -221,7 +221,7 @@ class Worker:
     async def _beat(self) -> None:
         while not self._gone.is_set():
             with contextlib.suppress(RedisError):
-                await self._queue.beat(self.name, self._beat_ttl, self._pace.seconds)
+                await self._queue.beat(self.name, self._beat_ttl, self._throughput.seconds)
                 if self._model_reload is not None:
                     await self._model_reload.tell(self.name, self._beat_ttl)
             await sleep_unless(self._gone, min(2.0, self._lease))
@@ -230,23 +230,25 @@ class Worker:
         return await retry_until_available(attempt, self._stopping)
 
 
-Renewing = Callable[[Queue], ModelReload[PoetLike]]
+ReloadFactory = Callable[[Queue], ModelReload[PoetLike]]
 
 
-async def serve(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
+async def serve(load: Callable[[], PoetLike], settings: Settings, model_reload_for: ReloadFactory | None = None) -> int:
     """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; errors of ``load`` pass through."""
     stop = asked_to_stop()
     poet = await asyncio.to_thread(load)
     redis = connect(settings.redis_url)
     queue = Queue(redis, settings.key_prefix)
-    worker = Worker(queue, poet, settings.lease, model_reload=None if renewing is None else renewing(queue))
+    worker = Worker(
+        queue, poet, settings.lease, model_reload=None if model_reload_for is None else model_reload_for(queue)
+    )
     log.info("worker %s is ready", worker.name)
     await run_until(stop, worker, redis, log)
     log.info("worker stopped")
     return 0
 
 
-def main(load: Callable[[], PoetLike], settings: Settings, renewing: Renewing | None = None) -> int:
+def main(load: Callable[[], PoetLike], settings: Settings, model_reload_for: ReloadFactory | None = None) -> int:
     """``python -m engine``: exit 0 after SIGTERM or Ctrl-C; what ``load`` raises is the caller's to explain."""
     set_up(settings.log_level, settings.log_format)
-    return asyncio.run(serve(load, settings, renewing))
+    return asyncio.run(serve(load, settings, model_reload_for))

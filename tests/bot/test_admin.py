@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 import pytest
 
-from bot.delivery.training_progress import FIRST, EditSchedule
+from bot.delivery.training_progress import MIN_EDIT_SECONDS, EditSchedule
 from bot.updates.admin import read_order
 from bot.views import admin_messages as texts
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.models import DesiredVersion, Figures, Serving
-from engine.contract.queue.training import Order, Report, Training, Unread
+from engine.contract.queue.training import Order, Training, TrainingReport, Unread
 
 CHAT = Chat(1)
 
@@ -43,33 +43,33 @@ def test_a_wrong_order_is_none(text: str) -> None:
 
 def training(**facts: Any) -> Training:
     facts = {"phase": "training"} | facts
-    return Training("1-0", Order(1, "continue", CHAT, "en"), Report(**facts), 5, False)
+    return Training("1-0", Order(1, "continue", CHAT, "en"), TrainingReport(**facts), 5, False)
 
 
 def test_edits_are_sparse_but_no_turn_is_missed() -> None:
     moments = EditSchedule()
     assert moments.due(training(step=1), True, 0.0)
-    assert not moments.due(training(step=2), True, FIRST - 1)
-    assert moments.due(training(step=3), True, FIRST)
-    assert moments.due(training(step=4, validation=9.0), True, FIRST + 1), "a validation is a turn"
-    assert moments.due(training(step=4, validation=9.0), False, FIRST + 2), "so is a trainer's death"
-    assert not moments.due(training(step=9, validation=9.0), False, FIRST + 3)
+    assert not moments.due(training(step=2), True, MIN_EDIT_SECONDS - 1)
+    assert moments.due(training(step=3), True, MIN_EDIT_SECONDS)
+    assert moments.due(training(step=4, validation=9.0), True, MIN_EDIT_SECONDS + 1), "a validation is a turn"
+    assert moments.due(training(step=4, validation=9.0), False, MIN_EDIT_SECONDS + 2), "so is a trainer's death"
+    assert not moments.due(training(step=9, validation=9.0), False, MIN_EDIT_SECONDS + 3)
     edits = [second for second in range(20, 7200) if moments.due(training(step=second, validation=9.0), False, second)]
     assert len(edits) < 60
     assert edits[-1] - edits[-2] > 300
 
 
 REPORTS = [
-    Report("queued"),
-    Report("training", epoch=0.5, part=0.5, step=7, loss=4.0, validation=99.0, speed=1400, seconds_left=600),
-    Report("training", step=3, resumed=2, skipped={"<a>.npz": "<b>"}, own_poems=2),
-    Report("failed", failure="disk", detail="No space left on <device>"),
-    Report("cancelled"),
+    TrainingReport("queued"),
+    TrainingReport("training", epoch=0.5, part=0.5, step=7, loss=4.0, validation=99.0, speed=1400, seconds_left=600),
+    TrainingReport("training", step=3, resumed=2, skipped={"<a>.npz": "<b>"}, own_poems=2),
+    TrainingReport("failed", failure="disk", detail="No space left on <device>"),
+    TrainingReport("cancelled"),
 ]
 
 
 @pytest.mark.parametrize("report", REPORTS)
-def test_every_state_is_told_in_three_languages_and_what_is_filled_in_is_escaped(report: Report) -> None:
+def test_every_state_is_told_in_three_languages_and_what_is_filled_in_is_escaped(report: TrainingReport) -> None:
     order = Order(1, "continue", CHAT, "en")
     said = {texts.progress(order, report, True, language) for language in ("zh-hans", "zh-hant", "en")}
     assert len(said) == 3
@@ -80,7 +80,7 @@ def test_every_state_is_told_in_three_languages_and_what_is_filled_in_is_escaped
 
 @pytest.mark.parametrize("why", get_args(Unread))
 def test_why_a_file_was_not_read_is_told_in_the_admins_language(why: Unread) -> None:
-    order, report = Order(1, "continue", CHAT, "en"), Report("training", skipped={"mine.txt": why})
+    order, report = Order(1, "continue", CHAT, "en"), TrainingReport("training", skipped={"mine.txt": why})
     lines = {
         language: texts.progress(order, report, True, language).splitlines()[-1]
         for language in ("zh-hans", "zh-hant", "en")
@@ -92,10 +92,10 @@ def test_why_a_file_was_not_read_is_told_in_the_admins_language(why: Unread) -> 
 
 def test_the_ending_fits_below_a_picture() -> None:
     table = [[f"a measure with a long name {i}", 1.0, None] for i in range(8)]
-    report = Report("done", version="r20261123-223508", before="tang", table=table)
+    report = TrainingReport("done", version="r20261123-223508", before="tang", table=table)
     assert len(texts.ending(report, "en")) < 1024
     assert "/model use r20261123-223508" in texts.ending(report, "en")
-    assert "/model use" not in texts.ending(Report("done", version="v", promoted=True), "en")
+    assert "/model use" not in texts.ending(TrainingReport("done", version="v", promoted=True), "en")
 
 
 def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> None:

@@ -13,11 +13,11 @@ from bot.updates.commands import Command, parse, poem_request, spoken, without_m
 from bot.views.check import examined
 from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
 from engine.contract import PoemRequest, outline
-from engine.contract.check import Blemish, CheckRequest, Examination
+from engine.contract.check import CheckRequest, Examination, ProsodyFault
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.generation.poet import RELEASED, read_prosody
-from engine.prosody.examiner import examine
+from engine.prosody.check import examine
 from tests.bot.test_chat import said, silent
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_poet import FakePoet
@@ -181,6 +181,6 @@ def test_small_talk_is_not_verse() -> None:
 
 
 def test_an_examination_with_many_faults_still_fits_a_message() -> None:
-    faults = tuple(Blemish("三仄尾", line, 5, "<&>") for line in range(1, 80))
+    faults = tuple(ProsodyFault("三仄尾", line, 5, "<&>") for line in range(1, 80))
     for language in LANGUAGES:
         assert len(examined(Examination("排律", "排律·x", "七阳", ("光",) * 40, faults), language)) < 4096

@@ -6,7 +6,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from bot.daily_stats import describe, keep_tally, of, percentile
+from bot.daily_stats import describe, of, percentile, record_daily_counts
 from bot.metrics import Metrics
 from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
@@ -25,7 +25,7 @@ async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue,
         metrics, stopping = Metrics(), asyncio.Event()
         metrics.count("poem_updates_total", kind="acrostic")
         written(metrics, 0.15)
-        keeping = asyncio.create_task(keep_tally(metrics, queue.daily_counts, stopping))
+        keeping = asyncio.create_task(record_daily_counts(metrics, queue.daily_counts, stopping))
         metrics.count("poem_updates_total", kind="acrostic")
         stopping.set()
         await keeping

@@ -17,7 +17,7 @@ from redis import Redis
 from bot.standalone import supervisor
 from bot.standalone.redis_server import RedisServer, RedisServerError
 from bot.standalone.supervisor import FailedError, Keeper, Program, Restarts
-from tests.support.programs import Program as Started
+from tests.support.programs import RunningProgram as Started
 from tests.support.programs import answers, child_running, free_port, program
 from tests.support.waiting import until
 

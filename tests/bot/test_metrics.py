@@ -13,7 +13,7 @@ from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
 from engine.contract.queue.models import Serving
 from engine.contract.queue.store import Status
-from engine.contract.queue.training import Order, Report, Training
+from engine.contract.queue.training import Order, Training, TrainingReport
 
 POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -51,7 +51,7 @@ def test_two_bots_in_one_process_count_apart() -> None:
 def test_what_serves_and_what_trains_is_seen_while_it_does() -> None:
     metrics = Metrics()
     serving = {"a": Serving("tang-1", 0), "b": Serving("tang-1", 0), "c": Serving("r2", 1)}
-    training = Training("1-0", Order(1, "continue", Chat(1), "en"), Report("training", part=0.25), None, False)
+    training = Training("1-0", Order(1, "continue", Chat(1), "en"), TrainingReport("training", part=0.25), None, False)
     seen = values(metrics, ClusterState(Status(3, 2, 4), serving, training))
     assert (seen["poem_redis_up"], seen["poem_queue_jobs"], seen["poem_workers"]) == (1, 3, 2)
     assert (seen["poem_model_workers[tang-1]"], seen["poem_model_workers[r2]"]) == (2, 1)

@@ -259,7 +259,7 @@ async def test_a_reply_that_is_not_taken_before_its_deadline_waits_among_the_dea
     assert counted['poem_messages_total{outcome="given_up"}'] == 1
     assert counted['poem_messages_total{outcome="unreadable"}'] == 1
     telegram.faults.clear()
-    [(entry, reply)] = (await queue.dead_replies()).items()
+    [(entry, reply)] = (await queue.dead_letter_replies()).items()
     assert await queue.retry(entry, reply)
     async with sending(queue, telegram):
         [sent] = await telegram.messages(1)
@@ -319,7 +319,7 @@ async def test_a_bot_that_was_stalled_sends_nothing_that_another_has_taken_over(
         return await renew(consumer, ids)
 
     monkeypatch.setattr(stalled.replies, "renew", renew_late)
-    monkeypatch.setattr("bot.delivery.outbox.BACKOFF", (0.1, 0.1))
+    monkeypatch.setattr("bot.delivery.outbox.BACKOFF_SECONDS", (0.1, 0.1))
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     for number in range(5):
         await say(queue, 1, str(number))

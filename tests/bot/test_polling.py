@@ -37,7 +37,7 @@ UNREADABLE: list[dict[str, Any]] = [
 ]
 
 
-class Reading:
+class PollingRun:
     """What a reader handed on."""
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class Reading:
 
 
 @contextlib.asynccontextmanager
-async def reading(telegram: FakeTelegram) -> AsyncIterator[Reading]:
+async def reading(telegram: FakeTelegram) -> AsyncIterator[PollingRun]:
     """A reader at work, that has not ended when the test is over."""
-    found, stopping = Reading(), asyncio.Event()
+    found, stopping = PollingRun(), asyncio.Event()
     request = BotApiRequest(1)
     reader = UpdateReader(request, telegram.base_url + TOKEN, found.handle, found.metrics)
     task = asyncio.create_task(reader.run(stopping))
@@ -105,7 +105,7 @@ ODD_ANSWERS = [
 async def test_whatever_getupdates_answers_polling_goes_on_and_pauses(
     telegram: FakeTelegram, body: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "BACKOFF", (0.2, 0.2))
+    monkeypatch.setattr(polling, "BACKOFF_SECONDS", (0.2, 0.2))
     telegram.faults.append(Fault("getUpdates", 200, body=body, times=4))
     last = await telegram.write("春")
     async with reading(telegram) as found:
@@ -119,7 +119,7 @@ async def test_whatever_getupdates_answers_polling_goes_on_and_pauses(
 async def test_what_is_asked_for_as_a_pause_is_not_taken_beyond_measure(
     telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.1)
     telegram.faults.append(Fault("getUpdates", 429, "Too Many Requests", {"retry_after": 10**9}))
     last = await telegram.write("春")
     async with reading(telegram):

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 async def test_a_chat_that_does_not_exist_is_written_to_once(
     queue: Queue, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.delivery.training_progress.EVERY", 0.05)
+    monkeypatch.setattr("bot.delivery.training_progress.TRAINING_POLL_SECONDS", 0.05)
     telegram.faults.append(Fault("sendMessage", 400, "Bad Request: chat not found", times=99))
     await queue.trainings.order(Order(1.0, "continue", Chat(7), "zh-hans"), "u1")
 

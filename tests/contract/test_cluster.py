@@ -19,7 +19,7 @@ from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Job, Reply
 from engine.contract.queue.models import Figures
 from engine.contract.queue.store import Queue, connect
-from engine.contract.queue.training import Order, Report
+from engine.contract.queue.training import Order, TrainingReport
 from engine.serving.worker import Worker
 from tests.support.fake_poet import FakePoet
 
@@ -83,12 +83,12 @@ async def test_queue_cards_models_and_trainings_work_in_a_cluster_when_the_prefi
         assert await queue.cards.find(name) is not None
         await queue.models.publish([Figures("v")])
         await queue.models.use("v")
-        assert (await queue.models.wish()) is not None
+        assert (await queue.models.desired()) is not None
         assert await queue.models.serving() == {}
         await queue.trainings.orders.prepare()
         _, entry = await queue.trainings.order(order := Order(1.0, "continue", Chat(7), "en"), "idempotency_key")
         assert [each.id for each in await queue.trainings.orders.take("trainer", 1, 0)] == [entry]
-        assert await queue.trainings.hold("trainer", entry, order, Report("training"))
+        assert await queue.trainings.hold("trainer", entry, order, TrainingReport("training"))
         assert (await queue.status()).workers == 1
     finally:
         worker.stop()

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
-from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, too_late
+from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
 from engine.contract.queue.store import DAY, Limits, Queue
 from engine.contract.queue.stream import WAITER_TTL
 from tests.conftest import immortal
@@ -70,11 +70,11 @@ async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned
 
 async def test_a_full_queue_refuses_and_keeps_what_it_has(queue: Queue) -> None:
     for number in range(3):
-        assert (await queue.submit(job(), str(number), room=3)).kind == "accepted"
-    assert (await queue.submit(job(), "3", room=3)).kind == "busy"
+        assert (await queue.submit(job(), str(number), capacity=3)).kind == "accepted"
+    assert (await queue.submit(job(), "3", capacity=3)).kind == "busy"
     [first, *_] = await queue.jobs.take("w", 10, 0)
     await queue.jobs.finish(first.id)
-    assert (await queue.submit(job(), "3", room=3)).kind == "accepted"
+    assert (await queue.submit(job(), "3", capacity=3)).kind == "accepted"
 
 
 async def test_a_sender_over_the_limit_is_told_once_and_others_are_untouched(queue: Queue) -> None:
@@ -94,8 +94,8 @@ async def test_the_day_has_a_limit_of_its_own(queue: Queue) -> None:
 
 async def test_a_refused_submission_is_not_charged(queue: Queue) -> None:
     limits = Limits(per_minute=1, per_day=1)
-    await queue.submit(job(), "0", room=1)
-    assert (await queue.submit(job(), "1", "alice", limits, room=1)).kind == "busy"
+    await queue.submit(job(), "0", capacity=1)
+    assert (await queue.submit(job(), "1", "alice", limits, capacity=1)).kind == "busy"
     assert (await queue.submit(reply(), "1", "alice", limits)).kind == "accepted"
 
 
@@ -111,8 +111,8 @@ async def test_a_finished_job_is_answered_once_whoever_comes_second(queue: Queue
 async def test_a_silent_holder_loses_its_job_and_a_renewing_one_keeps_it(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("dead", 10, 0)
-    assert await queue.jobs.take_over("other", lease=60) is None
-    taken = await queue.jobs.take_over("other", lease=0)
+    assert await queue.jobs.reclaim("other", lease=60) is None
+    taken = await queue.jobs.reclaim("other", lease=0)
     assert taken is not None
     assert (taken.id, taken.redeliveries) == (delivery.id, 1)
     assert await queue.jobs.renew("other", [taken.id]) == 1
@@ -121,7 +121,7 @@ async def test_a_silent_holder_loses_its_job_and_a_renewing_one_keeps_it(queue: 
 async def test_a_lost_lease_cannot_be_renewed_back(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("stalled", 10, 0)
-    await queue.jobs.take_over("other", lease=0)
+    await queue.jobs.reclaim("other", lease=0)
     assert await queue.jobs.renew("stalled", [delivery.id]) == 0
     assert await queue.jobs.renew("other", [delivery.id]) == 1
 
@@ -129,7 +129,7 @@ async def test_a_lost_lease_cannot_be_renewed_back(queue: Queue) -> None:
 async def test_every_takeover_is_counted(queue: Queue) -> None:
     await queue.submit(job(), "1")
     await queue.jobs.take("w0", 10, 0)
-    counts = [d.redeliveries for n in range(4) if (d := await queue.jobs.take_over(f"w{n}", lease=0))]
+    counts = [d.redeliveries for n in range(4) if (d := await queue.jobs.reclaim(f"w{n}", lease=0))]
     assert counts == [1, 2, 3, 4]
 
 
@@ -137,7 +137,7 @@ async def test_the_least_tried_job_is_taken_over_first(queue: Queue) -> None:
     for idempotency_key in "123":
         await queue.submit(job(), idempotency_key)
     assert len(await queue.jobs.take("dead", 3, 0)) == 3
-    taken = [await queue.jobs.take_over(worker, 0) for worker in "abc"]
+    taken = [await queue.jobs.reclaim(worker, 0) for worker in "abc"]
     assert len({delivery.id for delivery in taken if delivery}) == 3
 
 
@@ -145,7 +145,7 @@ async def test_a_job_deleted_under_its_holder_is_not_taken_over(queue: Queue, re
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await redis.xdel(queue.jobs.key, delivery.id)
-    assert await queue.jobs.take_over("other", lease=0) is None
+    assert await queue.jobs.reclaim("other", lease=0) is None
 
 
 async def test_a_job_of_a_newer_version_is_out_of_an_older_workers_sight(
@@ -154,7 +154,7 @@ async def test_a_job_of_a_newer_version_is_out_of_an_older_workers_sight(
     newer = f"{prefix}jobs:v2"
     await redis.xadd(newer, {"v": "2", "body": "{}"})
     assert await queue.jobs.take("w", 10, 0) == []
-    assert await queue.jobs.take_over("w", lease=0) is None
+    assert await queue.jobs.reclaim("w", lease=0) is None
     assert await redis.xlen(newer) == 1
     await redis.delete(newer)
 
@@ -163,7 +163,7 @@ async def test_a_retired_consumer_that_holds_a_job_is_not_forgotten(queue: Queue
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.jobs.retire("w")
-    taken = await queue.jobs.take_over("other", lease=0)
+    taken = await queue.jobs.reclaim("other", lease=0)
     assert taken is not None
     assert taken.id == delivery.id
 
@@ -192,23 +192,23 @@ async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(qu
     await queue.dead_letter(delivery, Job.from_fields(delivery.fields), "why not")
     [apology] = await replies(queue)
     assert isinstance(apology.content, PoemError)
-    [(dead, found, why)] = await queue.dead()
+    [(dead, found, why)] = await queue.dead_letters()
     assert found is not None
     assert why == "why not"
     assert await queue.retry(dead, found, 60)
     assert not await queue.retry(dead, found, 60)
     [again] = await queue.jobs.take("w", 10, 0)
     assert Job.from_fields(again.fields).request == REQUEST
-    assert await queue.dead() == []
+    assert await queue.dead_letters() == []
 
 
 async def test_a_dead_job_can_be_dropped(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.dead_letter(delivery, None, "unreadable")
-    [(dead, _, _)] = await queue.dead()
+    [(dead, _, _)] = await queue.dead_letters()
     assert await queue.drop(dead)
-    assert await queue.dead() == []
+    assert await queue.dead_letters() == []
 
 
 async def test_overdue_jobs_are_found_whoever_holds_them(queue: Queue) -> None:
@@ -242,7 +242,7 @@ async def test_a_server_that_lost_its_data_gets_its_groups_again(queue: Queue, r
     await queue.prepare()
 
 
-@pytest.mark.parametrize("content", ["<b>words</b>", too_late()])
+@pytest.mark.parametrize("content", ["<b>words</b>", deadline_error()])
 async def test_a_reply_arrives_as_it_was_sent(content: str | PoemError) -> None:
     sent = Reply(Chat(1, 2, 3), "en", content, REQUEST, "job")
     found = Reply.from_fields(sent.fields())

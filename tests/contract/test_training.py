@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import Order, Report
+from engine.contract.queue.training import Order, TrainingReport
 
 ORDER = Order(1.0, "continue", Chat(7, 8), "en")
 
@@ -33,7 +33,7 @@ async def test_only_the_order_under_way_is_reported_of(queue: Queue) -> None:
     await trainings.shown_in(old, 99)
     await trainings.orders.finish(old)
     await trainings.order(ORDER, "u2")
-    assert not await trainings.report(old, Report("done"))
+    assert not await trainings.report(old, TrainingReport("done"))
     await trainings.close(old)
     training = await trainings.current()
     assert training is not None
@@ -62,24 +62,24 @@ async def test_an_order_that_nobody_has_taken_is_cancelled_at_once_and_one_in_ha
 
 
 async def test_of_two_bots_one_speaks(queue: Queue) -> None:
-    assert await queue.trainings.speak("a", 60)
-    assert not await queue.trainings.speak("b", 60)
-    assert await queue.trainings.speak("a", 60)
+    assert await queue.trainings.become_reporter("a", 60)
+    assert not await queue.trainings.become_reporter("b", 60)
+    assert await queue.trainings.become_reporter("a", 60)
 
 
 async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
-    assert await queue.models.wish() is None
+    assert await queue.models.desired() is None
     first = await queue.models.use("one")
     second = await queue.models.use("two")
     assert second > first
-    wish = await queue.models.wish()
+    wish = await queue.models.desired()
     assert wish is not None
     assert (wish.version, wish.before, wish.serial) == ("two", "one", second)
 
 
 def test_what_a_newer_trainer_reports_besides_is_passed_over() -> None:
-    newer = json.dumps({**dataclasses.asdict(Report("training", step=7)), "of_tomorrow": 1})
-    assert Report.from_json(newer) == Report("training", step=7)
+    newer = json.dumps({**dataclasses.asdict(TrainingReport("training", step=7)), "of_tomorrow": 1})
+    assert TrainingReport.from_json(newer) == TrainingReport("training", step=7)
 
 
 async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_lost_its_data(
@@ -89,7 +89,7 @@ async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_
     await trainings.orders.prepare()
     _, entry = await trainings.order(ORDER, "1")
     [delivery] = await trainings.orders.take("trainer", 1, 0)
-    report = Report("training", part=0.5)
+    report = TrainingReport("training", part=0.5)
     assert await trainings.hold("trainer", entry, ORDER, report)
     for key in await redis.keys(f"{prefix}training*"):
         await redis.delete(key)
@@ -102,7 +102,7 @@ async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_
     assert await trainings.cancelled(entry)
     assert await trainings.orders.take("other", 1, 0) == []
     assert (await trainings.order(ORDER, "2"))[0] == "running"
-    orphan = await trainings.orders.take_over("other", 0)
+    orphan = await trainings.orders.reclaim("other", 0)
     assert orphan is not None
     assert not await trainings.hold("trainer", entry, ORDER, report)
     assert await trainings.orders.finish(entry)
@@ -115,4 +115,4 @@ async def test_an_order_that_another_has_replaced_is_not_put_back(queue: Queue, 
     await trainings.orders.take("trainer", 1, 0)
     await trainings.orders.finish(first)
     await trainings.order(ORDER, "2")
-    assert not await trainings.hold("trainer", first, ORDER, Report("training"))
+    assert not await trainings.hold("trainer", first, ORDER, TrainingReport("training"))

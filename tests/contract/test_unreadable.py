@@ -92,7 +92,7 @@ async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: 
     assert len(await queue.line(100)) == 1
 
     async def all_buried() -> bool:
-        return len(await queue.dead()) == len(BODIES)
+        return len(await queue.dead_letters()) == len(BODIES)
 
     worker = Worker(queue, FakePoet(), 0.5)
     working = asyncio.create_task(worker.run())
@@ -104,7 +104,7 @@ async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: 
     finally:
         worker.stop()
         await working
-    assert {(job, why) for _, job, why in await queue.dead()} == {(None, "unreadable")}
+    assert {(job, why) for _, job, why in await queue.dead_letters()} == {(None, "unreadable")}
     assert (await queue.status()).dead == len(BODIES)
 
 
@@ -120,8 +120,8 @@ async def test_unreadable_answers_to_http_are_put_aside_and_the_others_come(
     while not found:
         found = await queue.answers("p", 0.2)
     assert [reply.content for reply in found] == ["words"]
-    assert {why for _, _, why in await queue.dead()} == {"an unreadable reply"}
-    assert len(await queue.dead()) == len(BODIES)
+    assert {why for _, _, why in await queue.dead_letters()} == {"an unreadable reply"}
+    assert len(await queue.dead_letters()) == len(BODIES)
 
 
 async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_it_cannot_be_read(
@@ -135,13 +135,13 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
         await redis.set(f"{prefix}model", text)
         await redis.hset(f"{prefix}training", mapping={"id": "1-0", "order": text, "report": text})
         await redis.expire(f"{prefix}training", 60)
-        assert await queue.models.wish() is None
+        assert await queue.models.desired() is None
         assert await queue.trainings.current() is None
     assert list(await queue.models.versions()) == ["good"]
     assert await queue.models.serving() == {}
     assert unreadable["Figures"] >= len(bad)
     assert await queue.models.use("good") > 0
-    assert (wish := await queue.models.wish()) is not None
+    assert (wish := await queue.models.desired()) is not None
     assert wish.version == "good"
 
 

@@ -78,7 +78,7 @@ async def test_a_job_that_comes_while_others_are_written_joins_them(queue: Queue
     async with working(Worker(queue, poet, LEASE)):
         await until(lambda: _true(poet.taken >= 2))
         await submit(queue, "夏")
-        await until(lambda: _true(poet.in_hand == 2))
+        await until(lambda: _true(poet.in_flight == 2))
         poet.may_go_on.set()
         found = await replies(queue, 2)
     together = {reply.request.text: reply.work.together for reply in found if reply.request and reply.work}
@@ -127,7 +127,7 @@ async def test_one_bad_job_is_given_up_after_three_lonely_attempts_and_the_other
     assert isinstance(answers["秋"], Poem)
     assert isinstance(answers[BUG], PoemError)
     assert poet.batches.count([BUG]) == 3
-    [(_, dead, _)] = await queue.dead()
+    [(_, dead, _)] = await queue.dead_letters()
     assert dead is not None
     assert dead.request.text == BUG
 
@@ -149,7 +149,7 @@ async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and
             poet.may_go_on.set()
         found = await replies(queue, 4)
     assert texts(found) == sorted("春夏秋风")
-    assert await queue.dead() == []
+    assert await queue.dead_letters() == []
     assert await redis.keys(f"{prefix}tries:*") == []
 
 
@@ -165,8 +165,8 @@ async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_n
             await stack.enter_async_context(working(worker))
         await asyncio.sleep(4 * LEASE)
         await submit(queue, *"甲乙丙丁")
-        await until(lambda: _true(sum(poet.in_hand for poet in poets) == 6))
-        assert sorted(poet.in_hand for poet in poets) == [1, 5]
+        await until(lambda: _true(sum(poet.in_flight for poet in poets) == 6))
+        assert sorted(poet.in_flight for poet in poets) == [1, 5]
         for poet in poets:
             poet.may_go_on.set()
         found = await replies(queue, 7)
@@ -176,7 +176,7 @@ async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_n
 async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.serving.worker.DRAIN", 0.1)
+    monkeypatch.setattr("engine.serving.worker.DRAIN_SECONDS", 0.1)
     poet = StepByStepPoet(steps=3)
     await submit(queue, "风")
     assert len(await queue.jobs.take("dead", 1, 0)) == 1
@@ -184,7 +184,7 @@ async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told
     worker._begin(await _taken(queue, worker, "春"))
     async with asyncio.timeout(30), working(worker):
         await asyncio.sleep(4 * LEASE)
-        assert poet.in_hand == 1
+        assert poet.in_flight == 1
     poet.may_go_on.set()
     assert (await queue.status()).waiting == 2
 
@@ -222,7 +222,7 @@ async def test_what_is_no_job_goes_to_the_dead_and_harms_nobody(queue: Queue, re
     async with working(Worker(queue, FakePoet(), LEASE)):
         [reply] = await replies(queue, 1)
     assert texts([reply]) == ["春"]
-    [(_, job_, why)] = await queue.dead()
+    [(_, job_, why)] = await queue.dead_letters()
     assert (job_, why) == (None, "unreadable")
 
 

@@ -31,9 +31,9 @@ from tests.soak import (
     updates,
     workers,
 )
-from tests.soak.harness import Figures
+from tests.soak.harness import SoakResult
 
-SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
+SOAKS: dict[str, Callable[[], Awaitable[SoakResult]]] = {
     "workers": workers.killed,
     "polling": partial(bots.killed, "polling"),
     "webhook": partial(bots.killed, "webhook"),
@@ -62,7 +62,7 @@ SOAKS: dict[str, Callable[[], Awaitable[Figures]]] = {
 }
 
 
-async def run(names: list[str]) -> list[Figures]:
+async def run(names: list[str]) -> list[SoakResult]:
     found = []
     for name in names:
         began = time.monotonic()

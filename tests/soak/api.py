@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import bot.http.page
-from tests.soak.harness import QUICK_WORKER, Figures, bot_and_workers
+from tests.soak.harness import QUICK_WORKER, SoakResult, bot_and_workers
 from tests.support.stage import stage
 
 SPEC: dict[str, Any] = json.loads((Path(bot.http.page.__file__).parent / "openapi.json").read_text("utf-8"))
@@ -132,9 +132,9 @@ def fuzz(url: str, count: int) -> Counter[int]:
     return statuses
 
 
-async def fuzzed(count: int = 5000, worker: tuple[str, ...] = QUICK_WORKER, **environ: str) -> Figures:
+async def fuzzed(count: int = 5000, worker: tuple[str, ...] = QUICK_WORKER, **environ: str) -> SoakResult:
     async with stage(**environ) as here, bot_and_workers(here, worker):
         await here.ready()
         statuses = await asyncio.to_thread(fuzz, here.url, count)
         named = {f"status_{status}": float(number) for status, number in sorted(statuses.items())}
-        return Figures("requests made from openapi.json", count, statuses.total(), 0, 0, named)
+        return SoakResult("requests made from openapi.json", count, statuses.total(), 0, 0, named)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import Literal
 
-from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, moments
+from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Post, SoakResult, bot_and_workers, moments
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 
@@ -15,7 +15,7 @@ Door = Literal["polling", "webhook"]
 
 async def killed(
     door: Door, kills: int = 20, every: float = 0.15, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """Somebody asks ``every`` so many seconds while the bot is killed up to two seconds after it came back."""
     hooked = WEBHOOK if door == "webhook" else {}
     async with (

@@ -8,7 +8,7 @@ import time
 
 import aiohttp
 
-from tests.soak.harness import Crowd, Figures, crew
+from tests.soak.harness import Crowd, SoakResult, crew
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 
@@ -22,7 +22,7 @@ BOT_WITH_FEW_DESCRIPTORS = (
 
 async def idle(
     connections: int = 1100, chats: int = 50, worker: tuple[str, ...] = WORKER, seconds: float = 8.0, **environ: str
-) -> Figures:
+) -> SoakResult:
     """All the while the connections are opened anew wherever the bot closes them."""
     async with stage(**environ) as here, crew(here, "bot", BOT_WITH_FEW_DESCRIPTORS), crew(here, "worker", worker):
         await here.ready()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers, moments
+from tests.soak.harness import PATIENT, Crowd, SoakResult, bot_and_workers, moments
 from tests.support.stage import WORKER, stage
 
 
-async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """Bot and worker are stopped in turn under load, from the moment they were started on."""
     codes, longest = [], 0.0
     async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from redis.asyncio import Redis
 
-from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, Figures, bot_and_workers, cpu_seconds, looking
+from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking
 from tests.support.fake_bot_api import drip
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import stage
@@ -169,7 +169,7 @@ async def answered(
     worker: tuple[str, ...] = QUICK_WORKER,
     quick: bool = False,
     **environ: str,
-) -> Figures:
+) -> SoakResult:
     """For so many minutes; then Telegram is well again, and everybody has an answer or a place among the dead.
 
     ``quick``: the garbage begins when the bot has met Telegram, and all of it comes at once.

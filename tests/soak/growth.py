@@ -11,7 +11,7 @@ import aiohttp
 from redis.asyncio import Redis
 
 from tests.conftest import immortal
-from tests.soak.harness import HEADS, PATIENT, Crowd, Figures, bot_and_workers, looking, resident
+from tests.soak.harness import HEADS, PATIENT, Crowd, SoakResult, bot_and_workers, looking, resident
 from tests.support.stage import WORKER, Stage, stage
 
 KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
@@ -20,7 +20,7 @@ KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
 
 async def measure(
     poems: int = 50_000, warm_up: int = 5_000, callers: int = 48, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """Most are asked for over HTTP, where nothing limits the rate, and twenty a second in chats."""
     async with (
         stage(**{**PATIENT, "JOB_DEADLINE": "60", **environ}) as here,
@@ -30,7 +30,7 @@ async def measure(
         pids = {"bot": bots.members[0].pid, "worker": writing.members[0].pid, "redis": here.store.pid()}
         crowd, done = Crowd(here.telegram), asyncio.Event()
         asking = asyncio.create_task(crowd.ask_until(done, 0.05))
-        programs = Callers(here, callers)
+        programs = CallerPrograms(here, callers)
         await programs.ask_while(lambda: programs.asked + len(crowd.asked) < warm_up)
         before, lasting = {name: resident(pid) for name, pid in pids.items()}, await _lasting(redis)
         began = time.monotonic()
@@ -65,7 +65,7 @@ async def _lasting(redis: Redis) -> int:
     return int((await redis.info("memory"))["used_memory"]) - expiring
 
 
-class Callers:
+class CallerPrograms:
     """Programs that ask over HTTP, one poem after the other each."""
 
     def __init__(self, here: Stage, count: int) -> None:

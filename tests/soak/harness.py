@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from engine.contract.queue.store import Queue, connect
 from tests.support.fake_poet import BUG, KILLS, REFUSED
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program
+from tests.support.programs import RunningProgram
 from tests.support.stage import BOT, WORKER, Stage
 from tests.support.tiny_model import CHARACTERS
 
@@ -37,7 +37,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Figures:
+class SoakResult:
     """``injected``: how often the fault struck; ``lost``: people without an answer; ``duplicated``: answers too many;
     ``more``: what else was seen."""
 
@@ -113,14 +113,14 @@ class Crowd:
                 found.setdefault(sent.chat, []).append(sent.plain)
         return found
 
-    def figures(self, fault: str, injected: int, **more: float) -> Figures:
+    def figures(self, fault: str, injected: int, **more: float) -> SoakResult:
         """``without_poem``: people whose answer was an apology; a poem for somebody else counts as lost."""
         answers = self._answers()
         poems = sum(any(text.startswith(self.asked[chat]) for text in texts) for chat, texts in answers.items())
         lost = len(self.asked) - len(answers)
         twice = sum(len(texts) - 1 for texts in answers.values())
         apologies = len(self.asked) - lost - poems
-        return Figures(fault, injected, len(self.asked), lost, twice, {**more, "without_poem": apologies})
+        return SoakResult(fault, injected, len(self.asked), lost, twice, {**more, "without_poem": apologies})
 
 
 class Crew:
@@ -131,20 +131,20 @@ class Crew:
         self._name = name
         self._words = words
         self._environ = environ
-        self.members: list[Program] = []
+        self.members: list[RunningProgram] = []
 
     async def hire(self, count: int = 1) -> None:
         for _ in range(count):
             log = self._here.folder / f"{self._name}.log"
             environ = {**self._here.environ, **self._environ}
-            self.members.append(await Program.start(log, *self._words, environ=environ))
+            self.members.append(await RunningProgram.start(log, *self._words, environ=environ))
 
-    async def kill(self, member: Program) -> None:
+    async def kill(self, member: RunningProgram) -> None:
         """``kill -9``, and another in its place."""
         await member.kill()
         await self._replace(member)
 
-    async def stop(self, member: Program) -> int:
+    async def stop(self, member: RunningProgram) -> int:
         """SIGTERM, and another in its place; the exit code."""
         code = await member.end()
         await self._replace(member)
@@ -157,7 +157,7 @@ class Crew:
             await self._replace(member)
         return len(dead)
 
-    async def _replace(self, member: Program) -> None:
+    async def _replace(self, member: RunningProgram) -> None:
         self.members.remove(member)
         await self.hire()
 

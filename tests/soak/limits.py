@@ -10,7 +10,7 @@ from collections import Counter
 import aiohttp
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import Crowd, Figures, bot_and_workers, crew, looking
+from tests.soak.harness import Crowd, SoakResult, bot_and_workers, crew, looking
 from tests.support.programs import answers
 from tests.support.stage import BOT, WORKER, Stage, stage
 from tests.support.waiting import until
@@ -21,7 +21,7 @@ PER_MINUTE, PER_DAY = "6", "200"
 
 async def flood(
     commands: int = 10_000, rate: float = 200.0, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """How long others wait for their poem, before and while one user sends so many commands a second."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY}
     async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here) as (_, queue):
@@ -65,7 +65,7 @@ async def _p95(here: Stage, crowd: Crowd, count: int, every: float) -> float:
     return statistics.quantiles(list(crowd.waits().values())[before:], n=20)[18]
 
 
-async def dear(callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+async def dear(callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """How long others wait, before and while one address asks for the dearest poems that there are."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY, "TRUSTED_PROXIES": "127.0.0.1"}
     async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here):
@@ -96,7 +96,7 @@ async def _ask_dear(url: str, done: asyncio.Event, statuses: Counter[int]) -> No
             await asyncio.sleep(0.05)
 
 
-async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """More ask than may wait while no worker lives: the rest hear so at once; then the accepted are written."""
     told = {"QUEUE_MAX": str(room), "JOB_DEADLINE": "3600"}
     async with stage(**{**told, **environ}) as here, crew(here, "bot", BOT):

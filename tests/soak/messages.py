@@ -29,7 +29,7 @@ from engine.contract import Poem
 from engine.contract.check import CheckRequest
 from engine.contract.queue.messages import Chat, Job, Reply
 from engine.contract.queue.store import Limits, Queue, connect
-from tests.soak.harness import Figures
+from tests.soak.harness import SoakResult
 from tests.support.fake_bot_api import BOT_NAME, TOKEN
 from tests.support.fake_poet import BUG, KILLS, REFUSED, FakePoet
 from tests.support.fake_telegram import FakeTelegram
@@ -239,7 +239,7 @@ class Fuzzing:
         assert valid(html), html
 
 
-async def fuzzed(count: int = 100_000, batch: int = 1000) -> Figures:
+async def fuzzed(count: int = 100_000, batch: int = 1000) -> SoakResult:
     """``lost``: messages without the answer they should have; any at all ends the soak, as an exception does."""
     logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
@@ -256,4 +256,4 @@ async def fuzzed(count: int = 100_000, batch: int = 1000) -> Figures:
             await redis.aclose()
             store.stop()
     more: dict[str, float] = {"answered": fuzzing.answered, "ignored": fuzzing.ignored}
-    return Figures("odd messages", count, fuzzing.answered, 0, 0, more)
+    return SoakResult("odd messages", count, fuzzing.answered, 0, 0, more)

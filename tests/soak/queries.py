@@ -18,7 +18,7 @@ from bot.standalone.redis_server import RedisServer
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.store import Queue, connect
-from tests.soak.harness import Figures
+from tests.soak.harness import SoakResult
 from tests.soak.messages import Message, handlers, invented
 from tests.support.fake_bot_api import TOKEN
 from tests.support.fake_telegram import FakeTelegram
@@ -99,7 +99,7 @@ async def run(queue: Queue, telegram: FakeTelegram, count: int, seed: int) -> in
     return answered
 
 
-async def fuzzed(count: int = 20_000, batch: int = 1000) -> Figures:
+async def fuzzed(count: int = 20_000, batch: int = 1000) -> SoakResult:
     telegram, answered = FakeTelegram(), 0
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
@@ -115,4 +115,4 @@ async def fuzzed(count: int = 20_000, batch: int = 1000) -> Figures:
             await redis.aclose()
             store.stop()
             await telegram.stop()
-    return Figures("odd callbacks and inline queries", count, answered, 0, 0)
+    return SoakResult("odd callbacks and inline queries", count, answered, 0, 0)

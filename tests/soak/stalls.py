@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 
-from tests.soak.harness import PATIENT, QUICK_WORKER, Figures, bot_and_workers, crew
+from tests.soak.harness import PATIENT, QUICK_WORKER, SoakResult, bot_and_workers, crew
 from tests.support.programs import free_port
 from tests.support.stage import BOT, stage
 
 CHAT = 5
 
 
-async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **environ: str) -> Figures:
+async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **environ: str) -> SoakResult:
     """All for one chat, so that they leave one after another. At the moment of the stop one may be on its way."""
     async with stage(**{**PATIENT, "LEASE": "1", **environ}) as here, bot_and_workers(here, worker) as (bots, _):
         for _ in range(answers):
@@ -29,7 +29,7 @@ async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **e
         # What is left of two dead bots' work, if anything, is sent now.
         await asyncio.sleep(3.0)
         sent = len(here.telegram.sent)
-        return Figures(
+        return SoakResult(
             "a bot stalled with answers in hand",
             answers - before,
             answers,

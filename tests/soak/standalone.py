@@ -19,9 +19,9 @@ from redis.exceptions import RedisError
 
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import connect
-from tests.soak.harness import PATIENT, Crowd, Figures, moments
+from tests.soak.harness import PATIENT, Crowd, SoakResult, moments
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program, answers, child_running, environment, free_port
+from tests.support.programs import RunningProgram, answers, child_running, environment, free_port
 from tests.support.waiting import until
 
 LAUNCHER = ("-m", "bot.standalone.launcher")
@@ -33,7 +33,7 @@ PROGRAMS = {"worker": "engine", "trainer": "train worker", "bot": "bot", "store"
 class House:
     """A launcher that is ready, in a folder of its own."""
 
-    launcher: Program
+    launcher: RunningProgram
     folder: Path
     environ: dict[str, str]
     store: RedisServer
@@ -70,7 +70,7 @@ async def house(**environ: str) -> AsyncIterator[House]:
     with tempfile.TemporaryDirectory(prefix="poem-soak-") as folder:
         store = RedisServer(Path(folder) / "var" / "valkey")
         told = environment("", telegram, **{**PATIENT, **environ})
-        launcher = await Program.start(Path(folder) / "run.log", *LAUNCHER, environ=told)
+        launcher = await RunningProgram.start(Path(folder) / "run.log", *LAUNCHER, environ=told)
         try:
             await launcher.says("Ready on")
             here = House(launcher, Path(folder), told, store, telegram)
@@ -82,7 +82,7 @@ async def house(**environ: str) -> AsyncIterator[House]:
             await telegram.stop()
 
 
-async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> Figures:
+async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakResult:
     """Somebody asks ``every`` so many seconds; one program after another is killed, at random, a moment after the last
     one came back."""
     choose = random.Random(7)
@@ -100,7 +100,7 @@ async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> Figures
         return await _asking(here, every, f"a program of make run killed, {1 / every:g} commands/s", kills, strike)
 
 
-async def second(starts: int = 10, every: float = 0.2, **environ: str) -> Figures:
+async def second(starts: int = 10, every: float = 0.2, **environ: str) -> SoakResult:
     """Another launcher is started in the folder again and again, and once more after the first has ended."""
     async with house(**environ) as here:
         other = {**here.environ, "HTTP_PORT": str(free_port())}
@@ -108,13 +108,13 @@ async def second(starts: int = 10, every: float = 0.2, **environ: str) -> Figure
         async def strike() -> dict[str, float]:
             refused = 0
             for _ in range(starts):
-                program = await Program.start(here.folder / "second.log", *LAUNCHER, environ=other)
+                program = await RunningProgram.start(here.folder / "second.log", *LAUNCHER, environ=other)
                 refused += await program.ended() == 1 and f"(process {here.launcher.pid})" in program.output()
             return {"refused": refused}
 
         found = await _asking(here, every, "a second make run in the folder", starts, strike)
         assert await here.launcher.end(signal.SIGINT) == 0
-        after = await Program.start(here.folder / "after.log", *LAUNCHER, environ=other)
+        after = await RunningProgram.start(here.folder / "after.log", *LAUNCHER, environ=other)
         await after.says("Ready on")
         found.more["exit_code_of_the_next"] = await after.end(signal.SIGINT)
         return found
@@ -122,7 +122,7 @@ async def second(starts: int = 10, every: float = 0.2, **environ: str) -> Figure
 
 async def _asking(
     here: House, every: float, fault: str, injected: int, strike: Callable[[], Awaitable[dict[str, float]]]
-) -> Figures:
+) -> SoakResult:
     """Do ``strike`` while people ask."""
     crowd, done = Crowd(here.telegram), asyncio.Event()
     asking = asyncio.create_task(crowd.ask_until(done, every))

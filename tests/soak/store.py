@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import PATIENT, Crew, Crowd, Figures, bot_and_workers, cpu_seconds, looking, moments
+from tests.soak.harness import PATIENT, Crew, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking, moments
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 from tests.support.waiting import until
@@ -17,7 +17,7 @@ ATTEMPT = "next attempt in"
 
 async def killed(
     kills: int = 10, every: float = 0.1, burst: int = 50, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """Somebody asks ``every`` so many seconds, and many at once before each kill, so that jobs wait in it; it is
     started again a second later."""
     async with (
@@ -46,7 +46,7 @@ async def killed(
 
 async def gone(
     seconds: float = 60.0, before: int = 100, during: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """Gone while jobs wait and while others ask; the first ones' deadline passes meanwhile."""
     deadline = {**PATIENT, "JOB_DEADLINE": str(seconds / 2)}
     async with stage(**{**deadline, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from tests.soak.harness import PATIENT, Crowd, Figures, bot_and_workers
+from tests.soak.harness import PATIENT, Crowd, SoakResult, bot_and_workers
 from tests.support.fake_bot_api import Fault
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import WORKER, stage
@@ -28,7 +28,7 @@ def faults(chat: int) -> list[Fault]:
     ]
 
 
-async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool = True, **environ: str) -> Figures:
+async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool = True, **environ: str) -> SoakResult:
     """``late``: also answers that come after the bot's patience of twenty seconds. ``unreachable`` people had
     blocked the bot; ``repeated_unavoidably``: Telegram had the message and said it had not."""
     choose = random.Random(7)

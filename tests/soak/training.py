@@ -13,7 +13,7 @@ from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import OVER, Order, Training
 from engine.model.checkpoint import save
-from tests.soak.harness import Figures, looking, moments
+from tests.soak.harness import SoakResult, looking, moments
 from tests.support import tiny_corpus
 from tests.support.programs import child_running
 from tests.support.stage import stage
@@ -26,7 +26,7 @@ from train.retrain.order import run_name
 TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poems", "2", "--save-every", "0.05")
 
 
-async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> Figures:
+async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> SoakResult:
     """On a corpus and a model of toy size, killed up to eight seconds after it went on; a checkpoint every three."""
     async with stage(LEASE="1") as here, looking(here) as (_, queue):
         home = await asyncio.to_thread(tiny_corpus.prepared, here.folder / "home", poems)
@@ -60,7 +60,7 @@ async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> F
                 "longest_until_it_went_on": longest,
                 "promoted": report.promoted,
             }
-            return Figures("training process killed", done, 1, int(report.phase != "done"), 0, more)
+            return SoakResult("training process killed", done, 1, int(report.phase != "done"), 0, more)
 
 
 def _write_model(folder: Path, home: Path) -> None:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import random
 
-from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Figures, Post, bot_and_workers, crew
+from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Post, SoakResult, bot_and_workers, crew
 from tests.support.programs import free_port
 from tests.support.stage import BOT, WORKER, stage
 
 
-async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """Every update three times at the webhook, all in one heap."""
     heap: list[dict[str, object]] = []
 
@@ -35,7 +35,7 @@ async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ:
         return crowd.figures("updates repeated and out of order", 2 * jobs)
 
 
-async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> Figures:
+async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """``conflicts``: the log lines that name the mistake."""
     async with (
         stage(**{**PATIENT, **environ}) as here,

@@ -9,15 +9,15 @@ import random
 from redis.asyncio import Redis
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, Figures, bot_and_workers, crew, looking
+from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, crew, looking
 from tests.support.fake_poet import KILLS
-from tests.support.programs import Program
+from tests.support.programs import RunningProgram
 from tests.support.stage import BOT, WORKER, Stage, stage
 
 
 async def killed(
     jobs: int = 1000, every: float = 5.0, asking: float = 0.0, worker: tuple[str, ...] = WORKER, **environ: str
-) -> Figures:
+) -> SoakResult:
     """Two workers, one of them killed every so many seconds until all is written. ``asking``: seconds between two
     commands."""
     choose = random.Random(7)
@@ -34,11 +34,11 @@ async def killed(
             if answered.done():
                 break
             victim = choose.choice(writing.members)
-            in_hand += await _in_hand(redis, queue, victim)
+            in_hand += await _in_flight(redis, queue, victim)
             await writing.kill(victim)
             kills += 1
         await answered
-        dead = len(await queue.dead())
+        dead = len(await queue.dead_letters())
         return crowd.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
 
 
@@ -47,7 +47,7 @@ async def _answered(crowd: Crowd, jobs: int, every: float) -> None:
     await crowd.answered()
 
 
-async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> Figures:
+async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResult:
     """Among others so many jobs that kill whoever writes them. The poet is the one without a model: the real one has
     no such job."""
     async with (
@@ -68,13 +68,13 @@ async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> Figures:
             while not {sent.chat for sent in here.telegram.sent} >= {*bad, 4_999, *crowd.asked}:
                 deaths += await writing.replace_the_dead()
                 await asyncio.sleep(0.1)
-        dead = {entry for entry, _, _ in await queue.dead()}
+        dead = {entry for entry, _, _ in await queue.dead_letters()}
         apologies = sum("没有写成" in sent.plain for sent in here.telegram.sent if sent.chat in bad)
         listed = json.loads(await _dead(here, "list", "--json"))
         await _dead(here, "retry", listed[0]["id"])
         for entry in listed[1:]:
             await _dead(here, "drop", entry["id"])
-        left, back = len(await queue.dead()), (await queue.status()).waiting
+        left, back = len(await queue.dead_letters()), (await queue.status()).waiting
         return crowd.figures(
             "job that kills its worker",
             poisons,
@@ -87,7 +87,7 @@ async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> Figures:
         )
 
 
-async def _in_hand(redis: Redis, queue: Queue, worker: Program) -> int:
+async def _in_flight(redis: Redis, queue: Queue, worker: RunningProgram) -> int:
     """Jobs that a worker holds; its number is in its consumer's name."""
     consumers = await redis.xinfo_consumers(queue.jobs.key, queue.jobs.group)
     return sum(int(consumer["pending"]) for consumer in consumers if f"-{worker.pid}-" in consumer["name"])
@@ -96,7 +96,7 @@ async def _in_hand(redis: Redis, queue: Queue, worker: Program) -> int:
 async def _dead(here: Stage, *words: str) -> str:
     log = here.folder / "dead.log"
     log.unlink(missing_ok=True)
-    command = await Program.start(log, "-m", "engine", "dead", *words, environ=here.environ)
+    command = await RunningProgram.start(log, "-m", "engine", "dead", *words, environ=here.environ)
     assert await command.ended() == 0, command.output()
     return command.output()
 
@@ -112,7 +112,7 @@ def at(module: tuple[str, ...], hours: float) -> tuple[str, ...]:
     return ("-c", code, *words)
 
 
-async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Figures:
+async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> SoakResult:
     """Three workers, and three bots one after the other: of each one an hour ahead, one an hour behind, one right."""
     async with (
         stage(CANDIDATES="1") as here,
@@ -133,7 +133,7 @@ async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Figures:
                 done += bots.members[0].output().count("clock is")
         skew = (await queue.status()).skew
         warned = sum("clock is" in each.output() for each in (ahead, behind)) + done
-    return Figures(
+    return SoakResult(
         "clocks an hour ahead and behind",
         4,
         sum(each.jobs for each in found),
@@ -147,7 +147,7 @@ async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Figures:
     )
 
 
-async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> Figures:
+async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> SoakResult:
     """Five workers that are always busy, one of them killed again and again: its jobs wait uncounted."""
     choose = random.Random(5)
     slow = (*QUICK_WORKER, "1.0")
@@ -162,12 +162,12 @@ async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> Figu
         for _ in range(kills):
             await asyncio.sleep(2.0)
             victim = choose.choice(writing.members)
-            in_hand += await _in_hand(redis, queue, victim)
+            in_hand += await _in_flight(redis, queue, victim)
             await writing.kill(victim)
         await asking
         await crowd.answered()
         tries = [int(await redis.get(key) or 0) async for key in redis.scan_iter("poem:tries:*")]
-        dead = len(await queue.dead())
+        dead = len(await queue.dead_letters())
         return crowd.figures(
             "busy workers, one killed", kills, in_hand_at_kills=in_hand, given_up=dead, tries_left=sum(tries)
         )

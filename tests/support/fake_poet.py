@@ -20,14 +20,14 @@ from engine.contract.script import Script
 from engine.contract.settings import Settings
 from engine.generation.poet import RELEASED, read_prosody
 from engine.prosody import Prosody
-from engine.prosody.examiner import examine
+from engine.prosody.check import examine
 from engine.serving.worker import main
 
 KILLS, BUG, REFUSED = "杀", "错", "拒"
 
 
 @dataclass(eq=False)
-class FakeTicket:
+class FakeHandle:
     request: PoemRequest
     characters: int = 0
 
@@ -43,39 +43,39 @@ class FakePoet:
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self._seconds = seconds
-        self._in_hand: list[FakeTicket] = []
+        self._in_flight: list[FakeHandle] = []
 
-    def add(self, request: PoemRequest) -> FakeTicket:
+    def add(self, request: PoemRequest) -> FakeHandle:
         if REFUSED in request.text:
             raise PoemError("refused", "不写。", "No.")
-        ticket = FakeTicket(request)
-        self._in_hand.append(ticket)
-        return ticket
+        handle = FakeHandle(request)
+        self._in_flight.append(handle)
+        return handle
 
-    def step(self) -> list[tuple[FakeTicket, Poem]]:
-        tickets, self._in_hand = self._in_hand, []
-        self.batches.append([ticket.request.text for ticket in tickets])
+    def step(self) -> list[tuple[FakeHandle, Poem]]:
+        handles, self._in_flight = self._in_flight, []
+        self.batches.append([handle.request.text for handle in handles])
         self.may_go_on.wait(30)
         time.sleep(self._seconds)
-        texts = "".join(ticket.request.text for ticket in tickets)
+        texts = "".join(handle.request.text for handle in handles)
         if BUG in texts:
             raise RuntimeError("a bug")
         if KILLS in texts:
             os.kill(os.getpid(), signal.SIGKILL)
-        return [(ticket, self._write(ticket)) for ticket in tickets]
+        return [(handle, self._write(handle)) for handle in handles]
 
     def examine(self, request: CheckRequest) -> Examination:
         return examine(request, _prosody(), Script())
 
-    def _write(self, ticket: FakeTicket) -> Poem:
-        request = ticket.request
+    def _write(self, handle: FakeHandle) -> Poem:
+        request = handle.request
         shape = outline(request)
         length, count = shape.line_length or 7, shape.lines or 4
         given = (*shape.given, *[""] * (count - len(shape.given)))
         lines = tuple(f"{head}{'山' * (length - len(head))}" for head in given)
         marks = ["，" if i % 2 == 0 else "。\n" for i in range(count)]
         text = "".join(line + mark for line, mark in zip(lines, marks, strict=True)).strip()
-        ticket.characters = len(text)
+        handle.characters = len(text)
         return Poem(
             request.mode, text, lines, shape.form, request.seed or 1, 1, "fake", shape.rhyme, None, request.mood
         )
@@ -88,28 +88,28 @@ class StepByStepPoet(FakePoet):
         super().__init__()
         self.may_go_on.clear()
         self.taken = 0
-        self._left: dict[FakeTicket, int] = {}
+        self._left: dict[FakeHandle, int] = {}
         self._steps = steps
 
     @property
-    def in_hand(self) -> int:
+    def in_flight(self) -> int:
         return len(self._left)
 
-    def add(self, request: PoemRequest) -> FakeTicket:
-        ticket = super().add(request)
-        self._left[ticket] = self._steps
-        return ticket
+    def add(self, request: PoemRequest) -> FakeHandle:
+        handle = super().add(request)
+        self._left[handle] = self._steps
+        return handle
 
-    def step(self) -> list[tuple[FakeTicket, Poem]]:
+    def step(self) -> list[tuple[FakeHandle, Poem]]:
         self.taken += 1
         if 2 in self._left.values() and not self.may_go_on.is_set():
             time.sleep(0.01)
             return []
-        self._left = {ticket: left - 1 for ticket, left in self._left.items()}
-        done = [ticket for ticket, left in self._left.items() if not left]
-        for ticket in done:
-            del self._left[ticket]
-        return [(ticket, self._write(ticket)) for ticket in done]
+        self._left = {handle: left - 1 for handle, left in self._left.items()}
+        done = [handle for handle, left in self._left.items() if not left]
+        for handle in done:
+            del self._left[handle]
+        return [(handle, self._write(handle)) for handle in done]
 
 
 @functools.cache

@@ -19,7 +19,7 @@ from tests.support.fake_telegram import FakeTelegram
 ROOT = Path(__file__).parents[2]
 
 
-class Program:
+class RunningProgram:
     """``python WORDS`` in the folder of its log, with nothing of the tester's environment or ``.env``."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
@@ -35,7 +35,7 @@ class Program:
         return self._process.returncode is not None
 
     @classmethod
-    async def start(cls, log: Path, *words: str, environ: Mapping[str, str]) -> Program:
+    async def start(cls, log: Path, *words: str, environ: Mapping[str, str]) -> RunningProgram:
         with log.open("ab") as out:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -74,8 +74,8 @@ class Program:
 
 
 @contextlib.asynccontextmanager
-async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIterator[Program]:
-    started = await Program.start(log, *words, environ=environ)
+async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIterator[RunningProgram]:
+    started = await RunningProgram.start(log, *words, environ=environ)
     try:
         yield started
     finally:

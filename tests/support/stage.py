@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.standalone.redis_server import RedisServer
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program, answers, environment, program
+from tests.support.programs import RunningProgram, answers, environment, program
 
 BOT, WORKER = ("-m", "bot"), ("-m", "engine")
 
@@ -29,7 +29,7 @@ class Stage:
         return f"http://127.0.0.1:{self.environ['HTTP_PORT']}"
 
     @contextlib.asynccontextmanager
-    async def program(self, name: str, *words: str, **environ: str) -> AsyncIterator[Program]:
+    async def program(self, name: str, *words: str, **environ: str) -> AsyncIterator[RunningProgram]:
         async with program(self.folder / f"{name}.log", *words, environ={**self.environ, **environ}) as started:
             yield started
 

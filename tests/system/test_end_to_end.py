@@ -17,7 +17,7 @@ from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import TOKEN, Fault
 from tests.support.fake_poet import KILLS
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program, answers, environment, free_port, program
+from tests.support.programs import RunningProgram, answers, environment, free_port, program
 from tests.support.proxy import Proxy
 from tests.support.waiting import until
 
@@ -200,7 +200,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
         family = _family(launcher.pid)
         family.append(store.pid())
         (tmp_path / "elsewhere").mkdir()
-        second = await Program.start(
+        second = await RunningProgram.start(
             tmp_path / "elsewhere" / "run.log", "-m", "bot.standalone.launcher", environ=environ
         )
         assert await second.ended() == 1
@@ -246,7 +246,7 @@ async def test_a_wrong_setting_ends_the_bot_with_one_sentence(
 async def _engine(folder: Path, environ: dict[str, str], *words: str) -> str:
     log = folder / f"engine {' '.join(words)}.log"
     log.unlink(missing_ok=True)
-    started = await Program.start(log, "-m", "engine", *words, environ=environ)
+    started = await RunningProgram.start(log, "-m", "engine", *words, environ=environ)
     assert await started.ended() == 0, started.output()
     return started.output()
 
@@ -288,7 +288,7 @@ async def test_one_number_leads_through_the_logs_of_all_programs_from_either_doo
 
 
 async def _exit_code(folder: Path, environ: dict[str, str], module: str) -> int:
-    return await (await Program.start(folder / f"{module}.log", "-m", module, environ=environ)).ended()
+    return await (await RunningProgram.start(folder / f"{module}.log", "-m", module, environ=environ)).ended()
 
 
 @contextlib.asynccontextmanager

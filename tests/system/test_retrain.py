@@ -20,15 +20,15 @@ import pytest
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue, connect
-from engine.contract.queue.training import OVER, Order, Report, Training
+from engine.contract.queue.training import OVER, Order, Training, TrainingReport
 from engine.model.checkpoint import save
 from tests.support import tiny_corpus as train_tiny
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.programs import Program, answers, child_running, environment, program
+from tests.support.programs import RunningProgram, answers, child_running, environment, program
 from tests.support.waiting import until
 from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
-from train.retrain.order import MAX_LIVES
+from train.retrain.order import MAX_STALLS
 
 ADMIN, CHAT = 42, 77
 DYING_JOB = """if True:
@@ -51,7 +51,7 @@ FULL_DISK = """if True:
 
 
 @pytest.fixture(scope="session")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A TRAIN_DIR with a prepared corpus, and a model beside it."""
     folder = tmp_path_factory.mktemp("retrain")
     home = train_tiny.prepared(folder / "home")
@@ -61,14 +61,14 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environ(server: RedisServer, prefix: str, telegram: FakeTelegram, ground: Path, tmp_path: Path) -> dict[str, str]:
-    shutil.copytree(ground, tmp_path / "ground")
+def environ(server: RedisServer, prefix: str, telegram: FakeTelegram, prepared: Path, tmp_path: Path) -> dict[str, str]:
+    shutil.copytree(prepared, tmp_path / "prepared")
     told = {
         "KEY_PREFIX": prefix,
         "LEASE": "0.5",
         "ADMIN_IDS": str(ADMIN),
-        "TRAIN_DIR": str(tmp_path / "ground" / "home"),
-        "MODEL_DIR": str(tmp_path / "ground" / "model"),
+        "TRAIN_DIR": str(tmp_path / "prepared" / "home"),
+        "MODEL_DIR": str(tmp_path / "prepared" / "model"),
         "CANDIDATES": "1",
     }
     return environment(server.url, telegram, **told)
@@ -120,7 +120,7 @@ def trained(queue: Queue, steps: int) -> Callable[[], Any]:
 @contextlib.asynccontextmanager
 async def bot_and_trainer(
     queue: Queue, environ: dict[str, str], folder: Path
-) -> AsyncIterator[tuple[Program, Program]]:
+) -> AsyncIterator[tuple[RunningProgram, RunningProgram]]:
     async with (
         program(folder / "bot.log", "-m", "bot", environ=environ) as bot,
         program(folder / "trainer.log", *TRAINER, environ=environ) as trainer,
@@ -204,7 +204,7 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
         await telegram.until(lambda: bool(telegram.photos))
     training = await current(queue)
     assert not training.report.promoted
-    assert await queue.models.wish() is None
+    assert await queue.models.desired() is None
     assert f"/model use {training.report.version}" in telegram.photos[0].plain
     assert [place.name for place in models.iterdir()] == [training.report.version]
     assert list(models.parent.glob("retrain-*")) == [young], "it may be another store's"
@@ -233,7 +233,7 @@ async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot
             await telegram.until(lambda: "已取消" in telegram.edits[-1].plain)
             assert "没有训练" in await asked(telegram, "/retrain cancel", "没有训练")
     assert len([sent for sent in telegram.sent if "再训练" in sent.plain]) == 1
-    assert list((tmp_path / "ground" / "home").glob("retrain-*")) == []
+    assert list((tmp_path / "prepared" / "home").glob("retrain-*")) == []
 
 
 async def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_the_message_says_so(
@@ -248,7 +248,7 @@ async def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and
             await until(trained(queue, before.step + 5))
             os.kill(training_process(trainer.pid), signal.SIGKILL)
 
-            async def goes_on(before: Report = before) -> bool:
+            async def goes_on(before: TrainingReport = before) -> bool:
                 now = (await current(queue)).report
                 return now.phase == "training" and now.interruptions == before.interruptions + 1
 
@@ -271,7 +271,7 @@ async def test_a_training_process_that_dies_each_time_before_a_step_is_given_up(
 
         await until(over)
     report = (await current(queue)).report
-    assert (report.failure, report.detail, report.interruptions) == ("died", "signal 9", MAX_LIVES + 1)
+    assert (report.failure, report.detail, report.interruptions) == ("died", "signal 9", MAX_STALLS + 1)
 
 
 @pytest.mark.parametrize("train_dir", ["moved", "gone"])
@@ -284,7 +284,7 @@ async def test_an_order_whose_train_dir_has_moved_or_gone_is_reported_and_droppe
         await until(trained(queue, 5))
         await trainer.kill()
     begun = environ["TRAIN_DIR"]
-    place = tmp_path / ("elsewhere" if train_dir == "moved" else "ground/home")
+    place = tmp_path / ("elsewhere" if train_dir == "moved" else "prepared/home")
     now = str(place)
     if train_dir == "gone":
         shutil.rmtree(begun)
@@ -321,7 +321,7 @@ async def test_a_stopped_trainer_leaves_its_order_to_the_next(
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
         assert await trainer.end() == 0
-        assert (await current(queue)).report.phase == "resting"
+        assert (await current(queue)).report.phase == "paused"
         assert await queue.trainings.orders.length() == 1
         assert "没有训练进程" in await asked(telegram, "/retrain 1", "没有训练进程")
 

@@ -21,14 +21,14 @@ from tests.soak import (
     updates,
     workers,
 )
-from tests.soak.harness import QUICK_WORKER, Figures
+from tests.soak.harness import QUICK_WORKER, SoakResult
 
 FAST = {"LEASE": "0.5"}
 SLOW_WORKER = (*QUICK_WORKER, "0.3")
 """So that something is in hand when it dies."""
 
 
-def kept(figures: Figures) -> bool:
+def kept(figures: SoakResult) -> bool:
     """Everybody has a poem, one."""
     return (figures.lost, figures.duplicated, figures.more["without_poem"]) == (0, 0, 0)
 

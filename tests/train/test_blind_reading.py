@@ -20,7 +20,7 @@ from train.evaluation.blind_reading import BlindReadingError, Side, score, write
 MARKS = {"fluency": 3, "coherence": 2, "meaning": 2, "poetry": 3}
 
 
-class Batcher:
+class StubPoet:
     """Writes the opening and then its own name; notes what it was asked."""
 
     def __init__(self, name: str) -> None:
@@ -35,8 +35,8 @@ class Batcher:
         ]
 
 
-def side(name: str, candidates: int = 64) -> tuple[Side, Batcher]:
-    writer = Batcher(name)
+def side(name: str, candidates: int = 64) -> tuple[Side, StubPoet]:
+    writer = StubPoet(name)
     return Side(writer, candidates), writer  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
 from train.fit.run_folder import Run
 from train.retrain.job import Task
-from train.retrain.multi_gpu import cards
+from train.retrain.multi_gpu import process_count
 
 IN_TWO = "import sys; from train.retrain.job import main; sys.exit(main(sys.argv[1:], lambda device: 2))"
 SECRET = {"REDIS_URL": "redis://:hushhush@nowhere", "OMP_NUM_THREADS": "1"}
@@ -67,7 +67,7 @@ def events(text: str, name: str) -> list[dict[str, object]]:
 
 
 def test_a_cpu_is_one_card() -> None:
-    assert cards("cpu") == 1
+    assert process_count("cpu") == 1
 
 
 async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(task: Task, tmp_path: Path) -> None:

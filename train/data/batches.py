@@ -13,7 +13,7 @@ from engine.model.vocab import Vocabulary
 
 Ids = npt.NDArray[np.int64]
 
-POOL = 4096
+POOL_POEMS = 4096
 """Poems that are sorted by length together: enough for even batches, few enough for a new mixture an epoch."""
 
 
@@ -78,7 +78,7 @@ class Batches:
         pad: int,
         seed: int,
         poems_a_batch: int,
-        pool: int = POOL,
+        pool: int = POOL_POEMS,
         song: Sequence[Ids] = (),
     ) -> None:
         self._rows = [*rows, *song]

@@ -15,7 +15,7 @@ from engine.contract.text import clauses
 Lines = Sequence[str]
 """One poem, its lines without marks."""
 
-WORD_SEEN = 5
+MIN_PAIR_COUNT = 5
 
 
 def repetition(poems: Sequence[Lines]) -> float:
@@ -52,7 +52,7 @@ class Background:
     def attested(self, poems: Sequence[Lines]) -> float:
         """The share of the pairs at places 1–2, 3–4, 5–6 of a line that the corpus has at least five times."""
         words = [line[i : i + 2] for poem in poems for line in poem for i in range(0, len(line) - 1, 2)]
-        return sum(self._pairs[word] >= WORD_SEEN for word in words) / max(1, len(words))
+        return sum(self._pairs[word] >= MIN_PAIR_COUNT for word in words) / max(1, len(words))
 
     def association(self, poems: Sequence[Lines]) -> float:
         """Mean pointwise mutual information of the characters of neighbouring lines, in nats.

@@ -17,14 +17,14 @@ from engine.prosody import check
 from engine.prosody.check import form_of
 from train.data.corpus import Corpus
 from train.evaluation.poem_metrics import Background, Lines, distinct_2, repetition, shuffled
-from train.evaluation.rhyme_and_tone import Judge
+from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.evaluation.tutorial_decoder import gen_acrostic, generate
 
 FORMS = {"五绝": (5, 4), "七绝": (7, 4), "五律": (5, 8), "七律": (7, 8)}
 """Length and number of lines."""
 HEADS = 4
 
-Row = dict[str, Any]
+Measures = dict[str, Any]
 
 
 CANDIDATES = 8
@@ -37,13 +37,13 @@ class EvalContext:
 
     corpus: Corpus
     background: Background
-    judge: Judge
+    rhyme_table: RhymeToneTable
     poems: int
     seed: int
 
     @classmethod
-    def of(cls, corpus: Corpus, judge: Judge, poems: int, seed: int) -> EvalContext:
-        return cls(corpus, Background(corpus.poems["train"]), judge, poems, seed)
+    def of(cls, corpus: Corpus, rhyme_table: RhymeToneTable, poems: int, seed: int) -> EvalContext:
+        return cls(corpus, Background(corpus.poems["train"]), rhyme_table, poems, seed)
 
     def human(self, form: str) -> list[Lines]:
         """The test poems of a form, by shape."""
@@ -63,25 +63,27 @@ class EvalContext:
 
 
 def columns(
-    poet: Poet, backend: Backend, vocabulary: Vocabulary, ground: EvalContext, report: Callable[[str], None]
-) -> dict[str, Row]:
+    poet: Poet, backend: Backend, vocabulary: Vocabulary, context: EvalContext, report: Callable[[str], None]
+) -> dict[str, Measures]:
     """The three columns, without perplexity. ``report`` is told what is being written."""
-    ours: Row = {}
-    tutorial: Row = {}
-    human: Row = {}
+    ours: Measures = {}
+    tutorial: Measures = {}
+    human: Measures = {}
     for form, (length, _) in FORMS.items():
-        report(f"{form}: {ground.poems} poems, and as many by the tutorial's decoder")
-        openings = ground.openings(length)
-        people = ground.human(form)
-        written = _write(poet, [PoemRequest("continue", o, form, seed=ground.seed + i) for i, o in enumerate(openings)])
+        report(f"{form}: {context.poems} poems, and as many by the tutorial's decoder")
+        openings = context.openings(length)
+        people = context.human(form)
+        written = _write(
+            poet, [PoemRequest("continue", o, form, seed=context.seed + i) for i, o in enumerate(openings)]
+        )
         # greedy decoding: the same opening is the same poem
         greedy = {opening: clauses(generate(backend, vocabulary, opening + "，")) for opening in set(openings)}
-        ours[form] = measure(form, written, 1, people, poet, ground)
-        tutorial[form] = measure(form, [greedy[opening] for opening in openings], 1, people, poet, ground)
-        human[form] = measure(form, people, 0, people, poet, ground)
-    report(f"{ground.poems} acrostics, and as many by the tutorial's decoder")
-    heads = ground.heads()
-    acrostics = poet.write([PoemRequest("acrostic", h, seed=ground.seed + i) for i, h in enumerate(heads)])
+        ours[form] = measure(form, written, 1, people, poet, context)
+        tutorial[form] = measure(form, [greedy[opening] for opening in openings], 1, people, poet, context)
+        human[form] = measure(form, people, 0, people, poet, context)
+    report(f"{context.poems} acrostics, and as many by the tutorial's decoder")
+    heads = context.heads()
+    acrostics = poet.write([PoemRequest("acrostic", h, seed=context.seed + i) for i, h in enumerate(heads)])
     greedy = {text: clauses(gen_acrostic(backend, vocabulary, text)) for text in set(heads)}
     ours["acrostic"] = {"hit": _hits(heads, [poem.lines for poem in acrostics])}
     tutorial["acrostic"] = {"hit": _hits(heads, [greedy[text] for text in heads])}
@@ -89,12 +91,12 @@ def columns(
 
 
 def measure(
-    form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, ground: EvalContext
-) -> Row:
+    form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, context: EvalContext
+) -> Measures:
     """One form of one column. The first ``forced`` lines of each poem were given and are not judged."""
     length, count = FORMS[form]
-    rhymes = [ground.judge.rhymes(poem) for poem in poems]
-    scans = [ground.judge.scans(poem, forced) for poem in poems]
+    rhymes = [context.rhyme_table.rhymes(poem) for poem in poems]
+    scans = [context.rhyme_table.scans(poem, forced) for poem in poems]
     faults = Counter(fault.name for poem in poems for fault in check(poem, poet.prosody).faults if fault.line > forced)
     own = [poem[forced:] for poem in poems]
     return {
@@ -105,18 +107,18 @@ def measure(
         "both": _share([a and b for a, b in zip(rhymes, scans, strict=True)]),
         "faults_per_100": {name: round(100 * n / len(poems), 1) for name, n in faults.most_common()},
         "repetition": round(repetition(poems), 4),
-        "copied_lines": ground.background.copied(own) if forced else None,
+        "copied_lines": context.background.copied(own) if forced else None,
         "distinct_2": round(distinct_2(poems[: len(people)]), 4),
-        "attested_words": round(ground.background.attested(own), 4),
-        "coherence": round(_coherence(poems, people, ground), 3),
+        "attested_words": round(context.background.attested(own), 4),
+        "coherence": round(_coherence(poems, people, context), 3),
     }
 
 
-def _coherence(poems: Sequence[Lines], people: Sequence[Lines], ground: EvalContext) -> float:
+def _coherence(poems: Sequence[Lines], people: Sequence[Lines], context: EvalContext) -> float:
     """Association of neighbouring lines: 1 as in human poems, 0 as in human poems with their lines shuffled."""
-    human = ground.background.association(people)
-    chance = ground.background.association(shuffled(people, ground.seed))
-    return (ground.background.association(poems) - chance) / (human - chance) if human != chance else 0.0
+    human = context.background.association(people)
+    chance = context.background.association(shuffled(people, context.seed))
+    return (context.background.association(poems) - chance) / (human - chance) if human != chance else 0.0
 
 
 def _write(poet: Poet, requests: Sequence[PoemRequest]) -> list[Lines]:
@@ -132,7 +134,7 @@ def _share(facts: Sequence[bool]) -> float:
     return round(sum(facts) / max(1, len(facts)), 4)
 
 
-def as_markdown(table: Mapping[str, Row]) -> str:
+def as_markdown(table: Mapping[str, Measures]) -> str:
     """A table a form: the measures down, the columns across."""
     parts = []
     for form in FORMS:

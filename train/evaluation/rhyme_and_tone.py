@@ -18,18 +18,18 @@ class TableError(Exception):
 
 
 @dataclass(frozen=True)
-class Judge:
+class RhymeToneTable:
     """Any reading counts. A character that the table lacks fits any tone and rhymes with nothing."""
 
     tones: Mapping[str, frozenset[Tone]]
     groups: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, prosody: Prosody) -> Judge:
+    def of(cls, prosody: Prosody) -> RhymeToneTable:
         return cls(prosody.tones, prosody.rhymes)
 
     @classmethod
-    def read(cls, file: Path) -> Judge:
+    def read(cls, file: Path) -> RhymeToneTable:
         """A table ``{character: [[tone, group], …]}``; tones 平 上 去 入. TableError: it is something else."""
         try:
             table = json.loads(file.read_text("utf-8"))

@@ -16,10 +16,10 @@ def generate(
     backend: Backend, vocabulary: Vocabulary, start_words: str, prefix_words: str = "", max_length: int = MAX_LENGTH
 ) -> str:
     """Go on from ``start_words`` until the end symbol; ``prefix_words`` sets the mood and does not appear."""
-    row = _Row(backend, vocabulary)
-    row.read(prefix_words + start_words)
+    line = _GreedyLine(backend, vocabulary)
+    line.read(prefix_words + start_words)
     poem = start_words
-    while len(poem) < max_length and (character := row.write(may_end=True)):
+    while len(poem) < max_length and (character := line.write(may_end=True)):
         poem += character
     return poem
 
@@ -31,14 +31,14 @@ def gen_acrostic(
 
     Ends when the heads are used up and the last clause is closed; the end symbol is passed over.
     """
-    row = _Row(backend, vocabulary)
-    row.read(prefix_words)
+    line = _GreedyLine(backend, vocabulary)
+    line.read(prefix_words)
     poem, used = "", 0
     while len(poem) < max_length:
         if poem and poem[-1] not in CLAUSE_MARKS:
-            poem += row.write(may_end=False)
+            poem += line.write(may_end=False)
         elif used < len(heads):
-            row.read(heads[used])
+            line.read(heads[used])
             poem += heads[used]
             used += 1
         else:
@@ -46,8 +46,8 @@ def gen_acrostic(
     return poem
 
 
-class _Row:
-    """One row of the backend. The last id waits in ``_next`` until its successor is known or asked for."""
+class _GreedyLine:
+    """One line of the backend. The last id waits in ``_next`` until its successor is known or asked for."""
 
     def __init__(self, backend: Backend, vocabulary: Vocabulary) -> None:
         self._backend, self._vocabulary = backend, vocabulary

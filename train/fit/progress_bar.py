@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from train.fit.progress import Progress
 
-LINE_EVERY = 30.0
+LINE_SECONDS = 30.0
 """Seconds between two lines where stderr is no terminal, and a bar would fill a log."""
 
 
@@ -26,7 +26,7 @@ class Bar:
             disable=not self._terminal,
             file=sys.stderr,
         )
-        self._last_line = -LINE_EVERY
+        self._last_line = -LINE_SECONDS
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +44,7 @@ class Bar:
         if self._terminal:
             self._bar.set_postfix_str(_line(progress), refresh=False)
             self._bar.update(100 * progress.part - self._bar.n)
-        elif time.monotonic() - self._last_line >= LINE_EVERY:
+        elif time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
             print(f"{progress.part:6.1%}  {_line(progress)}", file=sys.stderr, flush=True)
 

@@ -29,7 +29,7 @@ from train.fit.config import TrainConfig
 
 log = logging.getLogger("train.fit")
 
-KEEP = 2
+KEPT_CHECKPOINTS = 2
 """Checkpoints: the newest, and the one before should the disk have spoilt it."""
 
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
@@ -114,7 +114,7 @@ class Run:
         shutil.rmtree(place, ignore_errors=True)  # the same step again, as at the end of a run
         fresh.rename(place)
         sync_folder(self._checkpoints)
-        for old in [*self._newest_first()[KEEP:], *self._checkpoints.glob(".step-*.new")]:
+        for old in [*self._newest_first()[KEPT_CHECKPOINTS:], *self._checkpoints.glob(".step-*.new")]:
             shutil.rmtree(old, ignore_errors=True)
 
     @contextmanager

@@ -23,9 +23,9 @@ from train.fit.loss_curve import draw_curve
 from train.fit.progress import Event, Progress, TrainingError
 from train.fit.run_folder import Run, RunError, State, Tensors
 
-LOG_EVERY = 50
+LOG_STEPS = 50
 """Steps between two entries of the history."""
-LOSS_WEIGHT = 1 / LOG_EVERY
+LOSS_WEIGHT = 1 / LOG_STEPS
 """Of the newest step in the moving mean of the loss."""
 FIRST_SAVE_STEPS, FIRST_SAVE_SECONDS = 50, 20.0
 """The first checkpoint after a start comes after so many steps or seconds: whoever dies early loses little."""
@@ -83,7 +83,7 @@ class Trainer:
         self._restored_step, self._has_saved = self.state.step, False
         self._began = time.monotonic() - self.state.seconds
         self._loss = self.state.last("loss") or math.nan
-        self._seen = 0 if math.isnan(self._loss) else LOG_EVERY
+        self._seen = 0 if math.isnan(self._loss) else LOG_STEPS
         self._speed = 0.0
         self._since_log: list[tuple[float, int]] = []
 
@@ -136,7 +136,7 @@ class Trainer:
                 raise _Stopped
             if self.finished:
                 return
-            if state.step % LOG_EVERY == 0:
+            if state.step % LOG_STEPS == 0:
                 self._log()
             if state.step % config.plot_every == 0:
                 self._draw()

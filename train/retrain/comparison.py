@@ -12,7 +12,7 @@ from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
 from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure
-from train.evaluation.rhyme_and_tone import Judge
+from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.model_folder import measure as perplexities
 
 MEASURES = ("rhyme", "tone", "attested_words", "coherence")
@@ -25,22 +25,22 @@ def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, thre
     model = checkpoint.load(folder)
     found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
     poet = Poet.load(folder, device, threads, CANDIDATES)
-    ground = EvalContext.of(corpus, Judge.of(poet.prosody), poems, SEED)
-    rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, ground)) is not None]
+    context = EvalContext.of(corpus, RhymeToneTable.of(poet.prosody), poems, SEED)
+    rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, context)) is not None]
     for name in MEASURES:
         if rows:
             found[name] = round(sum(row[name] for row in rows) / len(rows), 3)
     return found
 
 
-def _form(form: str, length: int, poet: Poet, ground: EvalContext) -> dict[str, Any] | None:
+def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str, Any] | None:
     """None where the corpus has no poem to compare with."""
-    openings, people = ground.openings(length), ground.human(form)
+    openings, people = context.openings(length), context.human(form)
     if not openings or not people:
         return None
-    requests = [PoemRequest("continue", line, form, seed=ground.seed + i) for i, line in enumerate(openings)]
+    requests = [PoemRequest("continue", line, form, seed=context.seed + i) for i, line in enumerate(openings)]
     written = [[poet.script.simplify(line) for line in poem.lines] for poem in poet.write(requests)]
-    return measure(form, written, 1, people, poet, ground)
+    return measure(form, written, 1, people, poet, context)
 
 
 def table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:

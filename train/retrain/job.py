@@ -33,14 +33,14 @@ from train.export.card import ancestor
 from train.fit.config import PRESETS, TrainConfig
 from train.fit.progress import Progress, TrainingError
 from train.fit.run_folder import Run, RunError, Setup
-from train.retrain import multi_gpu as cards
+from train.retrain import multi_gpu
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LOCK_POLL_SECONDS = 0.5
-NAMED_FILES = 20
+MAX_NAMED_FILES = 20
 """Own files that could not be read are counted beyond these."""
 DETAIL_CHARACTERS = 2000
-REPORT_EVERY = 0.5
+REPORT_SECONDS = 0.5
 """Seconds between two lines of progress."""
 
 
@@ -83,7 +83,9 @@ class Task:
 class RetrainJob:
     """``say`` writes an event; ``step`` events come while it trains. ``processes``: how many train, on which device."""
 
-    def __init__(self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = cards.cards) -> None:
+    def __init__(
+        self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = multi_gpu.process_count
+    ) -> None:
         self._task = task
         self._processes = processes
         self._out = out
@@ -92,7 +94,7 @@ class RetrainJob:
         self._training = False
         self._spoke = 0.0
 
-    def say(self, event: str, **facts: Any) -> None:
+    def emit(self, event: str, **facts: Any) -> None:
         print(json.dumps({"event": event, **facts}, ensure_ascii=False), file=self._out, flush=True)
 
     def stop(self, *_: object) -> None:
@@ -103,12 +105,12 @@ class RetrainJob:
 
     def run(self) -> None:
         task = self._task
-        self.say("preparing")
+        self.emit("preparing")
         base = self._corpus()
         own = read_own(Path(task.own_poems) if task.own_poems else None)
         corpus, added = merge(base, own.texts)
-        named = dict(itertools.islice(own.skipped.items(), NAMED_FILES))
-        self.say("corpus", own_poems=added, skipped=named, more_skipped=len(own.skipped) - len(named))
+        named = dict(itertools.islice(own.skipped.items(), MAX_NAMED_FILES))
+        self.emit("corpus", own_poems=added, skipped=named, more_skipped=len(own.skipped) - len(named))
         if not corpus.poems["train"] or not corpus.poems["validation"] or not corpus.poems["test"]:
             raise SmallCorpusError
         manifest = corpora.manifest(self._home / "corpus")
@@ -117,7 +119,7 @@ class RetrainJob:
         finished = self._train(run, corpus)
         if not finished:
             raise _CancelledByAdmin
-        self.say("measuring")
+        self.emit("measuring")
         from train.export.model_folder import export
         from train.retrain.comparison import figures, table
 
@@ -127,7 +129,7 @@ class RetrainJob:
         after = figures(out, corpus, task.poems, task.device, task.threads)
         better = after["perplexity, validation"] < before["perplexity, validation"]
         curve = run.folder / "loss.png"
-        self.say("done", better=better, table=table(before, after), curve=str(curve) if curve.exists() else "")
+        self.emit("done", better=better, table=table(before, after), curve=str(curve) if curve.exists() else "")
 
     def _corpus(self) -> corpora.Corpus:
         """The prepared corpus; fetched where it is not there."""
@@ -166,7 +168,7 @@ class RetrainJob:
 
         with run.locked():
             trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
-            self.say("training", step=trainer.state.step)
+            self.emit("training", step=trainer.state.step)
             self._training = True
             try:
                 trainer.train()
@@ -175,10 +177,10 @@ class RetrainJob:
         return trainer.finished and not self._stop
 
     def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
-        self.say("training", step=run.newest_step() or 0)
+        self.emit("training", step=run.newest_step() or 0)
         self._training = True
         try:
-            code = cards.train(run, corpus, self._task.device, processes, self._hear, lambda: self._stop)
+            code = multi_gpu.train(run, corpus, self._task.device, processes, self._hear, lambda: self._stop)
         finally:
             self._training = False
         if self._stop:
@@ -193,12 +195,12 @@ class RetrainJob:
 
     def _hear(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.event in ("step", "sample") and now - self._spoke < REPORT_EVERY:
+        if progress.event in ("step", "sample") and now - self._spoke < REPORT_SECONDS:
             return
         self._spoke = now
         numbers = dataclasses.asdict(progress)
         # NaN is no JSON.
-        self.say("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
+        self.emit("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
 
 
 def settings(goes_on: bool) -> TrainConfig:
@@ -247,9 +249,9 @@ def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.cards) -> int:
+def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_gpu.process_count) -> int:
     """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
-    cards.die_with_parent()
+    multi_gpu.die_with_parent()
     os.nice(10)  # the workers beside it come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # what libraries print must not stand among the events
@@ -258,7 +260,7 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
     try:
-        with alone(Path(task.home), lambda: job.say("waiting")):
+        with alone(Path(task.home), lambda: job.emit("waiting")):
             job.run()
     except _CancelledByAdmin:
         return 3
@@ -267,7 +269,7 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = cards.
     except Exception as error:
         failure, detail = explain(error)
         with contextlib.suppress(BrokenPipeError):
-            job.say("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
+            job.emit("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
         with contextlib.suppress(OSError):  # the disk may be full for the log as well
             traceback.print_exc()
     return 0

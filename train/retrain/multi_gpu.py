@@ -27,7 +27,7 @@ from train.fit.run_folder import Run
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _CORPUS, _PROGRESS = "corpus.json", "progress.json"
-WRITE_EVERY = 0.5
+WRITE_SECONDS = 0.5
 """Seconds between two notes of progress, and between two looks at them."""
 UNFINISHED = 3
 
@@ -41,7 +41,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def cards(device: DeviceChoice) -> int:
+def process_count(device: DeviceChoice) -> int:
     """How many processes train: one a GPU that Paddle sees (``CUDA_VISIBLE_DEVICES`` counts), and one on a CPU."""
     paddle = import_paddle()
     if device == "cpu" or not paddle.is_compiled_with_cuda():
@@ -79,7 +79,7 @@ def train(
                     seen = now
                     report(now)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    launcher.wait(WRITE_EVERY)
+                    launcher.wait(WRITE_SECONDS)
         finally:
             launcher.kill()
     if (last := _read(run)) is not None and last != seen:
@@ -102,7 +102,7 @@ class _Notes:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.event in ("step", "sample") and now - self._wrote < WRITE_EVERY:
+        if progress.event in ("step", "sample") and now - self._wrote < WRITE_SECONDS:
             return
         self._wrote = now
         fresh = self._file.with_name(f".{self._file.name}.new")

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from engine.contract.queue.models import Asker, Models
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Order, Report, Trainings
+from engine.contract.queue.training import OVER, Order, TrainingReport, Trainings
 from engine.generation.poet import RELEASED
 from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice
@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 _RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
 
-LEASES = 4
-"""The lease of an order in leases of a job: training busies a machine, and a trainer may be slow to say it lives."""
-MAX_LIVES = 3
+LEASE_FACTOR = 4
+"""An order's lease is this many times a job's: training loads the machine, so a trainer may be slow to renew it."""
+MAX_STALLS = 3
 """How often in a row an order may be gone on with, after a death, without a step gained."""
 PAUSE_SECONDS = 1.0
 """Before a training process that died is followed by another."""
@@ -61,7 +61,7 @@ class TrainerContext:
     name: str
     queue: Queue
     settings: TrainSettings
-    manner: TrainOptions
+    options: TrainOptions
     stopping: asyncio.Event
 
     @property
@@ -82,7 +82,7 @@ class TrainerContext:
 
     @property
     def lease(self) -> float:
-        return LEASES * self.settings.lease
+        return LEASE_FACTOR * self.settings.lease
 
     async def persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await retry_until_available(attempt, self.stopping)
@@ -95,15 +95,15 @@ class OrderExecution:
         self._trainer = trainer
         self._entry = entry
         self._order = order
-        self._report = Report("preparing")
+        self._report = TrainingReport("preparing")
         self._lost = self._cancelled = False
 
-    async def carry_out(self, taken_over: bool) -> Report:
+    async def carry_out(self, reclaimed: bool) -> TrainingReport:
         trainer, entry = self._trainer, self._entry
         before = await trainer.persist(trainer.trainings.current)
-        rested = False
+        paused_before = False
         if before is not None and before.id == entry:
-            rested = before.report.phase == "resting"
+            paused_before = before.report.phase == "paused"
             self._report = dataclasses.replace(before.report, phase="preparing")
             if before.report.phase in OVER:
                 return before.report  # its trainer died between saying so and finishing it
@@ -112,7 +112,7 @@ class OrderExecution:
             log.warning("dropped: it was begun in %s, which this trainer does not see", begun, extra={"job": entry})
             detail = f"{begun} → {trainer.home}"
             return dataclasses.replace(self._report, phase="failed", failure="moved", detail=detail)
-        if taken_over and not rested and not self._goes_on_after("the trainer fell silent"):
+        if reclaimed and not paused_before and not self._goes_on_after("the trainer fell silent"):
             return dataclasses.replace(self._report, phase="failed", failure="died")
         await self._say()
         try:
@@ -142,14 +142,14 @@ class OrderExecution:
             self._forget(version)
             return dataclasses.replace(self._report, phase="cancelled")
         if events is None:
-            resting = dataclasses.replace(self._report, phase="resting")
+            paused = dataclasses.replace(self._report, phase="paused")
             if trainer.stopping.is_set() and not self._lost:
                 with contextlib.suppress(RedisError):
-                    await trainer.trainings.report(entry, resting)
-            return resting
+                    await trainer.trainings.report(entry, paused)
+            return paused
         return await self._end(events)
 
-    async def _end(self, last: Mapping[str, Any]) -> Report:
+    async def _end(self, last: Mapping[str, Any]) -> TrainingReport:
         """Promote what is better; publish and prune either way."""
         trainer, report = self._trainer, self._report
         if last["event"] == "failed":
@@ -169,10 +169,10 @@ class OrderExecution:
         """Count an interruption; False when there have been too many without a step gained."""
         report = self._report
         self._report = dataclasses.replace(
-            report, phase="preparing", lives=report.lives + 1, interruptions=report.interruptions + 1
+            report, phase="preparing", stalls=report.stalls + 1, interruptions=report.interruptions + 1
         )
         log.warning("interrupted: %s", death, extra={"job": self._entry})
-        return self._report.lives <= MAX_LIVES
+        return self._report.stalls <= MAX_STALLS
 
     @property
     def _run_folder(self) -> Path:
@@ -189,25 +189,25 @@ class OrderExecution:
 
     async def _prune(self) -> None:
         trainer = self._trainer
-        wish = await trainer.models.wish()
+        desired = await trainer.models.desired()
         serving = [each.version for each in (await trainer.models.serving()).values()]
-        used = {*serving, *([wish.version, wish.before] if wish else [])}
+        used = {*serving, *([desired.version, desired.before] if desired else [])}
         gone = await asyncio.to_thread(trainer.versions.prune, trainer.settings.model_keep, used)
         await trainer.models.forget(gone)
 
     async def _base(self) -> Path:
         """The model in use: what the new one goes on from and is compared with."""
         trainer = self._trainer
-        wish = await trainer.persist(trainer.models.wish)
+        desired = await trainer.persist(trainer.models.desired)
         home = trainer.versions.home
-        version = wish.version if wish is not None else trainer.versions.home_version()
+        version = desired.version if desired is not None else trainer.versions.home_version()
         try:
             return trainer.versions.find(version)
         except ModelFolderError:
-            return trainer.versions.find(wish.before) if wish is not None and wish.before else home
+            return trainer.versions.find(desired.before) if desired is not None and desired.before else home
 
     def _task(self, base: Path, version: str) -> Task:
-        trainer, manner = self._trainer, self._trainer.manner
+        trainer, options = self._trainer, self._trainer.options
         own = trainer.settings.own_poems_dir
         for other in trainer.home.glob("retrain-*"):
             # One that is younger may belong to a trainer of another store.
@@ -221,10 +221,10 @@ class OrderExecution:
             epochs=self._order.epochs,
             start=self._order.start,
             own_poems=str(own.absolute()) if own else "",
-            device=manner.device,
-            threads=manner.threads or trainer.settings.threads,
-            poems=manner.poems,
-            save_every=manner.save_every,
+            device=options.device,
+            threads=options.threads or trainer.settings.threads,
+            poems=options.poems,
+            save_every=options.save_every,
         )
 
     async def _compute(self, task: Task) -> dict[str, Any] | None:
@@ -262,10 +262,10 @@ class OrderExecution:
             skipped, more = event["skipped"], event["more_skipped"]
             report = dataclasses.replace(report, own_poems=event["own_poems"], skipped=skipped, more_skipped=more)
         elif kind == "training":
-            resumed = event["step"] if report.lives else None
+            resumed = event["step"] if report.stalls else None
             # Steps gained since the last death: it is not the order that kills.
-            lives = 1 if resumed is not None and (report.resumed or 0) < resumed else report.lives
-            report = dataclasses.replace(report, phase="training", step=event["step"], resumed=resumed, lives=lives)
+            stalls = 1 if resumed is not None and (report.resumed or 0) < resumed else report.stalls
+            report = dataclasses.replace(report, phase="training", step=event["step"], resumed=resumed, stalls=stalls)
         elif kind == "progress":
             report = dataclasses.replace(
                 report,

@@ -33,18 +33,18 @@ from train.settings import TrainSettings
 log = logging.getLogger("train.retrain.worker")
 T = TypeVar("T")
 
-IDLE = 0.5
+READ_SECONDS = 0.5
 
 
 class TrainingWorker:
     """One trainer."""
 
-    def __init__(self, queue: Queue, settings: TrainSettings, manner: TrainOptions) -> None:
+    def __init__(self, queue: Queue, settings: TrainSettings, options: TrainOptions) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._trainings = queue.trainings
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
-        self._trainer = TrainerContext(self.name, queue, settings, manner, self._stopping)
+        self._trainer = TrainerContext(self.name, queue, settings, options, self._stopping)
         self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
 
     def stop(self) -> None:
@@ -70,9 +70,9 @@ class TrainingWorker:
 
     async def _next(self) -> Delivery | None:
         orders = self._trainings.orders
-        if (orphan := await orders.take_over(self.name, self._trainer.lease)) is not None:
+        if (orphan := await orders.reclaim(self.name, self._trainer.lease)) is not None:
             return orphan
-        return next(iter(await orders.take(self.name, 1, IDLE)), None)
+        return next(iter(await orders.take(self.name, 1, READ_SECONDS)), None)
 
     async def _serve(self, delivery: Delivery) -> None:
         """Carry an order out. Asked to stop in the middle, it is left for the next trainer."""
@@ -82,7 +82,7 @@ class TrainingWorker:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
             await self._persist(partial(self._trainings.orders.finish, delivery.id))
             return
-        report = await OrderExecution(self._trainer, delivery.id, order).carry_out(taken_over=delivery.redeliveries > 0)
+        report = await OrderExecution(self._trainer, delivery.id, order).carry_out(reclaimed=delivery.redeliveries > 0)
         if report.phase not in OVER:
             return
         # The end is reported first: an order that is gone without a word would be the worst.
@@ -102,16 +102,16 @@ class TrainingWorker:
         return await retry_until_available(attempt, self._stopping)
 
 
-async def serve(settings: TrainSettings, manner: TrainOptions) -> None:
+async def serve(settings: TrainSettings, options: TrainOptions) -> None:
     """OrderExecution until SIGTERM or Ctrl-C."""
     stop = asked_to_stop()
     redis = connect(settings.redis_url)
-    worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, manner)
+    worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, options)
     log.info("trainer %s is ready", worker.name)
     await run_until(stop, worker, redis, log)
     log.info("trainer stopped")
 
 
-def main(settings: TrainSettings, manner: TrainOptions) -> None:
+def main(settings: TrainSettings, options: TrainOptions) -> None:
     set_up(settings.log_level, settings.log_format)
-    asyncio.run(serve(settings, manner))
+    asyncio.run(serve(settings, options))

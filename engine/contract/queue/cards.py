@@ -18,7 +18,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, dumps, loads_object, pass_over
+from engine.contract.codec import CodecError, dumps, loads_object, skip_unreadable
 from engine.contract.poem import VERSION, Poem, PoemRequest
 from engine.contract.text import clauses
 
@@ -75,7 +75,7 @@ class Card:
                 raise CodecError("'poem' must be a poem")
             return cls(request, Poem.from_json({**_said(request, poem["text"]), **poem}))
         except CodecError as error:
-            pass_over("card", error)
+            skip_unreadable("card", error)
             return None
 
 
@@ -137,7 +137,7 @@ class Cards:
         try:
             return Card.from_fields(loads_object(found))
         except CodecError as error:
-            pass_over("card", error)
+            skip_unreadable("card", error)
             return None
 
     async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:

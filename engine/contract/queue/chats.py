@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, pass_over
+from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.poem import PoemRequest, dumps
 
 NOTICE_TTL = 86_400
@@ -49,10 +49,10 @@ return allowed
 
 @dataclass(frozen=True)
 class Notice:
-    """The message that tells a waiting person's place in the queue, and the place it tells."""
+    """The message that tells a waiting person their position in the queue, and the position it shows."""
 
     message: int
-    place: int
+    position: int
 
 
 class Chats:
@@ -87,7 +87,7 @@ class Chats:
         else:
             await self._redis.hset(self._key("languages"), str(user), language)
 
-    async def engage(self, place: str, idempotency_key: str, seconds: float) -> bool:
+    async def acquire(self, place: str, idempotency_key: str, seconds: float) -> bool:
         """Whether the buttons of ``place`` are free, or engaged by ``idempotency_key`` itself; then they are engaged
         for so long, or until ``release``."""
         return bool(await self._busy(keys=[self._key(f"busy:{place}")], args=[idempotency_key, max(1, int(seconds))]))
@@ -119,13 +119,13 @@ class Chats:
         """Remember the message that tells the place of ``job``."""
         key = self._key(f"notice:{job}")
         async with self._redis.pipeline() as pipe:
-            pipe.hset(key, mapping={"message": notice.message, "place": notice.place})
+            pipe.hset(key, mapping={"message": notice.message, "place": notice.position})
             pipe.expire(key, NOTICE_TTL)
             await pipe.execute()
 
-    async def reached(self, job: str, place: int) -> bool:
-        """The notice of ``job`` tells another place now; False if it went meanwhile."""
-        return bool(await self._reach(keys=[self._key(f"notice:{job}")], args=[place]))
+    async def reached(self, job: str, position: int) -> bool:
+        """Note that the notice of ``job`` shows another position now; False if it was deleted meanwhile."""
+        return bool(await self._reach(keys=[self._key(f"notice:{job}")], args=[position]))
 
     async def notice(self, job: str) -> Notice | None:
         return _notice(await self._redis.hgetall(self._key(f"notice:{job}")))
@@ -135,7 +135,7 @@ def _notice(found: Mapping[Any, Any]) -> Notice | None:
     if not found:
         return None
     try:
-        return decode(Notice, dict(found))
+        return decode(Notice, {"message": found.get("message"), "position": found.get("place")})
     except CodecError as error:
-        pass_over("notice", error)
+        skip_unreadable("notice", error)
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-KEPT = 8 * 86_400
+KEPT_SECONDS = 8 * 86_400
 
 
 class DailyCounts:
@@ -26,7 +26,7 @@ class DailyCounts:
         async with self._redis.pipeline(transaction=True) as pipe:
             for name, number in counted.items():
                 pipe.hincrby(key, name, number)
-            pipe.expire(key, KEPT)
+            pipe.expire(key, KEPT_SECONDS)
             await pipe.execute()
 
     async def today(self) -> dict[str, int]:

@@ -96,8 +96,8 @@ Content = Poem | Examination | PoemError | str
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent back: a poem, an examination, an error, or words (Telegram HTML). ``job`` is its id in the logs;
-    ``work`` what the worker measured; ``place`` what a notice tells."""
+    """What is sent back: a poem, an examination, an error, or text (Telegram HTML). ``job``: its id in the logs;
+    ``work``: what the worker measured; ``position``: the one a notice shows."""
 
     to: Address
     language: str
@@ -106,7 +106,7 @@ class Reply:
     job: str = ""
     work: WorkDone | None = None
     kind: Kind = "message"
-    place: int = 0
+    position: int = 0
 
     def fields(self) -> dict[str, str]:
         content = self.content
@@ -116,7 +116,7 @@ class Reply:
         if self.work is not None:
             body["work"] = asdict(self.work)
         if self.kind != "message":
-            body |= {"kind": self.kind, "place": self.place}
+            body |= {"kind": self.kind, "place": self.position}
         if isinstance(content, str):
             body["text"] = content
         elif isinstance(content, Poem):
@@ -171,7 +171,7 @@ class _ReplyFields:
     place: int = 0
 
 
-def too_late() -> PoemError:
+def deadline_error() -> PoemError:
     """The apology for a poem that was not begun before its deadline."""
     return PoemError(
         "deadline",
@@ -181,7 +181,7 @@ def too_late() -> PoemError:
     )
 
 
-def nobody_home(retry_after: int = 15) -> PoemError:
+def no_worker_error(retry_after: int = 15) -> PoemError:
     """The apology while no worker lives."""
     return PoemError(
         "no_worker",
@@ -191,7 +191,7 @@ def nobody_home(retry_after: int = 15) -> PoemError:
     )
 
 
-def given_up() -> PoemError:
+def attempts_failed_error() -> PoemError:
     """The apology for a job that no worker could finish."""
     return PoemError(
         "deadline",

@@ -1,7 +1,7 @@
-"""Which model version the workers are to serve, which there are, and who serves what.
+"""The model version the workers should serve, the versions that exist, and which worker serves which.
 
-Keys: ``model`` (string, the wish) and ``versions`` (hash, what there is) are state and never expire;
-``serving:WORKER`` carries a time to live.
+Keys: ``model`` (string, the desired version) and ``versions`` (hash, all versions) are state and never expire;
+``serving:WORKER`` has a time to live.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, dumps, loads_object, pass_over
+from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
 from engine.contract.queue.messages import Chat
 
 T = TypeVar("T")
 
-# The wish before is kept beside the new one: a worker that cannot load this one can load that. The serial is the
-# server's time in milliseconds, so that none comes back after the server lost its data.
+# Keeps the previously desired version beside the new one, as a fallback for workers that cannot load the new one. The
+# serial is the server's time in milliseconds, so that no serial is reused after the server lost its data.
 _USE = """
 local time = redis.call('TIME')
 local at = time[1] + time[2] / 1000000
@@ -28,8 +28,8 @@ if readable and type(old) == 'table' then
   if type(old.version) == 'string' then before = old.version end
   serial = math.max(serial, (tonumber(old.serial) or 0) + 1)
 end
-local wish = cjson.encode({version = ARGV[1], before = before, serial = serial, at = at, by = ARGV[2]})
-redis.call('SET', KEYS[1], wish)
+local desired = cjson.encode({version = ARGV[1], before = before, serial = serial, at = at, by = ARGV[2]})
+redis.call('SET', KEYS[1], desired)
 return serial
 """
 
@@ -48,7 +48,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class DesiredVersion:
-    """The version that is to be served. ``serial`` grows with every wish, also with one for the same version; ``at``:
+    """The version that workers should serve. ``serial`` grows with every request, even for the same version; ``at``:
     Unix seconds by the server's clock."""
 
     version: str
@@ -60,7 +60,7 @@ class DesiredVersion:
 
 @dataclass(frozen=True)
 class Asker:
-    """Who hears what became of a wish."""
+    """Who is told the outcome of a request for another version."""
 
     to: Chat
     language: str
@@ -76,7 +76,7 @@ class Asker:
 
 @dataclass(frozen=True)
 class Serving:
-    """What one worker serves, and why not what the wish ``serial`` asks for (empty: it does)."""
+    """The version one worker serves; ``error``: why it is not the one that request ``serial`` asks for."""
 
     version: str
     serial: int
@@ -92,11 +92,11 @@ class Models:
         self._use = redis.register_script(_USE)
 
     async def use(self, version: str, by: str = "") -> int:
-        """DesiredVersion for a version; the wish's serial. ``by``: an ``Asker`` as text."""
+        """Ask the workers to serve a version; returns the request's serial. ``by``: an ``Asker`` as text."""
         return int(await self._use(keys=[f"{self._prefix}model"], args=[version, by]))
 
-    async def wish(self) -> DesiredVersion | None:
-        """None: nobody wished for another than the workers' own."""
+    async def desired(self) -> DesiredVersion | None:
+        """None: nobody has asked for another version than the workers' own."""
         found: Any = await self._redis.get(f"{self._prefix}model")
         return None if found is None else _read(DesiredVersion, found)
 
@@ -140,5 +140,5 @@ def _read(kind: type[T], text: str) -> T | None:
     try:
         return decode(kind, loads_object(text))
     except CodecError as error:
-        pass_over(kind.__name__, error)
+        skip_unreadable(kind.__name__, error)
         return None

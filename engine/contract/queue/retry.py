@@ -14,15 +14,15 @@ from redis.exceptions import RedisError
 log = logging.getLogger("queue")
 T = TypeVar("T")
 
-FIRST, LONGEST = 0.1, 5.0
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 """Seconds between attempts, doubling from the first to the longest."""
-FAREWELL = 4.0
+STOP_RETRY_SECONDS = 4.0
 """Seconds that attempts go on after the program was asked to stop."""
 
 
 async def retry_until_available(attempt: Callable[[], Awaitable[T]], stopping: asyncio.Event) -> T:
     """Repeat ``attempt`` until Redis answers; RedisError only once ``stopping`` has been set for a while."""
-    wait = FIRST
+    wait = FIRST_RETRY_SECONDS
     asked: float | None = None
     while True:
         try:
@@ -30,14 +30,14 @@ async def retry_until_available(attempt: Callable[[], Awaitable[T]], stopping: a
         except RedisError as error:
             if stopping.is_set():
                 asked = asked or time.monotonic()
-                if time.monotonic() - asked >= FAREWELL:
+                if time.monotonic() - asked >= STOP_RETRY_SECONDS:
                     raise
             log.warning("Redis: %s; next attempt in %.1f s", error, wait)
         if stopping.is_set():
             await asyncio.sleep(min(wait, 1.0))
         else:
             await sleep_unless(stopping, wait)
-        wait = min(2 * wait, LONGEST)
+        wait = min(2 * wait, MAX_RETRY_SECONDS)
 
 
 async def sleep_unless(stopping: asyncio.Event, seconds: float) -> None:

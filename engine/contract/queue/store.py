@@ -30,14 +30,14 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from engine.contract.codec import CodecError, pass_over
+from engine.contract.codec import CodecError, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.cards import Cards
 from engine.contract.queue.chats import Chats
 from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.heartbeats import Heartbeats
-from engine.contract.queue.messages import Job, Reply, Waiter, given_up
+from engine.contract.queue.messages import Job, Reply, Waiter, attempts_failed_error
 from engine.contract.queue.models import Models
 from engine.contract.queue.stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, reply_stream
 from engine.contract.queue.training import Trainings
@@ -49,12 +49,12 @@ PACE_TTL = 3600
 MAX_REDELIVERIES = 3
 """Lonely deliveries of a job before it is given up."""
 
-# One step: was it seen, is the sender within limits, is there room; then the entry and the idempotency_key.
-# Who has anything left of the limit may spend more than that at once, and waits longer for it afterwards.
+# In one step: checks for a duplicate, the sender's limits and the queue's capacity, then adds the entry and remembers
+# its idempotency key. A sender with any budget left may overspend it once, and then waits proportionally longer.
 _ACCEPT = """
-local stream, guards, minute, day, told = unpack(KEYS)
-local idempotency_key, version, body, ttl, per_minute, per_day, room, cost = unpack(ARGV)
-local before = redis.call('HGET', guards, idempotency_key)
+local stream, accepted, minute, day, told = unpack(KEYS)
+local idempotency_key, version, body, ttl, per_minute, per_day, capacity, cost = unpack(ARGV)
+local before = redis.call('HGET', accepted, idempotency_key)
 if before then return {'duplicate', before, 0} end
 local wait = 0
 local function count(key, limit)
@@ -68,7 +68,7 @@ if wait > 0 then
   if redis.call('SET', told, '1', 'NX', 'EX', wait) then return {'limited', '', wait} end
   return {'silent', '', wait}
 end
-if tonumber(room) > 0 and redis.call('XLEN', stream) >= tonumber(room) then return {'busy', '', 0} end
+if tonumber(capacity) > 0 and redis.call('XLEN', stream) >= tonumber(capacity) then return {'busy', '', 0} end
 local function charge(key, limit, ttl)
   limit = tonumber(limit)
   if limit <= 0 then return end
@@ -80,8 +80,8 @@ end
 charge(minute, per_minute, 60)
 charge(day, per_day, 86400)
 local id = redis.call('XADD', stream, '*', 'v', version, 'body', body)
-redis.call('HSET', guards, idempotency_key, id)
-redis.call('EXPIRE', guards, ttl)
+redis.call('HSET', accepted, idempotency_key, id)
+redis.call('EXPIRE', accepted, ttl)
 return {'accepted', id, 0}
 """
 
@@ -155,11 +155,11 @@ def connect(url: str) -> Redis:
 
 @dataclass(frozen=True)
 class Queued:
-    """A job not yet finished. ``place`` in the queue, from 1; 0: it is being written."""
+    """A job not yet finished. ``position`` in the queue, from 1; 0: it is being written."""
 
     id: str
     job: Job
-    place: int
+    position: int
 
     @property
     def since(self) -> float:
@@ -200,21 +200,21 @@ class Queue:
         idempotency_key: str,
         sender: str = "",
         limits: Limits | None = None,
-        room: int = 0,
+        capacity: int = 0,
         cost: int = 1,
     ) -> Verdict:
         """Accept a job, or words that need no poet, once per ``idempotency_key``; durable when this returns.
 
-        ``sender`` is held to ``limits``, of which it spends ``cost``; ``room`` bounds the stream's length (0: not at
-        all).
+        ``sender`` is held to ``limits``, of which this spends ``cost``; ``capacity`` bounds the stream's length
+        (0: unbounded).
         """
         stream = self.jobs.key if isinstance(mail, Job) else self._prefix + reply_stream(mail.to)
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         limits = limits or Limits()
         fields, now = mail.fields(), await self.now()
-        guards, field = self._accepted_key(idempotency_key)
+        accepted, field = self._accepted_key(idempotency_key)
         kind, entry, wait = await self._accept(
-            keys=[stream, guards, *(self._prefix + name for name in names)],
+            keys=[stream, accepted, *(self._prefix + name for name in names)],
             args=[
                 field,
                 fields["v"],
@@ -222,7 +222,7 @@ class Queue:
                 _remembered(mail, now),
                 limits.per_minute,
                 limits.per_day,
-                room,
+                capacity,
                 cost,
             ],
         )
@@ -230,11 +230,11 @@ class Queue:
 
     async def abandon(self, idempotency_key: str) -> None:
         """End the job that was accepted under ``idempotency_key``, answering nobody; harmless if there is none."""
-        guards, field = self._accepted_key(idempotency_key)
-        entry: Any = await self._redis.hget(guards, field)
+        accepted, field = self._accepted_key(idempotency_key)
+        entry: Any = await self._redis.hget(accepted, field)
         if entry:
             await self.jobs.finish(entry)
-            await self._redis.hdel(guards, field)
+            await self._redis.hdel(accepted, field)
 
     def _accepted_key(self, idempotency_key: str) -> tuple[str, str]:
         """The hash that remembers ``idempotency_key``, and its field there; neighbours share one to save memory."""
@@ -284,11 +284,11 @@ class Queue:
         """The oldest ``count`` jobs not yet finished, those that are being written among them."""
         delivered = _number(await self.jobs.delivered())
         found: list[Queued] = []
-        place = 0
+        position = 0
         for entry, job, _ in await _jobs(self._redis, self.jobs.key, count):
-            place += _number(entry) > delivered
+            position += _number(entry) > delivered
             if job is not None:
-                found.append(Queued(entry, job, place))
+                found.append(Queued(entry, job, position))
         return found
 
     async def unfinished(self, entry: str) -> bool:
@@ -296,30 +296,32 @@ class Queue:
         return bool(await self._redis.xrange(self.jobs.key, entry, entry))
 
     async def answers(self, process: str, block: float) -> list[Reply]:
-        """Wait for answers to the HTTP requests of ``process``, and take them away, with the requests' guards."""
+        """Wait for answers to the HTTP requests of ``process`` and remove them, with their idempotency keys."""
         key = self._prefix + reply_stream(Waiter(process, ""))
         found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
         entries = [entry for _, entries in found or [] for entry in entries]
         read = [(fields, _readable(fields)) for _, fields in entries]
         replies = [reply for _, reply in read if reply is not None]
         if entries:
-            guards = [self._accepted_key(reply.to.idempotency_key) for reply in replies if isinstance(reply.to, Waiter)]
+            accepted = [
+                self._accepted_key(reply.to.idempotency_key) for reply in replies if isinstance(reply.to, Waiter)
+            ]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))
                 for fields, reply in read:
                     if reply is None:
                         aside: Any = {**fields, "why": "an unreadable reply"}
                         pipe.xadd(f"{self._prefix}dead", aside, maxlen=MAX_DEAD)
-                for key_of_guards, field in guards:
-                    pipe.hdel(key_of_guards, field)
+                for accepted_key, field in accepted:
+                    pipe.hdel(accepted_key, field)
                 await pipe.execute()
         return replies
 
-    async def dead(self) -> list[tuple[str, Job | None, str]]:
+    async def dead_letters(self) -> list[tuple[str, Job | None, str]]:
         """The jobs given up, oldest first: id, job (None if unreadable), reason."""
         return await _jobs(self._redis, f"{self._prefix}dead", MAX_DEAD)
 
-    async def dead_replies(self) -> dict[str, Reply]:
+    async def dead_letter_replies(self) -> dict[str, Reply]:
         """Those of the dead that are replies which Telegram did not take in time."""
         found: Any = await self._redis.xrange(f"{self._prefix}dead", count=MAX_DEAD)
         replies = {}
@@ -330,7 +332,7 @@ class Queue:
 
     async def dead_letter(self, delivery: Delivery, job: Job | None, why: str) -> bool:
         """Move a hopeless job to the dead stream and apologise to who asked for it."""
-        reply = None if job is None else Reply(job.to, job.language, given_up(), job.request, delivery.id)
+        reply = None if job is None else Reply(job.to, job.language, attempts_failed_error(), job.request, delivery.id)
         return await self.jobs.finish(delivery.id, reply, why)
 
     async def retry(self, entry: str, mail: Job | Reply, seconds: float = 0.0) -> bool:
@@ -376,7 +378,7 @@ async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | Non
         try:
             job = Job.from_fields(fields)
         except CodecError as error:
-            pass_over("job", error)
+            skip_unreadable("job", error)
             job = None
         jobs.append((entry, job, fields.get("why", "")))
     return jobs
@@ -386,5 +388,5 @@ def _readable(fields: Mapping[str, str]) -> Reply | None:
     try:
         return Reply.from_fields(fields)
     except CodecError as error:
-        pass_over("reply", error)
+        skip_unreadable("reply", error)
         return None

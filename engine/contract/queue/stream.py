@@ -16,9 +16,9 @@ WAITER_TTL = 120
 """Seconds that answers wait for the HTTP server of a bot process, which may be gone."""
 TRIES_TTL = 86_400
 MAX_DEAD = 10_000
-LOOK = 100
+MAX_PENDING_SCANNED = 100
 """Entries of the dead that are looked at to choose one."""
-IDLE_CONSUMER = 3_600_000
+IDLE_CONSUMER_MILLISECONDS = 3_600_000
 """Milliseconds after which a consumer that holds nothing is forgotten."""
 
 # Takes over one entry whose holder let the lease run out, and counts that redeliveries delivery.
@@ -139,12 +139,12 @@ class Stream:
             return False
         return bool(pending)
 
-    async def take_over(self, consumer: str, lease: float) -> Delivery | None:
+    async def reclaim(self, consumer: str, lease: float) -> Delivery | None:
         """One entry whose holder has not renewed it for ``lease`` seconds, or None."""
         while True:
             try:
                 pending: Any = await self._redis.xpending_range(
-                    self.key, self.group, min="-", max="+", count=LOOK, idle=int(lease * 1000)
+                    self.key, self.group, min="-", max="+", count=MAX_PENDING_SCANNED, idle=int(lease * 1000)
                 )
             except ResponseError as error:
                 await self._prepare_after(error)
@@ -196,7 +196,7 @@ class Stream:
 
     async def retire(self, consumer: str) -> None:
         """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
-        await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER])
+        await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER_MILLISECONDS])
 
     async def _prepare_after(self, error: ResponseError) -> None:
         if not str(error).startswith("NOGROUP"):

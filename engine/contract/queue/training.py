@@ -14,16 +14,16 @@ from typing import Any, Literal, Self
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, dumps, loads_object, pass_over
+from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
-Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "resting", "done", "failed", "cancelled"]
+Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "paused", "done", "failed", "cancelled"]
 OVER: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
-KEPT = 30 * 86_400
+KEPT_SECONDS = 30 * 86_400
 """Seconds that the order, its last report and the curve are kept."""
 SEEN_TTL = 2 * 86_400
 
@@ -41,7 +41,7 @@ redis.call('SET', seen, id, 'EX', seen_ttl)
 return {'accepted', id}
 """
 
-# Only the order that the state is about may speak: a trainer that was replaced must not.
+# Only the current order may write here; a trainer whose order was replaced must not.
 _WRITE = """
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
@@ -100,11 +100,11 @@ Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "
 
 
 @dataclass(frozen=True)
-class Report:
+class TrainingReport:
     """What the trainer says of an order.
 
     ``part``: of the training, 0 to 1. ``interruptions``: how often its training process or its trainer died;
-    ``resumed``: the step at which it went on after the last time; ``lives``: how often that was without a step gained.
+    ``resumed``: the step at which it went on after the last time; ``stalls``: how often in a row without a step gained.
     ``train_dir``: the folder in which it was begun, for people. ``table``: rows of a measure's name, before and after.
     ``skipped``: why own files were not read (``Unread``), by their names; ``more_skipped``: how many besides these.
     ``failure`` with its ``detail``: why it failed.
@@ -120,7 +120,7 @@ class Report:
     seconds_left: float | None = None
     interruptions: int = 0
     resumed: int | None = None
-    lives: int = 0
+    stalls: int = 0
     train_dir: str = ""
     own_poems: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What a newer trainer says besides is passed over. CodecError: it is no report."""
+        """Unknown fields, from a newer trainer, are ignored. CodecError: not a report."""
         return decode(cls, loads_object(text))
 
 
@@ -144,7 +144,7 @@ class Training:
 
     id: str
     order: Order
-    report: Report
+    report: TrainingReport
     message: int | None
     closed: bool
 
@@ -170,9 +170,9 @@ class Trainings:
     ) -> tuple[Literal["accepted", "duplicate", "running"], str]:
         """Accept an order once per ``idempotency_key`` and only if none is under way; durable when this returns."""
         names = ("training", f"seen:{idempotency_key}", "training:cancel", "training:curve")
-        report = dumps(asdict(Report("queued")))
+        report = dumps(asdict(TrainingReport("queued")))
         kind, entry = await self._order(
-            keys=[self.orders.key, *map(self._key, names)], args=[VERSION, order.body(), KEPT, SEEN_TTL, report]
+            keys=[self.orders.key, *map(self._key, names)], args=[VERSION, order.body(), KEPT_SECONDS, SEEN_TTL, report]
         )
         return kind, entry
 
@@ -183,23 +183,31 @@ class Trainings:
             return None
         message = found.get("message", "")
         try:
-            order, report = Order.from_body(found.get("order", "")), Report.from_json(found.get("report", ""))
+            order, report = Order.from_body(found.get("order", "")), TrainingReport.from_json(found.get("report", ""))
         except CodecError as error:
-            pass_over("training", error)
+            skip_unreadable("training", error)
             return None
         shown_in = int(message) if message.isdecimal() else None
         return Training(found.get("id", ""), order, report, shown_in, "closed" in found)
 
-    async def report(self, entry: str, report: Report) -> bool:
+    async def report(self, entry: str, report: TrainingReport) -> bool:
         """False: another order has taken its place."""
         return await self._note(entry, "report", dumps(asdict(report)))
 
-    async def hold(self, trainer: str, entry: str, order: Order, report: Report) -> bool:
+    async def hold(self, trainer: str, entry: str, order: Order, report: TrainingReport) -> bool:
         """Renew the lease of the order that ``trainer`` carries out; False: it is in other hands.
 
         After the server lost its data the order and its report are there again, to be seen and cancelled.
         """
-        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, order.body(), dumps(asdict(report)), KEPT]
+        args: list[str | int] = [
+            self.orders.group,
+            trainer,
+            entry,
+            VERSION,
+            order.body(),
+            dumps(asdict(report)),
+            KEPT_SECONDS,
+        ]
         return bool(await self._hold(keys=[self.orders.key, self._key("training")], args=args))
 
     async def shown_in(self, entry: str, message: int) -> None:
@@ -211,13 +219,13 @@ class Trainings:
         await self._note(entry, "closed", "1")
 
     async def _note(self, entry: str, name: str, value: str) -> bool:
-        return bool(await self._write(keys=[self._key("training")], args=[entry, name, value, KEPT]))
+        return bool(await self._write(keys=[self._key("training")], args=[entry, name, value, KEPT_SECONDS]))
 
     async def cancel(self, training: Training) -> None:
         """Ask the trainer to stop; an order that no trainer has taken ends here."""
-        await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT)
+        await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT_SECONDS)
         if await self.free() and await self.orders.finish(training.id):
-            await self.report(training.id, Report("cancelled"))
+            await self.report(training.id, TrainingReport("cancelled"))
 
     async def free(self) -> bool:
         """Whether no trainer has the order in hand."""
@@ -231,7 +239,7 @@ class Trainings:
         return bool(found == entry)
 
     async def keep_curve(self, png: bytes) -> None:
-        await self._redis.set(self._key("training:curve"), base64.b64encode(png).decode(), ex=KEPT)
+        await self._redis.set(self._key("training:curve"), base64.b64encode(png).decode(), ex=KEPT_SECONDS)
 
     async def curve(self) -> bytes | None:
         """The loss curve, a PNG."""
@@ -239,7 +247,7 @@ class Trainings:
         try:
             return None if found is None else base64.b64decode(found)
         except ValueError as error:
-            pass_over("curve", CodecError(str(error)))
+            skip_unreadable("curve", CodecError(str(error)))
             return None
 
     async def beat(self, trainer: str, ttl: int) -> None:
@@ -253,6 +261,6 @@ class Trainings:
         """How many trainers live."""
         return await self._heartbeats.alive()
 
-    async def speak(self, bot: str, seconds: float) -> bool:
+    async def become_reporter(self, bot: str, seconds: float) -> bool:
         """Whether ``bot`` may be the one that tells the admin, for so long; of several bots one does."""
         return bool(await self._lock(keys=[self._key("training:herald")], args=[bot, int(seconds * 1000)]))
