@@ -15,15 +15,15 @@ from redis.exceptions import RedisError
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
+from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
+from bot.command_menu import Menu
 from bot.daily_stats import record_daily_counts
-from bot.delivery.best_effort import BestEffortSender
-from bot.delivery.command_menu import Menu
 from bot.delivery.outbox import Outbox
 from bot.delivery.queue_notices import QueueNotices
 from bot.delivery.rate_limit import RateLimiter
-from bot.delivery.sender import Sender, drawing, sharing
+from bot.delivery.sender import Sender, sharing
 from bot.delivery.training_progress import TrainingProgress
 from bot.expiry import sweep_until
 from bot.http.api import Api
@@ -39,6 +39,7 @@ from bot.submission import Submitter
 from bot.updates.handlers import Handlers
 from bot.updates.polling import UpdateReader
 from bot.updates.reading import KINDS
+from bot.views.drawing import drawing
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Limits, Queue, connect
 from engine.contract.settings import SettingError

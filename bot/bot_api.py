@@ -8,12 +8,13 @@ call is tried again. Nothing of an answer's body gets into an error's words but 
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
-from telegram.error import NetworkError, TimedOut
+from telegram.error import NetworkError, RetryAfter, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 CALL_SECONDS = 30.0
@@ -99,6 +100,12 @@ class BotApiRequest(BaseRequest):
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
         )
+
+
+def retry_after_seconds(error: RetryAfter) -> float:
+    """How long Telegram asks the bot to wait."""
+    delay = error.retry_after
+    return delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)
 
 
 def _checked(method: str, status: int, body: bytes) -> bytes:

@@ -18,7 +18,8 @@ from functools import partial
 from redis.exceptions import RedisError
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.delivery.rate_limit import RateLimiter, seconds_of
+from bot.bot_api import retry_after_seconds
+from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import OutgoingMessage, Sender
 from bot.metrics import Metrics
 from engine.contract import CodecError
@@ -175,7 +176,7 @@ class Outbox:
             try:
                 return "sent", await self._attempt(to, outgoing)
             except RetryAfter as error:
-                await asyncio.sleep(min(seconds_of(error), left))
+                await asyncio.sleep(min(retry_after_seconds(error), left))
                 continue
             except ChatMigrated as error:
                 # The group became a supergroup, where its messages have other numbers.

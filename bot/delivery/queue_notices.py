@@ -12,7 +12,7 @@ import math
 from redis.exceptions import RedisError
 from telegram.constants import ChatAction
 
-from bot.delivery.best_effort import BestEffortSender
+from bot.best_effort import BestEffortSender
 from bot.views.messages import Language, as_language, say
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Reply

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import time
 from collections.abc import Awaitable, Callable
-
-from telegram.error import RetryAfter
 
 MAX_CHATS = 10_000
 """Chats remembered before those that may be written to again are forgotten."""
@@ -51,9 +48,3 @@ class RateLimiter:
         delay = moment - self._clock()
         if delay > 0:
             await self._sleep(delay)
-
-
-def seconds_of(error: RetryAfter) -> float:
-    """How long Telegram wants to be left alone."""
-    delay = error.retry_after
-    return delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
 
+from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
-from bot.delivery.best_effort import BestEffortSender
 from bot.views import keyboards as buttons
+from bot.views.drawing import Draw
 from bot.views.messages import Language, as_language, say
 from bot.views.poem import as_html
 from engine.contract import Poem, PoemRequest
@@ -19,9 +19,6 @@ from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.chats import Notice
 from engine.contract.queue.messages import Chat, Inline, Reply
 from engine.contract.queue.store import Queue
-
-Draw = Callable[[Poem], bytes | str]
-"""A PNG of a poem, or the characters in it that cannot be drawn."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +128,3 @@ class Sender:
 def sharing(bot: Bot) -> bool:
     """Whether the bot has inline mode, which sharing a poem needs."""
     return bool(bot.bot.supports_inline_queries)
-
-
-def drawing() -> Draw | None:
-    """How poems are drawn, where the extra ``picture`` is installed."""
-    try:
-        from bot.views.picture import MissingGlyphsError
-        from bot.views.picture import draw as paint
-    except ImportError:
-        return None
-
-    def draw(poem: Poem) -> bytes | str:
-        try:
-            return paint(poem)
-        except MissingGlyphsError as error:
-            return error.characters
-
-    return draw

@@ -16,7 +16,7 @@ from telegram import Bot, ReplyParameters
 from telegram.constants import ParseMode
 from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
-from bot.delivery.rate_limit import seconds_of
+from bot.bot_api import retry_after_seconds
 from bot.views import admin_messages as texts
 from bot.views.messages import Language, as_language
 from engine.contract.logs import origin
@@ -88,7 +88,7 @@ class TrainingProgress:
                     await self._report_reload()
                 pause = BACKOFF_SECONDS[0]
             except RetryAfter as error:
-                wait = seconds_of(error)
+                wait = retry_after_seconds(error)
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except TelegramError as error:

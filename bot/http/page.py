@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 from redis.exceptions import RedisError
 
-from bot.delivery.sender import Draw
 from bot.http.api import Api
 from bot.http.body import read_json
 from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
 from bot.submission import rate_limited
+from bot.views.drawing import Draw
 from engine.contract import CodecError, Poem, PoemError
 from engine.contract.templates import named
 from engine.contract.text import only_chinese

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from telegram import CallbackQuery, InlineKeyboardMarkup, Message
 
-from bot.delivery.best_effort import BestEffortSender
-from bot.delivery.command_menu import Menu
+from bot.best_effort import BestEffortSender
+from bot.command_menu import Menu
 from bot.metrics import Metrics
 from bot.submission import Submitter
 from bot.updates.message_context import language_for, topic_of

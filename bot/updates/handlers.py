@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from telegram import Message, Update
 
-from bot.delivery.best_effort import BestEffortSender
-from bot.delivery.command_menu import Menu
+from bot.best_effort import BestEffortSender
+from bot.command_menu import Menu
 from bot.metrics import Metrics
 from bot.submission import Submitter, rate_limited
 from bot.updates.admin import COMMANDS, Admin

@@ -18,7 +18,7 @@ from telegram import (
 )
 from telegram.constants import ParseMode
 
-from bot.delivery.best_effort import BestEffortSender
+from bot.best_effort import BestEffortSender
 from bot.updates.callbacks import Callbacks
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons

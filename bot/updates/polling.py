@@ -14,8 +14,7 @@ from redis.exceptions import RedisError
 from telegram import Update
 from telegram.error import Conflict, RetryAfter, TelegramError
 
-from bot.bot_api import BotApiRequest
-from bot.delivery.rate_limit import seconds_of
+from bot.bot_api import BotApiRequest, retry_after_seconds
 from bot.metrics import Metrics
 from bot.updates.reading import KINDS, UnreadableUpdateError, read_update
 from engine.contract.logs import origin
@@ -90,7 +89,7 @@ class UpdateReader:
     def _complain(self, error: TelegramError, wait: float) -> float:
         self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
         if isinstance(error, RetryAfter):
-            wait = min(seconds_of(error), MAX_PAUSE_SECONDS)
+            wait = min(retry_after_seconds(error), MAX_PAUSE_SECONDS)
         if isinstance(error, Conflict):
             what = "a webhook was set for" if "webhook" in str(error) else "another program reads the updates of"
             log.error("%s this token; only one may: %s", what, error)

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from bot.views.messages import Language, in_script
-from engine.contract.queue.models import DesiredVersion, Figures, Serving
+from engine.contract.queue.models import DesiredVersion, Serving
 from engine.contract.queue.training import Failure, Order, Phase, TrainingReport
+from engine.contract.version_info import VersionInfo
 
 INSTALL = "pip install -c constraints.txt -e '.[train]'"
 USAGE = (
@@ -177,7 +178,7 @@ def ending(report: TrainingReport, language: Language) -> str:
 
 
 def versions(
-    known: Mapping[str, Figures], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
+    known: Mapping[str, VersionInfo], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
 ) -> str:
     """What ``/model`` answers."""
     english = language == "en"

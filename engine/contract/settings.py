@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from engine.contract.queue.redis_url import check_redis_url
+from engine.contract.redis_url import check_redis_url
 
 ENV_FILE = Path(".env")
 

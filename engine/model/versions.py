@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.contract.codec import CodecError, decode, skip_unreadable
-from engine.contract.queue.models import Figures
+from engine.contract.version_info import VersionInfo
 from engine.model.checkpoint import ModelFolderError, read_card
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -37,7 +37,7 @@ class Versions:
     def home_version(self) -> str:
         return self._figures(self.home).version
 
-    def figures(self) -> list[Figures]:
+    def figures(self) -> list[VersionInfo]:
         """What can be read of every version here, the home one first; a folder without a card is passed over."""
         found = []
         for place in (self.home, *self._trained()):
@@ -67,7 +67,7 @@ class Versions:
         except OSError:
             return []
 
-    def _figures(self, place: Path) -> Figures:
+    def _figures(self, place: Path) -> VersionInfo:
         card = read_card(place)
         try:
             known = decode(_Card, {name: value for name, value in card.items() if value is not None})
@@ -77,7 +77,7 @@ class Versions:
         # A trained version is known by its folder, so that a copied card cannot shadow another.
         name = (known.version or card["parts"]["weights.safetensors"][:12]) if home else place.name
         parent, perplexity = known.parent.version, known.perplexity
-        return Figures(name, known.date, perplexity.validation, perplexity.test, parent, home)
+        return VersionInfo(name, known.date, perplexity.validation, perplexity.test, parent, home)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from engine.contract.queue.models import Figures, Models, Serving
+from engine.contract.queue.models import Models, Serving
+from engine.contract.version_info import VersionInfo
 
 log = logging.getLogger("engine.serving.model_reload")
 P = TypeVar("P")
@@ -20,7 +21,7 @@ class ModelReload(Generic[P]):
     """``load`` turns a version's name into a poet and may raise anything; ``version``: what serves at the start."""
 
     def __init__(
-        self, models: Models, load: Callable[[str], P], version: str, figures: Callable[[], Iterable[Figures]]
+        self, models: Models, load: Callable[[str], P], version: str, figures: Callable[[], Iterable[VersionInfo]]
     ) -> None:
         self._models = models
         self._load = load

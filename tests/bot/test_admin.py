@@ -11,8 +11,9 @@ from bot.delivery.training_progress import MIN_EDIT_SECONDS, EditSchedule
 from bot.updates.admin import read_order
 from bot.views import admin_messages as texts
 from engine.contract.queue.messages import Chat
-from engine.contract.queue.models import DesiredVersion, Figures, Serving
+from engine.contract.queue.models import DesiredVersion, Serving
 from engine.contract.queue.training import Order, Training, TrainingReport, Unread
+from engine.contract.version_info import VersionInfo
 
 CHAT = Chat(1)
 
@@ -99,7 +100,7 @@ def test_the_ending_fits_below_a_picture() -> None:
 
 
 def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> None:
-    known = {"tang": Figures("tang", "2026-01-01", 90.0, 91.0, home=True), "new": Figures("new")}
+    known = {"tang": VersionInfo("tang", "2026-01-01", 90.0, 91.0, home=True), "new": VersionInfo("new")}
     wish = DesiredVersion("new", "tang", 3, 0.0)
     serving = [Serving("tang", 3, "new: spoilt"), Serving("new", 3)]
     listing = texts.versions(known, serving, wish, "en")

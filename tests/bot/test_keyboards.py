@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.delivery import sender as sender
 from bot.standalone.redis_server import RedisServer
+from bot.views.drawing import Draw
 from bot.views.keyboards import MOODS, ButtonAction, choose_form, choose_mood, forms_for, under_poem
 from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
@@ -22,7 +22,7 @@ from tests.support.running import running_bot, running_worker
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def fake_drawing() -> sender.Draw:
+def fake_drawing() -> Draw:
     """Draws nothing; cannot draw 龘."""
     return lambda poem: "龘" if "龘" in poem.text else PNG
 

@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 from telegram import Bot
 
+from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
-from bot.delivery.best_effort import BestEffortSender
 from bot.delivery.outbox import Outbox
 from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import Sender

@@ -17,9 +17,9 @@ from bot.standalone.redis_server import _binary
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Job, Reply
-from engine.contract.queue.models import Figures
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.training import Order, TrainingReport
+from engine.contract.version_info import VersionInfo
 from engine.serving.worker import Worker
 from tests.support.fake_poet import FakePoet
 
@@ -81,7 +81,7 @@ async def test_queue_cards_models_and_trainings_work_in_a_cluster_when_the_prefi
         assert isinstance(reply.request, PoemRequest)
         name = await queue.cards.keep(Card(reply.request, reply.content))
         assert await queue.cards.find(name) is not None
-        await queue.models.publish([Figures("v")])
+        await queue.models.publish([VersionInfo("v")])
         await queue.models.use("v")
         assert (await queue.models.desired()) is not None
         assert await queue.models.serving() == {}

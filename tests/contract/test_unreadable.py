@@ -16,8 +16,8 @@ from engine.contract import CodecError, PoemRequest
 from engine.contract.codec import loads, unreadable
 from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Job, Reply, Waiter
-from engine.contract.queue.models import Figures
 from engine.contract.queue.store import Queue
+from engine.contract.version_info import VersionInfo
 from engine.serving.worker import Worker
 from tests.support.fake_poet import FakePoet
 from tests.support.waiting import until
@@ -128,7 +128,7 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
     bad = [*BODIES, '{"version":"v","validation":[1]}', '{"version":[]}']
-    await queue.models.publish([Figures("good", validation=100.0)])
+    await queue.models.publish([VersionInfo("good", validation=100.0)])
     for number, text in enumerate(bad):
         await redis.hset(f"{prefix}versions", f"bad{number}", text)
         await redis.set(f"{prefix}serving:bad{number}", text, ex=60)
@@ -139,7 +139,7 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
         assert await queue.trainings.current() is None
     assert list(await queue.models.versions()) == ["good"]
     assert await queue.models.serving() == {}
-    assert unreadable["Figures"] >= len(bad)
+    assert unreadable["VersionInfo"] >= len(bad)
     assert await queue.models.use("good") > 0
     assert (wish := await queue.models.desired()) is not None
     assert wish.version == "good"

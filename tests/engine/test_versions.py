@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from bot.standalone.redis_server import RedisServer
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.messages import Job, Waiter
-from engine.contract.queue.models import Figures
 from engine.contract.queue.store import Queue
+from engine.contract.version_info import VersionInfo
 from engine.model.checkpoint import ModelFolderError
 from engine.model.versions import Versions
 from engine.serving.batcher import PoetLike
@@ -192,7 +192,7 @@ async def test_versions_are_told_again_after_the_store_lost_its_data(
 ) -> None:
     monkeypatch.setattr("engine.serving.worker.PUBLISH_SECONDS", 0.1)
     model_reload: ModelReload[PoetLike] = ModelReload(
-        queue.models, lambda _: FakePoet(), "home", lambda: [Figures("home")]
+        queue.models, lambda _: FakePoet(), "home", lambda: [VersionInfo("home")]
     )
     worker = Worker(queue, FakePoet(), 0.5, model_reload=model_reload)
 

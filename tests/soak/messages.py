@@ -14,9 +14,9 @@ from typing import Any
 
 from telegram import Bot, Update
 
+from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
-from bot.delivery.best_effort import BestEffortSender
-from bot.delivery.command_menu import Menu
+from bot.command_menu import Menu
 from bot.metrics import Metrics
 from bot.standalone.redis_server import RedisServer
 from bot.submission import Submitter

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
 from engine.contract.queue.messages import Chat
+from engine.contract.version_info import VersionInfo
 
 T = TypeVar("T")
 
@@ -32,18 +33,6 @@ local desired = cjson.encode({version = ARGV[1], before = before, serial = seria
 redis.call('SET', KEYS[1], desired)
 return serial
 """
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a person compares versions by. ``validation``, ``test``: perplexities; ``home``: came with the program."""
-
-    version: str
-    date: str = ""
-    validation: float | None = None
-    test: float | None = None
-    parent: str = ""
-    home: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ class Models:
         found: Any = await self._redis.get(f"{self._prefix}model")
         return None if found is None else _read(DesiredVersion, found)
 
-    async def publish(self, figures: Iterable[Figures]) -> None:
+    async def publish(self, figures: Iterable[VersionInfo]) -> None:
         """Say which versions there are; those published before stay."""
         entries: dict[Any, Any] = {each.version: dumps(asdict(each)) for each in figures}
         if entries:
@@ -110,10 +99,10 @@ class Models:
         if names := list(versions):
             await self._redis.hdel(f"{self._prefix}versions", *names)
 
-    async def versions(self) -> dict[str, Figures]:
+    async def versions(self) -> dict[str, VersionInfo]:
         """By name, the oldest first."""
         found: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
-        figures = [each for value in found.values() if (each := _read(Figures, value)) is not None]
+        figures = [each for value in found.values() if (each := _read(VersionInfo, value)) is not None]
         return {
             each.version: each for each in sorted(figures, key=lambda each: (not each.home, each.date, each.version))
         }

@@ -1,12 +1,7 @@
-"""What Telegram shows of the bot: its description, and its commands by language, for groups, for administrators."""
+"""The bot's description and its commands as Telegram shows them: by language, for groups and for administrators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from telegram import BotCommandScope, BotCommandScopeAllGroupChats, BotCommandScopeChat, BotCommandScopeDefault
-
-from bot.delivery.best_effort import BestEffortSender
 from bot.views.messages import Language, in_script
 
 _COMMANDS = {
@@ -37,40 +32,18 @@ _ABOUT_SHORT = (
     "Classical Chinese poems on a theme, from your line, or as an acrostic. Try: spring",
 )
 """What the bot's profile shows; 120 characters at most."""
-_OWN: dict[str | None, Language] = {None: "en", "zh": "zh-hans"}
-"""Telegram tells languages by two letters, and shows the first list to all others."""
 
 
-@dataclass(frozen=True)
-class Menu:
-    """Lists are asked for in the background; one that fails is asked for again at the next start."""
+def description(language: Language) -> str:
+    return in_script(_ABOUT[language == "en"], language)
 
-    best_effort: BestEffortSender
-    admins: frozenset[int]
 
-    def publish(self) -> None:
-        for code, language in _OWN.items():
-            self._set(BotCommandScopeDefault(), listed(language), code)
-            self._set(BotCommandScopeAllGroupChats(), listed(language, group=True), code)
-            for admin in sorted(self.admins):
-                self._set(BotCommandScopeChat(admin), listed(language, admin=True), code)
-
-            about = in_script(_ABOUT[language == "en"], language)
-            short = in_script(_ABOUT_SHORT[language == "en"], language)
-            self.best_effort.start(self.best_effort.bot.set_my_description(about, language_code=code))
-            self.best_effort.start(self.best_effort.bot.set_my_short_description(short, language_code=code))
-
-    def change(self, user: int, language: Language | None) -> None:
-        """Show a person's list in the language that they chose; None: in that of their Telegram."""
-        for code, own in _OWN.items():
-            self._set(BotCommandScopeChat(user), listed(language or own, admin=user in self.admins), code)
-
-    def _set(self, scope: BotCommandScope, commands: list[tuple[str, str]], code: str | None) -> None:
-        self.best_effort.start(self.best_effort.bot.set_my_commands(commands, scope=scope, language_code=code))
+def short_description(language: Language) -> str:
+    return in_script(_ABOUT_SHORT[language == "en"], language)
 
 
 def listed(language: Language, *, group: bool = False, admin: bool = False) -> list[tuple[str, str]]:
-    """Commands with what they do."""
+    """Each command with what it does."""
     names = _GROUP if group else tuple(_COMMANDS)
     found = {name: _COMMANDS[name] for name in names} | (_ADMIN if admin else {})
     return [(name, en if language == "en" else in_script(zh, language)) for name, (zh, en) in found.items()]

@@ -15,7 +15,7 @@ from telegram.error import TelegramError
 
 from engine.contract.logs import origin
 
-log = logging.getLogger("bot.delivery.best_effort")
+log = logging.getLogger("bot.best_effort")
 
 MAX_CALLS = 200
 """Calls under way at most; more are dropped, for they would come too late to be of use."""
