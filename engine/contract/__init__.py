@@ -1,6 +1,5 @@
-"""What the bot and the engine agree on: the request, the poem, the errors, the queue.
-
-All that ``bot`` may import of the engine. Imports neither Paddle nor NumPy.
+"""What the bot and the engine agree on: request, outline, poem, errors, settings and logs; the queue is below. It is
+all that ``bot`` may import of the engine, so it imports neither Paddle nor NumPy and nothing else of the project.
 """
 
 from engine.contract.errors import ERROR_CODES, PoemError

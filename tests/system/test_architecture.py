@@ -97,6 +97,11 @@ def test_every_package_is_listed_and_there() -> None:
     assert {package_of(module) for module in modules() if module.count(".") > 1} == ALLOWED.keys()
 
 
+def test_every_package_says_what_belongs_in_it() -> None:
+    packages = [file for file in modules().values() if file.name == "__init__.py"]
+    assert [file for file in packages if not ast.get_docstring(ast.parse(file.read_text("utf-8")))] == []
+
+
 @pytest.mark.parametrize("package", ALLOWED)
 def test_a_package_imports_only_what_it_may(package: str) -> None:
     assert {to: example for to, example in arrows()[package].items() if to not in ALLOWED[package]} == {}

@@ -1,0 +1,3 @@
+"""One training run: its settings, loop, checkpoints and progress. What becomes of a finished run is decided in
+``train.export``.
+"""
