@@ -9,26 +9,31 @@ import numpy.typing as npt
 
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
+from engine.model.backend import Ids
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
 
 Booleans = npt.NDArray[np.bool_]
 
+ABSENT = -1
+"""The place of an id in a set that does not hold it."""
 RICH_GROUP_CHARACTERS = 8
 """A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
 
 
 class AllowedIds:
-    """What may come, as rows of one table: to add a row to the scores of a step leaves what it admits, and takes
-    everything else. A mask is the number of its row; each is made once, when it is first wanted.
-    """
+    """Sets of ids that may come. A set is known by its number; each is made once, when it is first wanted."""
 
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
+        self.ids: list[Ids] = []
+        """For each set its ids in rising order, [n]."""
         self.table: FloatArray = np.zeros((0, len(vocabulary)), np.float32)
-        """[masks, V]: 0 where a character is admitted, else minus infinity."""
+        """0 where a set holds an id, else minus infinity: [sets, V]."""
+        self.places: Ids = np.zeros((0, len(vocabulary)), np.int64)
+        """Where in a set each id of the vocabulary stands, ``ABSENT`` where it does not: [sets, V]."""
         common = [c for c in vocabulary.characters if _is_common(c)]
         self._common = self._of(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
@@ -87,9 +92,13 @@ class AllowedIds:
         )
 
     def _added(self, mask: Booleans) -> int:
-        row = np.where(mask, np.float32(0), np.float32(-np.inf))
-        self.table = np.concatenate([self.table, row[None]])
-        return len(self.table) - 1
+        ids = mask.nonzero()[0]
+        places = np.full(len(mask), ABSENT, np.int64)
+        places[ids] = np.arange(len(ids))
+        self.ids.append(ids)
+        self.table = np.concatenate([self.table, np.where(mask, np.float32(0), np.float32(-np.inf))[None]])
+        self.places = np.concatenate([self.places, places[None]])
+        return len(self.ids) - 1
 
     def _of(self, characters: Iterable[str]) -> Booleans:
         mask = np.zeros(len(self._vocabulary), bool)

@@ -80,11 +80,11 @@ class CandidateSet:
             return
         firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
         if self._options[0].opening:
-            opening = TokenSequence(self._options[0], 0, judged=False)
+            opening = TokenSequence(self._options[0], 0)
             yield [opening]
-            rows = [opening.branch(self._plan(draws), seed, True, draws) for seed, draws in firsts]
+            rows = [opening.branch(self._plan(draws), seed, draws) for seed, draws in firsts]
         else:
-            rows = [TokenSequence(self._plan(draws), seed, True, draws) for seed, draws in firsts]
+            rows = [TokenSequence(self._plan(draws), seed, draws) for seed, draws in firsts]
         while True:
             yield rows
             self.begun = True
@@ -100,7 +100,7 @@ class CandidateSet:
             rows = []
             for parent, seeds in zip(parents, families, strict=True):
                 for seed in seeds:
-                    rows.append(parent.branch(parent.plan, seed, True, lineage.draws(seed, stage)))
+                    rows.append(parent.branch(parent.plan, seed, lineage.draws(seed, stage)))
                     self._alone[rows[-1]] = self.read_alone(parent)
         self.chosen = rows[0]
 
@@ -110,7 +110,7 @@ class CandidateSet:
         plan = self._plan(lineage.draws(seed, 0))
         first = 0 if plan.opening else 1
         later = [lineage.draws(seed, stage) for stage in range(first, first + plan.branches)]
-        self.chosen = TokenSequence(plan, seed, False, lineage.draws(seed, 0), later)
+        self.chosen = TokenSequence(plan, seed, lineage.draws(seed, 0), later)
         return self.chosen
 
     def _plan(self, draws: int) -> Plan:

@@ -15,11 +15,6 @@ from engine.model.backend import Backend
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
-BLOCK_ROWS = 8
-"""Rows whose scores fit a core's cache, so that one pass after another finds them there."""
-SAFE_EXPONENT = 60.0
-"""A score whose exponential is still far from the largest number of 32 bits."""
-
 
 class Decoder:
     """Rows in flight and the model's state for each; a finished row leaves at once and its place is free."""
@@ -39,8 +34,8 @@ class Decoder:
         self._rows: list[TokenSequence] = []
         self._added: list[TokenSequence] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
-        scores, state = backend.step(np.array([vocabulary.start]), backend.start(1))
-        self._start = Reading(state[0], scores[0])
+        log_probabilities, state = backend.step(np.array([vocabulary.start]), backend.start(1))
+        self._start = Reading(state[0], log_probabilities[0])
 
     def __len__(self) -> int:
         return len(self._rows) + len(self._added)
@@ -85,17 +80,17 @@ class Decoder:
     def _feed(self) -> None:
         asking = [i for i, row in enumerate(self._rows) if row.cell.asks]
         ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
-        scores, self._state = self._backend.step(ids, self._state, np.array(asking, np.int64))
+        log_probabilities, self._state = self._backend.step(ids, self._state, np.array(asking, np.int64))
         asked = [self._rows[i] for i in asking]
         for row in self._rows:
             row.fed += 1
             if not row.cell.asks:
                 row.take(row.cell.forced)
-        for i, row, own in zip(asking, asked, scores, strict=True):
+        for i, row, own in zip(asking, asked, log_probabilities, strict=True):
             if row.cell.branch:
                 row.stop(Reading(self._state[i].copy(), own.copy()))
         if asked:
-            self._fill(asked, scores)
+            self._fill(asked, log_probabilities)
 
     def _begin(self) -> None:
         rows, self._added = self._added, []
@@ -105,25 +100,25 @@ class Decoder:
             if row.done:
                 continue
             if not row.cell.forced:
-                choosing.append((row, reading.scores))
+                choosing.append((row, reading.log_probabilities))
             elif row.cell.scored:
-                row.take(row.cell.forced, float(reading.scores[self._vocabulary.id(row.cell.forced)] - reading.log_sum))
+                row.take(row.cell.forced, float(reading.log_probabilities[self._vocabulary.id(row.cell.forced)]))
             else:
                 row.take(row.cell.forced)
         if choosing:
-            self._fill([row for row, _ in choosing], np.stack([scores for _, scores in choosing]))
+            self._fill([row for row, _ in choosing], np.stack([own for _, own in choosing]))
         self._state = np.concatenate([self._state, np.stack([reading.state for reading in readings])])
         self._rows += rows
 
-    def _fill(self, rows: list[TokenSequence], scores: FloatArray) -> None:
-        """``scores`` [rows, V]: score the forced characters, choose the others; a row that is done stays as it is."""
-        log_sums = _log_sums(rows, scores)
+    def _fill(self, rows: list[TokenSequence], log_probabilities: FloatArray) -> None:
+        """``log_probabilities`` [rows, V]: score the forced characters, choose the others; a row that is done stays as
+        it is."""
         ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
         choosing = [i for i, row in enumerate(rows) if not row.cell.forced and not row.done]
         if choosing:
-            own = scores if len(choosing) == len(rows) else scores[choosing]
+            own = log_probabilities if len(choosing) == len(rows) else log_probabilities[choosing]
             ids[choosing] = self._choice.draw([rows[i] for i in choosing], own)
-        likelihoods = scores[np.arange(len(rows)), ids] - log_sums
+        likelihoods = log_probabilities[np.arange(len(rows)), ids]
         for row, drawn, likelihood in zip(rows, ids.tolist(), likelihoods.tolist(), strict=True):
             if row.done:
                 continue
@@ -132,18 +127,3 @@ class Decoder:
             row.take(character, likelihood)
             if cell.rhymes and row.rhyme is None:
                 row.rhyme = self._masks.group_of(character)
-
-
-def _log_sums(rows: list[TokenSequence], scores: FloatArray) -> FloatArray:
-    """ln of the sum of exp over the vocabulary, nan for rows that nobody judges: [rows, V] -> [rows]."""
-    sums = np.full(len(rows), np.nan, np.float32)
-    judged = [i for i, row in enumerate(rows) if row.judged]
-    for first in range(0, len(judged), BLOCK_ROWS):
-        block = judged[first : first + BLOCK_ROWS]
-        own = scores[block]
-        top = own.max(axis=1)
-        top[np.abs(top) < SAFE_EXPONENT] = 0.0  # exp of such scores is a number; to leave them as they are saves a pass
-        if top.any():
-            own -= top[:, None]
-        sums[block] = top + np.log(np.exp(own, out=own).sum(axis=1))
-    return sums

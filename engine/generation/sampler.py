@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 
 from engine.contract.text import CLOSING_MARKS
-from engine.generation.allowed import AllowedIds
+from engine.generation.allowed import ABSENT, AllowedIds
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import FloatArray
@@ -33,6 +33,8 @@ DEFAULT_SAMPLING = Sampling()
 
 LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
 """The key of what cannot come: infinitely far below."""
+FEWEST_BATCH_ROWS = 4
+"""From so many rows on, operations on all of them at once are faster than row by row."""
 NOTHING = -1
 """Drawn where nothing may come."""
 
@@ -48,49 +50,84 @@ class Sampler:
         self._lines = lines
         self._sampling = sampling
 
-    def draw(self, rows: Sequence[TokenSequence], scores: FloatArray) -> list[int]:
-        """For each row one id that its cell admits, by the model's ``scores`` [rows, V]."""
-        masks = [self._allowed(row) for row in rows]
-        pool = self._masks.table[masks]  # [rows, V]
-        pool += scores
-        self._ban(rows, scores, pool)
-        chances = _uniform([row.draws for row in rows], [row.chosen for row in rows])
-        chosen = self._sample(pool, chances)
+    def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
+        """For each row one id that its cell admits, by the model's ``log_probabilities`` [rows, V]."""
+        chances = _uniform([row.draws for row in rows], [row.chosen for row in rows])  # [rows]
+        if len(rows) < FEWEST_BATCH_ROWS:
+            return [self._draw(*each) for each in zip(rows, log_probabilities, chances, strict=True)]
+        chosen = self._draw_together(rows, log_probabilities, chances)
         for i, row in enumerate(rows):
             if chosen[i] == NOTHING or self._copies(row, chosen[i]):
-                # Where all that the cell admits is used up or makes a corpus line: better an old word than none.
-                pools = (
-                    pool[i],
-                    self._masks.table[masks[i]] + scores[i],
-                    self._masks.table[self._masks.characters] + scores[i],
-                )
-                chosen[i] = self._instead(row, pools, chances[i : i + 1], chosen[i])
+                chosen[i] = self._draw(row, log_probabilities[i], chances[i])
         return chosen
 
-    def _ban(self, rows: Sequence[TokenSequence], scores: FloatArray, pool: FloatArray) -> None:
-        """Strike what must not come next. A doubling is deliberate only where the model thinks of nothing better."""
-        banned = [row.banned() for row in rows]
-        best = scores.argmax(axis=1).tolist()
-        for i, row in enumerate(rows):
-            if self._vocabulary.id(row.last) == best[i] and row.doubling():
-                banned[i] = banned[i] - {row.last}
-        of = np.arange(len(rows)).repeat(list(map(len, banned)))
-        pool[of, self._vocabulary.encode(chain.from_iterable(banned))] = -np.inf
-
-    def _instead(self, row: TokenSequence, pools: Iterable[FloatArray], chance: FloatArray, drawn: int) -> int:
-        """Another than ``drawn``, from the first of ``pools`` [V] in which there is one."""
-        copies = [] if drawn == NOTHING else [drawn]
-        for pool in pools:
-            pool[copies] = -np.inf
-            while (drawn := self._sample(pool[None], chance)[0]) != NOTHING:
+    def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: np.float32) -> int:
+        """Where all that the cell admits is banned or completes a corpus line, rather a character for the second time
+        than none, and rather one of another tone than a copied line."""
+        mask, anything, copies = self._allowed(row), self._masks.characters, list[int]()
+        banned = self._vocabulary.encode(self._banned(row, log_probabilities))
+        for allowed, struck in ((mask, banned), (mask, []), (anything, [])):
+            pool = log_probabilities + self._masks.table[allowed]  # [V]
+            pool[struck + copies] = -np.inf
+            while (drawn := self._sample(pool, chance)) != NOTHING:
                 if not self._copies(row, drawn):
                     return drawn
                 copies.append(drawn)
                 pool[drawn] = -np.inf
-        return int(self._masks.table[self._masks.characters].argmax())
+        return int(self._masks.ids[anything][0])
 
-    def _sample(self, pool: FloatArray, chances: FloatArray) -> list[int]:
-        """One of each row of ``pool`` [rows, V], by its chance [rows], among the likeliest that make up ``top_p``
+    def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> set[str]:
+        """What must not come next. A doubling is deliberate only where the model thinks of nothing better."""
+        banned = row.banned()
+        if row.doubling() and log_probabilities[self._vocabulary.id(row.last)] >= log_probabilities.max():
+            return banned - {row.last}
+        return banned
+
+    def _sample(self, pool: FloatArray, chance: np.float32) -> int:
+        """An id of ``pool`` [V], by ``chance``, among the likeliest that make up ``top_p`` together; ``NOTHING`` where
+        all is struck."""
+        top = pool.max()
+        if top == -np.inf:
+            return NOTHING
+        near = (pool >= top - self._sampling.floor).nonzero()[0]  # [k]
+        below = top - pool.take(near)
+        order = below.argsort(kind="stable")
+        reached = np.exp(below.take(order) / -self._sampling.temperature).cumsum()
+        last = reached.searchsorted(self._sampling.top_p * reached[-1])
+        place = min(reached.searchsorted(chance * reached[last], side="right"), last)
+        return int(near[order[place]])
+
+    def _draw_together(
+        self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: FloatArray
+    ) -> list[int]:
+        """What ``_sample`` draws for each row, before a look at the corpus, by operations on all rows at once."""
+        masks = [self._allowed(row) for row in rows]
+        pools = self._pools(masks, log_probabilities)
+        banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
+        counts = [len(characters) for characters in banned]
+        ids = self._vocabulary.encode(chain.from_iterable(banned))
+        places = self._masks.places[np.repeat(masks, counts), ids]
+        of, held = np.arange(len(rows)).repeat(counts), places != ABSENT
+        pools[of[held], places[held]] = -np.inf
+        drawn = self._sample_each(pools, chances)
+        return [NOTHING if p == NOTHING else int(self._masks.ids[m][p]) for m, p in zip(masks, drawn, strict=True)]
+
+    def _pools(self, masks: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
+        """What each row's mask admits, in the order of its ids, filled up with minus infinity: [rows, most]."""
+        if len(set(masks)) == 1:
+            return log_probabilities.take(self._masks.ids[masks[0]], axis=1)
+        members: dict[int, list[int]] = {}
+        for i, mask in enumerate(masks):
+            members.setdefault(mask, []).append(i)
+        most = max(len(self._masks.ids[mask]) for mask in members)
+        pools = np.full((len(masks), most), -np.inf, np.float32)
+        for mask, own in members.items():
+            ids = self._masks.ids[mask]
+            pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
+        return pools
+
+    def _sample_each(self, pool: FloatArray, chances: FloatArray) -> list[int]:
+        """One place of each row of ``pool`` [rows, n], by its chance [rows], among the likeliest that make up ``top_p``
         together; ``NOTHING`` where all is struck."""
         top = pool.max(axis=1)
         near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
 
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.plan import Plan
@@ -17,16 +14,10 @@ from engine.model.vocab import EOP, START
 
 @dataclass(frozen=True)
 class Reading:
-    """What the model knows and says after a text: its ``state`` [2 * layers, hidden], its ``scores`` [V]."""
+    """The model after a text: its ``state`` [2 * layers, hidden], and ``log_probabilities`` [V] of the next id."""
 
     state: FloatArray
-    scores: FloatArray
-
-    @cached_property
-    def log_sum(self) -> np.float32:
-        """ln of the sum of exp over the vocabulary."""
-        top = self.scores.max()
-        return np.float32(top + np.log(np.exp(self.scores - top).sum()))
+    log_probabilities: FloatArray
 
 
 class TokenSequence:
@@ -34,19 +25,16 @@ class TokenSequence:
 
     ``text``: what is shown so far, marks included; ``last``: what the model reads next; ``cell``: what is filled
     next. ``log_likelihood``: the sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the
-    ``chosen`` characters. ``draws`` alone decides what is drawn, by default ``seed``. ``judged``: whether anyone wants
-    the likelihood, which costs time; it is nan without. ``fed``: characters that the model has read for it.
-    ``reading``: what it begins with, START's where it is None; where it stopped at a branch, what others go on from.
-    ``later``: what is drawn by after each branch, of a row that goes on by itself and does not stop there.
+    ``chosen`` characters. ``draws`` alone decides what is drawn, by default ``seed``. ``fed``: characters that the
+    model has read for it. ``reading``: what it begins with, START's where it is None; where it stopped at a branch,
+    what others go on from. ``later``: what is drawn by after each branch, of a row that goes on by itself and does
+    not stop there.
     """
 
-    def __init__(
-        self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None, later: Iterable[int] = ()
-    ) -> None:
+    def __init__(self, plan: Plan, seed: int, draws: int | None = None, later: Iterable[int] = ()) -> None:
         self.plan = plan
         self.seed = seed
         self.draws = seed if draws is None else draws
-        self.judged = judged
         self.text = ""
         self.last = START
         self.line = ""
@@ -63,10 +51,10 @@ class TokenSequence:
         self._taken = set(plan.forced)
         self._close()
 
-    def branch(self, plan: Plan, seed: int, judged: bool = True, draws: int | None = None) -> TokenSequence:
+    def branch(self, plan: Plan, seed: int, draws: int | None = None) -> TokenSequence:
         """Another that goes on from the branch where this one stopped, by a ``plan`` that is the same up to there."""
         other = copy(self)
-        other.plan, other.seed, other.judged = plan, seed, judged
+        other.plan, other.seed = plan, seed
         other.draws = seed if draws is None else draws
         other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)

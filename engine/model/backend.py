@@ -13,9 +13,9 @@ Ids = npt.NDArray[np.int64]
 
 
 class Backend(Protocol):
-    """Feed these ids from this state; get scores and the next state.
+    """Feed these ids from this state; get the log-probabilities of the next id and the next state.
 
-    Rows may change between steps: the caller cuts and joins states along axis 0. A row's scores depend on
+    Rows may change between steps: the caller cuts and joins states along axis 0. What a row gets depends on
     its own ids and state alone, never on the rows beside it or on how many there are, to the bit.
     """
 
@@ -27,8 +27,15 @@ class Backend(Protocol):
         """The state before the first id: zeros [rows, 2 * layers, hidden], for each layer h and then c."""
 
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
-        """Feed ``ids`` [rows] from ``state``; return scores (unnormalised, natural log) and the next state.
+        """Feed ``ids`` [rows] from ``state``; return log-probabilities (natural logarithm) and the next state.
 
-        Scores [wanted, V] are computed for the rows that ``wanted`` names, for all where it is None: where the
-        next id is fixed anyway, the output layer is saved.
+        Log-probabilities [wanted, V] are computed for the rows that ``wanted`` names, for all where it is None: where
+        the next id is fixed anyway, the output layer is saved.
         """
+
+
+def log_softmax(scores: FloatArray) -> FloatArray:
+    """Unnormalised scores [rows, V] -> log-probabilities [rows, V]."""
+    below = scores - scores.max(axis=1, keepdims=True)
+    found: FloatArray = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+    return found

@@ -68,10 +68,11 @@ class Graph:
         return self.one("Mul", self.one("Cast", sums, to=FLOAT), back)
 
 
-def decoder_graph(checkpoint: Checkpoint) -> Graph:
+def decoder_graph(checkpoint: Checkpoint, normalised: bool = True) -> Graph:
     """From ids int64 [rows], state float32 [rows, 2L, H], wanted int64 [wanted] to scores and next_state.
 
     ``wanted`` names the rows whose scores [wanted, V] are computed; next_state [rows, 2L, H] is every row's.
+    ``normalised``: the scores are log-probabilities; in the graphs of earlier versions they were not.
     """
     weights, shape = checkpoint.weights, checkpoint.shape
     graph = Graph()
@@ -103,5 +104,10 @@ def decoder_graph(checkpoint: Checkpoint) -> Graph:
     graph.nodes.append(Node("Concat", tuple(after), ("next_state",), (("axis", 1),)))
     read = graph.one("Gather", below, "wanted", axis=0)  # [wanted, H]
     scores = graph.product(read, weights["output.weight"])
-    graph.nodes.append(Node("Add", (scores, graph.constant(weights["output.bias"])), ("scores",)))
+    bias = graph.constant(weights["output.bias"])
+    if normalised:
+        scores = graph.one("Add", scores, bias)
+        graph.nodes.append(Node("LogSoftmax", (scores,), ("scores",), (("axis", 1),)))
+    else:
+        graph.nodes.append(Node("Add", (scores, bias), ("scores",)))
     return graph

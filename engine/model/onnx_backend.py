@@ -15,7 +15,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-from engine.model.backend import Ids
+from engine.model.backend import Ids, log_softmax
 from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.model.cpu import available_cores
 from engine.model.decoder_graph import decoder_graph
@@ -35,7 +35,7 @@ class OnnxBackend:
         ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
         """
         threads = threads or available_cores()
-        _check(decoder, checkpoint)
+        self._normalised = _is_normalised(decoder, checkpoint)
         try:
             self._alone = _session(decoder, 1)
             self._together = self._alone if threads == 1 else _session(decoder, threads)
@@ -56,7 +56,7 @@ class OnnxBackend:
         return np.zeros((rows, *self._state), np.float32)
 
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
-        """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
+        """ids [rows], state [rows, 2 * layers, H] -> log-probabilities [wanted, V], the next state."""
         wanted = np.arange(len(ids)) if wanted is None else wanted
         session = self._alone if len(ids) <= SINGLE_THREAD_ROWS else self._together
         feed = {"ids": ids, "state": state, "wanted": wanted}
@@ -64,18 +64,25 @@ class OnnxBackend:
             (after,) = session.run(["next_state"], feed, self._only_needed)
             return np.zeros((0, self.vocabulary_size), np.float32), after
         after, scores = session.run(["next_state", "scores"], feed, self._only_needed)
-        return scores, after
+        return scores if self._normalised else log_softmax(scores), after
 
 
-def _check(decoder: bytes, checkpoint: Checkpoint) -> None:
-    """Before the runtime reads it: a graph can name files of this machine, and run more than one step of an LSTM."""
+def _is_normalised(decoder: bytes, checkpoint: Checkpoint) -> bool:
+    """Whether the graph, which must be a decoder of this model, gives log-probabilities.
+
+    This is checked before the runtime reads it: a graph can name files of this machine, and run more than one step of
+    an LSTM. ModelFolderError: it is another graph.
+    """
     try:
         nodes, constants = read_graph(decoder)
     except ValueError as error:
         raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
     wanted = decoder_graph(checkpoint)
-    if nodes != wanted.nodes or _sizes(constants) != _sizes(wanted.constants):
+    normalised = nodes == wanted.nodes
+    known = normalised or nodes == decoder_graph(checkpoint, normalised=False).nodes
+    if not known or _sizes(constants) != _sizes(wanted.constants):
         raise ModelFolderError(f"{DECODER} is not a decoder of this model: its operators or constants are others")
+    return normalised
 
 
 def _sizes(constants: Mapping[str, npt.NDArray[Any]]) -> dict[str, object]:

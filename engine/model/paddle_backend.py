@@ -37,7 +37,7 @@ class PaddleBackend:
         return np.zeros((rows, *self._state_shape), np.float32)
 
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
-        """ids [rows], state [rows, 2 * layers, H] -> scores [wanted, V], the next state."""
+        """ids [rows], state [rows, 2 * layers, H] -> log-probabilities [wanted, V], the next state."""
         with self._paddle.no_grad():
             after = self._blockwise(self._step_block, self._state_shape, ids, state)  # [rows, 2L, H]
             top = after[:, -2]  # [rows, H] the output of the highest layer
@@ -70,10 +70,10 @@ class PaddleBackend:
         return next_state
 
     def _score_block(self, top: FloatArray) -> FloatArray:
-        scores: FloatArray = self._paddle.addmm(
-            self._output_bias, self._paddle.to_tensor(top), self._output
-        ).numpy()  # [B, V]
-        return scores
+        paddle = self._paddle
+        scores = paddle.addmm(self._output_bias, paddle.to_tensor(top), self._output)  # [B, V]
+        log_probabilities: FloatArray = paddle.nn.functional.log_softmax(scores, axis=1).numpy()  # [B, V]
+        return log_probabilities
 
     def _take(self, weights: dict[str, FloatArray]) -> None:
         tensor = self._paddle.to_tensor

@@ -12,7 +12,7 @@ from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.plan import BRANCH, Cell, Plan, in_stages
 from engine.generation.sequence import TokenSequence
-from engine.model.backend import Ids
+from engine.model.backend import Ids, log_softmax
 from engine.model.checkpoint import FloatArray
 from tests.support.tiny_model import CHARACTERS, VOCABULARY, prosody
 
@@ -37,7 +37,7 @@ class Known:
         self.fed.append(ids.tolist())
         count = len(ids) if wanted is None else len(wanted)
         self.scored += count
-        return np.tile(self.scores, (count, 1)), state
+        return log_softmax(np.tile(self.scores, (count, 1))), state
 
 
 def decoder(backend: Known, lines: LineIndex = NO_LINES) -> Decoder:

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from engine.model.backend import log_softmax
 from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError, Shape
 from engine.model.decoder_graph import WEIGHT_MAX, ZERO_POINT, Graph
 from engine.model.onnx_backend import OnnxBackend
@@ -36,7 +37,7 @@ def run(rows: np.ndarray) -> tuple[FloatArray, FloatArray]:
     return decoder.step(IDS[-1][rows], state)
 
 
-def float_scores(model: Checkpoint, ids: np.ndarray) -> FloatArray:
+def float_log_probabilities(model: Checkpoint, ids: np.ndarray) -> FloatArray:
     """The same network in plain NumPy, float32: [rows, V] after all of ``ids`` [steps, rows]."""
     hidden = [np.zeros((ids.shape[1], model.shape.hidden_dim), np.float32) for _ in range(model.shape.num_layers)]
     cells = [h.copy() for h in hidden]
@@ -48,13 +49,12 @@ def float_scores(model: Checkpoint, ids: np.ndarray) -> FloatArray:
             i, f, g, o = np.split(gates, 4, axis=1)
             cells[layer] = cells[layer] / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
             x = hidden[layer] = np.tanh(cells[layer]) / (1 + np.exp(-o))
-    found: FloatArray = x @ model.weights["output.weight"] + model.weights["output.bias"]
-    return found
+    return log_softmax(x @ model.weights["output.weight"] + model.weights["output.bias"])
 
 
 def test_the_decoder_scores_as_the_weights_do() -> None:
     scores, _ = run(np.arange(40))
-    exact = float_scores(MODEL, IDS)
+    exact = float_log_probabilities(MODEL, IDS)
     assert np.abs(scores - exact).mean() < 0.05 * exact.std()
     assert np.corrcoef(scores.ravel(), exact.ravel())[0, 1] > 0.99
 
@@ -95,6 +95,16 @@ def test_a_product_of_extremes_is_exact(sign: int) -> None:
     exact = (x.astype(np.int64) - ZERO_POINT) @ np.full((512, 8), sign * WEIGHT_MAX, np.int64)
     (found,) = session.run(None, {"x": x})
     assert np.allclose(found, exact / WEIGHT_MAX / 127, rtol=1e-6)
+
+
+def test_a_decoder_of_an_earlier_version_without_normalisation_gives_the_same() -> None:
+    earlier = build_decoder(MODEL, normalised=False)
+    assert earlier != DECODER
+    old, new = (OnnxBackend(content, MODEL, threads=1) for content in (earlier, DECODER))
+    given, after = old.step(IDS[0], old.start(40))
+    wanted, state_after = new.step(IDS[0], new.start(40))
+    assert np.allclose(given, wanted, atol=1e-5)
+    assert np.array_equal(after, state_after)
 
 
 def test_a_decoder_of_another_model_is_refused() -> None:
@@ -146,7 +156,7 @@ def doubling(model: onnx.ModelProto) -> None:
 
 
 def not_finite(model: onnx.ModelProto) -> None:
-    [bias] = [each for each in model.graph.initializer if each.name == model.graph.node[-1].input[1]]
+    [bias] = [each for each in model.graph.initializer if each.name == model.graph.node[-2].input[1]]
     bias.raw_data = np.full(bias.dims[0], np.nan, np.float32).tobytes()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.model.backend import Ids
+from engine.model.backend import Ids, log_softmax
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 from tests.support.tiny_corpus import CHARACTERS, poems
@@ -44,7 +44,7 @@ class Fixed:
         for row, last in zip(found, ids.tolist(), strict=True):
             if last in after:
                 row[after[last]] += 10
-        return (found if wanted is None else found[wanted]), state
+        return log_softmax(found if wanted is None else found[wanted]), state
 
 
 def all_batches(data: Batches, position: Position, tokens: int) -> list[tuple[Batch, Position]]:

@@ -65,11 +65,9 @@ def backend_nats(backend: Backend, pad: int) -> Nats:
     def nats(ids: Ids, targets: Ids) -> float:
         state, total = backend.start(len(ids)), 0.0
         for column, wanted in zip(ids.T, targets.T, strict=True):  # [B]
-            scores, state = backend.step(column, state)
-            peak = scores.max(axis=1)  # [B]
-            whole = peak + np.log(np.exp(scores - peak[:, None]).sum(axis=1, dtype=np.float64))  # [B]
-            cost = whole - scores[np.arange(len(wanted)), wanted]  # [B]
-            total += float(cost[wanted != pad].sum())
+            log_probabilities, state = backend.step(column, state)  # [B, V]
+            right = log_probabilities[np.arange(len(wanted)), wanted]  # [B]
+            total -= float(right[wanted != pad].sum(dtype=np.float64))
         return total
 
     return nats

@@ -9,12 +9,15 @@ from engine.model.checkpoint import Checkpoint
 from engine.model.decoder_graph import IR_VERSION, OPSET, Graph, decoder_graph
 
 
-def build_decoder(checkpoint: Checkpoint) -> bytes:
-    """ids int64 [rows], state float32 [rows, 2L, H], wanted int64 [wanted] -> scores, next_state."""
+def build_decoder(checkpoint: Checkpoint, normalised: bool = True) -> bytes:
+    """ids int64 [rows], state float32 [rows, 2L, H], wanted int64 [wanted] -> scores, next_state.
+
+    ``normalised``: the scores are log-probabilities, as they were not in the decoders of earlier versions.
+    """
     shape = checkpoint.shape
     state = ["rows", 2 * shape.num_layers, shape.hidden_dim]
     return serialised(
-        decoder_graph(checkpoint),
+        decoder_graph(checkpoint, normalised),
         "one step of the LSTM",
         [
             helper.make_tensor_value_info("ids", TensorProto.INT64, ["rows"]),
