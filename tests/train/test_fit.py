@@ -218,6 +218,21 @@ def test_the_first_checkpoint_comes_early(tmp_path: Path, corpus: corpora.Corpus
     assert saved[2] == saved[1] + FIRST_SAVE_STEPS
 
 
+def test_the_first_checkpoint_of_slow_steps_comes_early_too(
+    tmp_path: Path, corpus: corpora.Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.fit.trainer.FIRST_SAVE_SECONDS", 0.0)
+    saved: list[int] = []
+
+    def note(progress: Progress) -> None:
+        if progress.event == "checkpoint":
+            saved.append(progress.step)
+
+    Trainer(begin(tmp_path / "run", corpus), corpus, note, StopAfter(5)).train()
+    assert saved[0] < FIRST_SAVE_STEPS
+    assert len(saved) == 2, "that one, and the last one when it is stopped"
+
+
 def test_a_second_run_does_not_overwrite_the_first(tmp_path: Path, corpus: corpora.Corpus) -> None:
     begin(tmp_path / "run", corpus)
     with pytest.raises(RunError, match="--resume"):
@@ -331,6 +346,7 @@ def test_a_model_is_exported_measured_and_trained_further(
     assert str(home) not in json.dumps(again)  # a card travels
     first, second = fitted["validation_perplexity"], further["validation_perplexity"]
     assert isinstance(first, float)
+    assert further["validation_perplexity_before"] == card["perplexity"]["validation"]  # type: ignore[index]
     assert second == pytest.approx(first, rel=0.2)  # it began where the first one ended
 
 
@@ -386,40 +402,3 @@ def test_a_card_says_with_what_song_poems_began(tmp_path: Path, corpus: corpora.
     )
     Trainer(further, corpus, stop=StopAfter(1)).train()
     assert export(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (["fit", "--lr", "fast"], 2, "--lr: 'fast' is not a number"),
-        (["fit", "--lr", "-1"], 2, "--lr is -1.0; it must be above 0"),
-        (["fit", "--batch-tokens", "a,b"], 2, "--batch-tokens: 'a,b' is not numbers"),
-        (["fit", "--epochs", "0"], 2, "--epochs is 0.0; it must be above 0"),
-        (["fit", "--resume", "--from", "m"], 2, "--from does not go with --resume"),
-        (["fit", "--run", "taken"], 2, "name another with --run"),
-        (["fit", "--threads", "99999"], 2, "the cores of this machine"),
-        (["fit", "--resume", "--run", "nowhere"], 2, "there is no run in"),
-        (["fit", "--resume", "--lr", "1"], 2, "--lr does not go with --resume"),
-        (["fit", "--from", "m", "--hidden-dim", "9"], 2, "--hidden-dim does not go with --from"),
-        (["fit", "--from", "nowhere", "--run", "x"], 1, "no model folder"),
-        (["fit", "--data-path", "nowhere", "--run", "x"], 1, "run: python -m train prepare"),
-        (["fit", "--song-share", "0.5", "--run", "x"], 1, "--no-song"),
-        (["evaluate", "nowhere"], 1, "no model folder"),
-        (["evaluate", "--duel", "engine/models/tang"], 2, "--pairs"),
-        (["evaluate", "--score", "nowhere"], 2, "key.json cannot be read"),
-        (["evaluate", "--pairs", "x", "--candidates", "65"], 2, "65 is more than 64"),
-        (["export", "nowhere.safetensors", "--out", "x"], 2, "--notes"),
-        (["export", "nowhere", "--out", "x"], 2, "there is no run in"),
-        (["prepare", "--source", "nowhere"], 1, "holds no chinese-poetry JSON"),
-    ],
-)
-def test_a_mistake_is_answered_in_one_sentence(
-    home: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
-) -> None:
-    (home / "taken").mkdir(exist_ok=True)
-    (home / "taken" / "run.json").touch()
-    assert main(arguments, {"TRAIN_DIR": str(home)}) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert said in err
-    assert err.count("\n") == 1

@@ -19,8 +19,11 @@ Card = dict[str, Any]
 
 
 def ancestor(card: Mapping[str, Any]) -> Card:
-    """What the card of a model keeps of its parent's: how that came to be and how good it was, and its own parent."""
+    """What the card of a model keeps of its parent's: how that came to be, how good it was and on which poems, and its
+    own parent."""
     kept = {name: card[name] for name in _OF_AN_ANCESTOR if name in card}
+    if "sha1" in card.get("corpus", {}):
+        kept["corpus"] = {"sha1": card["corpus"]["sha1"]}
     if "training" in kept:
         kept["training"] = {name: value for name, value in kept["training"].items() if name != "config"}
     return {**kept, "parent": ancestor(card["parent"])} if card.get("parent") else kept
