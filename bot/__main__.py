@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
 
+from engine.contract.arguments import ArgumentParser
 from engine.contract.logs import set_up
 from engine.contract.settings import SettingError
 
 
 def main() -> int:
     """Exit 0 after SIGTERM or Ctrl-C, 1 if the surroundings fail, 2 for a wrong setting."""
-    argparse.ArgumentParser(
+    ArgumentParser(
         prog="python -m bot",
         description="The Telegram bot and its HTTP server. All settings come from the environment or a .env file.",
         epilog="Example: TELEGRAM_BOT_TOKEN=123456:ABC-def REDIS_URL=redis://127.0.0.1:6379 python -m bot",

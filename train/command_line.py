@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from engine.contract.arguments import ArgumentParser
 from engine.contract.poem import MAX_CANDIDATES
 from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES
@@ -25,22 +26,15 @@ EXAMPLES = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """One sentence on stderr and exit 2, without the usage in front."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
 def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """A parser whose namespace has the function of the chosen command as ``command``."""
-    parser = _Parser(
+    parser = ArgumentParser(
         prog="python -m train",
         description="Prepare the corpus, train, measure, release.",
         epilog=f"example:\n  {EXAMPLES['prepare']}\n  {EXAMPLES['fit']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    chosen = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+    chosen = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, what: str) -> argparse.ArgumentParser:
         sub: argparse.ArgumentParser = chosen.add_parser(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import importlib.util
@@ -19,6 +18,7 @@ from bot.http.listening import cannot_listen
 from bot.settings import BotSettings
 from bot.standalone.redis_server import RedisServer, RedisServerError
 from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedService, say
+from engine.contract.arguments import ArgumentParser
 from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
 
@@ -181,7 +181,7 @@ def _where(settings: BotSettings, port: int) -> str:
 
 
 def main() -> int:
-    argparse.ArgumentParser(
+    ArgumentParser(
         prog="python -m bot.standalone.launcher",
         description="Bot, worker, trainer (where installed) and an embedded Redis-protocol server. Ctrl-C stops all.",
         epilog="example: TELEGRAM_BOT_TOKEN=123456:ABC-def HTTP_PORT=8081 python -m bot.standalone.launcher",

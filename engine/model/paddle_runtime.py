@@ -21,6 +21,9 @@ DeviceChoice = Literal["auto", "cpu", "gpu"]
 DEVICE_CHOICES: tuple[DeviceChoice, ...] = get_args(DeviceChoice)
 
 
+INSTALL = "training needs: pip install -c constraints.txt -e '.[train]'"
+
+
 class PaddleMissingError(Exception):
     """Paddle cannot be used as asked; the message says what to install or to choose."""
 
@@ -42,7 +45,7 @@ def import_paddle(threads: int | None = None) -> Any:
                 return importlib.import_module("paddle")
     except ImportError as error:
         raise PaddleMissingError(
-            f"Paddle cannot be imported ({error}); install paddlepaddle 3 (or its GPU build)"
+            f"Paddle cannot be imported ({error}); {INSTALL}; on a GPU the extra gpu or train-gpu brings it"
         ) from error
 
 

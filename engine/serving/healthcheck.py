@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import socket
@@ -10,6 +9,7 @@ import sys
 
 from redis.exceptions import RedisError
 
+from engine.contract.arguments import ArgumentParser
 from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import SettingError, Settings
 
@@ -26,7 +26,7 @@ async def alive(settings: Settings) -> bool:
 
 def main() -> int:
     """Exit 0 if one lives, 1 if not, 2 for a wrong setting."""
-    argparse.ArgumentParser(
+    ArgumentParser(
         prog="python -m engine.serving.healthcheck",
         description="Whether a worker of this host lives, for a container's health check.",
         epilog="example: REDIS_URL=redis://127.0.0.1:6379 python -m engine.serving.healthcheck",

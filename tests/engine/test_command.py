@@ -93,13 +93,26 @@ def test_check_exits_0_on_a_faultless_poem_and_1_on_faults(
     code, out, _ = run("check", str(file), "--json")
     report = json.loads(out)
     assert (code, report["template"], report["rhyme"], report["faults"]) == (0, poem.template, poem.rhyme, [])
-    monkeypatch.setattr(sys, "stdin", io.StringIO("，".join([*poem.lines[:-1], poem.lines[-1][:-1] + CHARACTERS[1]])))
+    faulty = "，".join([*poem.lines[:-1], poem.lines[-1][:-1] + CHARACTERS[1]])
+    monkeypatch.setattr(sys, "stdin", typed(faulty.encode()))
     code, out, _ = run("check", "-")
     assert code == 1
     assert "落韵" in out
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "missing.txt", "."])
+def typed(content: bytes) -> io.TextIOWrapper:
+    """Standard input as it is in the C locale."""
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8", "surrogateescape")
+
+
+def test_standard_input_that_is_no_text_is_exit_2_and_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", typed("床前明月光".encode("gb18030")))
+    code, out, err = run("check", "-")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "standard input is not text in UTF-8" in err
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "missing.txt", ".", "weights.safetensors/poem.txt"])
 def test_what_is_no_poem_file_is_exit_2_and_a_sentence_that_names_it(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -80,11 +80,11 @@ def test_the_image_that_serves_the_page_can_draw_its_pictures() -> None:
 
 
 def test_without_an_index_the_gpu_image_ends_in_a_sentence() -> None:
-    idempotency_key = re.search(r"(?m)^RUN (test -n .*?\}) \\$", stage("gpu"))
-    assert idempotency_key is not None
+    guard = re.search(r"(?m)^RUN (test -n .*?\}) \\$", stage("gpu"))
+    assert guard is not None
     for index, code in (("", 1), ("https://example.org/simple", 0)):
         ran = subprocess.run(
-            ["sh", "-c", idempotency_key[1]], env={"PADDLE_INDEX": index}, capture_output=True, text=True, check=False
+            ["sh", "-c", guard[1]], env={"PADDLE_INDEX": index}, capture_output=True, text=True, check=False
         )
         assert ran.returncode == code
         assert ("PADDLE_INDEX" in ran.stderr) == bool(code)

@@ -34,6 +34,14 @@ def test_help_is_shown_at_once_with_an_example(command: str) -> None:
     assert f"python -m {words[0]}" in text.partition("xample")[2]
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_word_that_no_command_knows_is_answered_in_one_sentence(command: str) -> None:
+    said = run([*command.split(), "--no-such-word"])
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (2, "", 1), said.stderr
+    assert f"python -m {command.split()[0]}" in said.stderr
+    assert "--help" in said.stderr
+
+
 def test_no_example_writes_over_the_released_model_and_models_of_ones_own_stay_out_of_git() -> None:
     shown = run(["train", "export", "--help"]).stdout
     assert re.search(r"example.*--out models/", shown, re.DOTALL)

@@ -152,16 +152,18 @@ def test_a_folder_of_song_poems_alone_is_no_tang_corpus(tmp_path: Path) -> None:
             "npm error network request to https://example.org/p failed, reason: getaddrinfo ENOTFOUND example.org\n",
             "reason: getaddrinfo ENOTFOUND example.org",
         ),
+        ("npm error code EACCES\nnpm error syscall mkdir\n", "code EACCES"),
         ("", "it gave no reason"),
     ],
 )
+@pytest.mark.parametrize("code", [1, 0])
 def test_npm_that_cannot_fetch_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str, code: int
 ) -> None:
     npm = tmp_path / "npm"
     # As npm does it: errors are shown unless it is told to be silent.
-    npm.write_text(f"#!/bin/sh\ncase \"$*\" in *--silent*) ;; *) printf '{said}' >&2 ;; esac\nexit 1\n", "utf-8")
+    npm.write_text(f"#!/bin/sh\ncase \"$*\" in *--silent*) ;; *) printf '{said}' >&2 ;; esac\nexit {code}\n", "utf-8")
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(CorpusError, match=reason):
+    with pytest.raises(CorpusError, match=f"{reason}.*--source DIR"):
         corpus.prepare("npm", tmp_path / "corpus")

