@@ -11,9 +11,24 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.settings import BotSettings
+from engine.contract.settings import Settings
+from engine.settings import EngineSettings
+from train.settings import TrainSettings
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 PROGRAMS = ("bot", "worker", "worker-gpu")
+SETTINGS: dict[str, type[Settings]] = {
+    "bot": BotSettings,
+    "worker": EngineSettings,
+    "worker-gpu": EngineSettings,
+    "trainer": TrainSettings,
+}
+OF_THE_CONTAINER = {"HTTP_HOST", "HTTP_PORT", "TRAIN_DIR", "OWN_POEMS_DIR"}
+"""What the file itself decides."""
+OF_A_WORKER_ALONE = {"CANDIDATES", "WRITE_BUDGET", "JOB_DEADLINE"}
+"""What a trainer reads and does not use."""
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +48,28 @@ def test_every_service_has_limits_of_memory_and_log_and_comes_back(compose: dict
         assert service["restart"] == "unless-stopped", name
 
 
-def test_the_settings_of_env_reach_every_program_and_a_worker_takes_one_core(compose: dict[str, Any]) -> None:
-    for name in (*PROGRAMS, "trainer"):
-        assert compose["services"][name]["environment"]["REDIS_URL"] == "${REDIS_URL:-redis://redis:6379/0}", name
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_of_env_reaches_its_program(compose: dict[str, Any], name: str) -> None:
+    told = compose["services"][name]["environment"]
+    wanted = {field.upper() for field in SETTINGS[name].model_fields} - OF_THE_CONTAINER
+    for setting in wanted - (OF_A_WORKER_ALONE if name == "trainer" else set()):
+        assert told.get(setting, "").startswith(f"${{{setting}:-"), (name, setting)
+    assert told["REDIS_URL"] == "${REDIS_URL:-redis://redis:6379/0}"
+
+
+def test_a_worker_takes_one_core(compose: dict[str, Any]) -> None:
     assert compose["services"]["worker"]["environment"]["THREADS"] == "${THREADS:-1}"
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_files_that_settings_name_can_be_put_beside_the_file_and_stay_out_of_git_and_images(
+    compose: dict[str, Any], name: str
+) -> None:
+    beside = [volume for volume in compose["services"][name]["volumes"] if volume.startswith("./")]
+    assert "./config:/config:ro" in beside
+    for folder in (volume.partition(":")[0].removeprefix("./") for volume in beside):
+        assert f"/{folder}/" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+        assert folder in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
 
 
 def test_models_come_from_a_folder_beside_the_file(compose: dict[str, Any]) -> None:
