@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 TEXT ?= 老夫聊发少年狂
+# The shell gets it as a variable, so that it may hold quotation marks.
+export TEXT
 
 .DEFAULT_GOAL := help
 .PHONY: always help run poem test bench soak check format clean
@@ -14,7 +16,7 @@ run: .venv/serve  ## bot, worker and an embedded Redis-protocol server; Ctrl-C s
 	@$(BIN)/python -m bot.standalone.launcher
 
 poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年狂
-	@$(BIN)/python -m engine write continue "$(TEXT)"
+	@$(BIN)/python -m engine write continue "$$TEXT"
 
 test: .venv/develop  ## all tests
 	@$(BIN)/python -m pytest
@@ -51,6 +53,8 @@ IS_ASKED_FOR := $(if $(filter file,$(origin PYTHON)),true,\
 	  $(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || { \
 	    echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there);" \
 	      "name another one, as in: make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12" >&2; exit 1; }; \
+	  test -w . || { \
+	    echo "this folder cannot be written to, and .venv belongs into it; make a copy in a folder of your own" >&2; exit 1; }; \
 	  rm -rf .venv; \
 	  $(PYTHON) -m venv .venv || { \
 	    echo "$(PYTHON) cannot make a virtual environment; Debian and Ubuntu have that in the package python3-venv" >&2; \

@@ -21,9 +21,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def make(folder: Path, *words: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
-    command = ["make", "--silent", ".venv/serve", "PIP=true", *words]
+    command = [*before, "make", "--silent", ".venv/serve", "PIP=true", *words]
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=100)
 
 
@@ -68,3 +68,22 @@ def test_a_venv_of_another_interpreter_is_built_anew_and_a_good_one_stays(folder
     )
     assert make(folder, python).returncode == 0
     assert not mark.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_to_is_named_as_the_reason(folder: Path) -> None:
+    folder.chmod(0o555)
+    humble = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    made = make(folder, f"PYTHON={sys.executable}", before=humble)
+    folder.chmod(0o755)
+    said = [line for line in made.stderr.splitlines() if not line.startswith("make")]
+    assert len(said) == 1
+    assert "this folder cannot be written to" in said[0]
+
+
+@pytest.mark.parametrize("text", ["明月几时有，把酒问青天", "“春”'风'\"十里\"", "`touch made`; touch made"])
+def test_a_text_reaches_the_program_as_it_was_typed(folder: Path, text: str) -> None:
+    script(folder / ".venv" / "bin" / "python", 'for word; do echo "$word"; done')
+    made = make(folder, "--assume-old=.venv/serve", "poem", f"TEXT={text}")
+    assert made.stdout.splitlines()[-1] == text
+    assert not (folder / "made").exists()
