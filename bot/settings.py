@@ -76,7 +76,7 @@ class BotSettings(Settings):
     @field_validator("telegram_base_url", "webhook_url")
     @classmethod
     def _web(cls, url: str | None) -> str | None:
-        if url is not None and not re.match(r"https?://[^/?#:@]+", url):
+        if url is not None and not re.fullmatch(r"https?://[^/?#:@\s]+\S*", url):
             raise ValueError("must be https:// and a host (or http:// for a server of your own)")
         return url
 

@@ -193,7 +193,7 @@ def main() -> int:
         return 2
     except FailedError as error:
         print(error, file=sys.stderr)
-        return 1
+        return error.code
 
 
 if __name__ == "__main__":

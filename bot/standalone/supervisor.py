@@ -32,7 +32,11 @@ _SET_PARENT_DEATH_SIGNAL = 1
 
 
 class FailedError(Exception):
-    """One sentence for the terminal."""
+    """One sentence for the terminal, and the exit code to end with."""
+
+    def __init__(self, sentence: str, code: int = 1) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class SupervisedService(Protocol):
@@ -105,7 +109,7 @@ class Keeper:
                 return
             ended = _ending(code)
             if code == WRONG_SETTING:
-                raise FailedError(f"The {service.name} {ended}: the reason stands above.")
+                raise FailedError(f"The {service.name} {ended}: the reason stands above.", WRONG_SETTING)
             pause = restarts.pause_after(clock() - began, code)
             if pause is None:
                 raise FailedError(

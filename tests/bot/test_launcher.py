@@ -88,9 +88,10 @@ async def test_a_program_that_goes_on_dying_ends_the_launcher_with_a_sentence(
 
 
 async def test_a_wrong_setting_is_not_tried_again(no_pause: None, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(FailedError, match="exit code 2"):
+    with pytest.raises(FailedError, match="exit code 2") as given_up:
         await kept("-c", "import sys; print('THREADS is wrong'); sys.exit(2)")
     assert capsys.readouterr().out.count("THREADS is wrong") == 1
+    assert given_up.value.code == 2
 
 
 async def test_a_line_of_any_length_is_shown_and_blocks_nobody(
