@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter as CollectionsCounter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.samples import Sample
 
 from engine.contract import Poem
 from engine.contract.codec import unreadable
@@ -42,7 +42,7 @@ class Metrics:
     """Counts, and what poems took as their workers measured it. Labels come from the program, never from a person."""
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+        self._new_counts: CollectionsCounter[str] = CollectionsCounter()
         self._registry = registry = CollectorRegistry()
         self._counters = {name: Counter(name, *told, registry=registry) for name, told in _COUNTERS.items()}
 
@@ -72,32 +72,28 @@ class Metrics:
         self._training = gauge("poem_training_progress_ratio", "How much of the training under way is done; 0 if none.")
 
     def count(self, name: str, **labels: str) -> None:
-        """One more of a counter above."""
+        """Add one to a counter above."""
         self._counters[name].labels(**labels).inc()
+        self._new_counts[":".join((name, *(labels[label] for label in _COUNTERS[name][1])))] += 1
 
     def written(self, reply: Reply) -> None:
-        """Note what a poem took, where its worker said so."""
+        """Observe what a poem took, if its worker measured it."""
         if reply.work is None:
             return
         self._waited.observe(reply.work.waited)
         self._wrote.observe(reply.work.wrote)
+        self._new_counts[f"poem_queue_seconds:{_bucket(reply.work.waited):g}"] += 1
+        self._new_counts[f"poem_writing_seconds:{_bucket(reply.work.wrote):g}"] += 1
         self._together.observe(reply.work.together)
         self._characters.inc(reply.work.characters)
         if isinstance(reply.content, Poem):
             self._candidates.observe(reply.content.candidates)
 
-    def news(self) -> dict[str, int]:
-        """What was counted since the last call, by sample: ``poem_updates_total{kind="help"}``."""
-        now = {
-            _name(sample): round(sample.value)
-            for family in self._registry.collect()
-            if family.type in ("counter", "histogram")
-            for sample in family.samples
-            if sample.name.endswith(("_total", "_bucket"))
-        }
-        news = {name: number - self._told.get(name, 0) for name, number in now.items()}
-        self._told = now
-        return {name: number for name, number in news.items() if number}
+    def take_counts(self) -> dict[str, int]:
+        """What was counted since the last call: by metric and label values, as in ``poem_updates_total:help``; of the
+        seconds, by the bound of their bucket, as in ``poem_queue_seconds:0.2``."""
+        counts, self._new_counts = self._new_counts, CollectionsCounter()
+        return counts
 
     def page(self, cluster_state: ClusterState) -> bytes:
         """All of it in the Prometheus text format."""
@@ -119,6 +115,6 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _name(sample: Sample) -> str:
-    labels = ",".join(f'{label}="{value}"' for label, value in sorted(sample.labels.items()))
-    return f"{sample.name}{{{labels}}}" if labels else sample.name
+def _bucket(seconds: float) -> float:
+    """The upper bound of the bucket that ``seconds`` falls into."""
+    return next((bound for bound in SECONDS_BUCKETS if seconds <= bound), math.inf)

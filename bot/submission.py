@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.blocklist import Blocklist
 from bot.views.messages import Language, error_html, say
+from bot.views.refusals import busy, rate_limited
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest
 from engine.contract.poem import MAX_CANDIDATES
@@ -107,22 +108,3 @@ def cost_of(request: PoemRequest) -> int:
     # With a seed a worker writes all that it may, however busy it is; otherwise as many as it has time for.
     candidates = request.candidates or (USUAL_CANDIDATES if request.seed is None else MAX_CANDIDATES)
     return max(1, math.ceil(characters * candidates / (USUAL_LENGTH * USUAL_LINES * USUAL_CANDIDATES)))
-
-
-def rate_limited(seconds: int) -> PoemError:
-    return PoemError(
-        "rate_limited",
-        f"请求太频繁，请{seconds}秒后再试。",
-        f"Too many requests; please try again in {seconds} seconds.",
-        retry_after=seconds,
-    )
-
-
-def busy(seconds: int) -> PoemError:
-    seconds = max(1, seconds)
-    return PoemError(
-        "busy",
-        f"排队的人太多，大约要等{seconds}秒，请稍后再发。",
-        f"The queue is full, about {seconds} seconds long; please send it again later.",
-        retry_after=seconds,
-    )

@@ -18,6 +18,7 @@ from bot.http.fair_share import FairShare
 from bot.http.pending import Answer, PendingRequests
 from bot.metrics import Metrics
 from bot.submission import Submitter, cost_of
+from bot.views import http_errors as texts
 from bot.views.messages import Language, accepted_language
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
@@ -87,8 +88,7 @@ class Api:
             raise HttpError(
                 404,
                 "not_found",
-                "没有这首诗，或已过三十天；请再写一首。",
-                "There is no such poem, or it is older than thirty days; please write another.",
+                *texts.NO_POEM,
             )
         judged = self.blocklist.judge(card.poem)
         if isinstance(judged, PoemError):

@@ -8,8 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.http.errors import HttpError, too_long
-from engine.contract import CodecError
+from bot.http.errors import HttpError, too_long, unreadable_body
+from bot.views import http_errors as texts
 
 MAX_BODY = 8 * 1024
 BODY_SECONDS = 10.0
@@ -19,9 +19,7 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
     """Raises HttpError before more than ``limit`` bytes are kept. A compressed body is refused unread: what it
     inflates to is not known from its length."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise HttpError(
-            415, "unsupported_encoding", "请不要压缩正文。", "Compressed bodies are not read; send it as it is."
-        )
+        raise HttpError(415, "unsupported_encoding", *texts.COMPRESSED_BODY)
     if (request.content_length or 0) > limit:
         raise too_long(limit)
     body = b""
@@ -32,7 +30,7 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
                 if len(body) > limit:
                     raise too_long(limit)
     except TimeoutError:
-        raise HttpError(408, "too_slow", "正文迟迟没有传完，请再试一次。", "The body came too slowly.") from None
+        raise HttpError(408, "too_slow", *texts.SLOW_BODY) from None
     return body
 
 
@@ -42,4 +40,4 @@ async def read_json(request: web.Request, limit: int = MAX_BODY) -> Any:
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CodecError("the body must be a JSON object in UTF-8", "正文须为 UTF-8 编码的 JSON 对象") from error
+        raise unreadable_body(texts.NOT_JSON) from error

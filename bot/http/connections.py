@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.http.errors import HttpError, error_response, secure
+from bot.views import http_errors as texts
 from engine.contract.logs import origin
 
 log = logging.getLogger("bot.http.connections")
@@ -96,10 +97,10 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if status < 500:
             log.debug("not HTTP: %s", type(exc).__name__)
-            error = HttpError(status, "bad_request", "这不是有效的 HTTP 请求。", "This is not a valid HTTP request.")
+            error = HttpError(status, "bad_request", *texts.NOT_HTTP)
         else:
             log.error("a request failed: %s", "" if exc is None else origin(exc))
-            error = HttpError(status, "internal", "这里出了错，已记入日志。", "Something is wrong here; it was logged.")
+            error = HttpError(status, "internal", *texts.INTERNAL)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         response = error_response(error, request.headers.get("Accept-Language"))

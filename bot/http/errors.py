@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bot.views.messages import accepted_language, in_script
+from bot.views import http_errors as texts
+from bot.views.messages import accepted_language, pick
 from engine.contract import CodecError, PoemError
 from engine.contract.poem import dumps
 
@@ -18,16 +19,8 @@ SECURITY_HEADERS = {
 }
 _POEM_ERROR_STATUS = {"rate_limited": 429, "busy": 503, "no_worker": 503, "deadline": 504}
 _ROUTING = {
-    404: (
-        "not_found",
-        "没有这个地址；所有地址见 /openapi.json。",
-        "There is no such address; /openapi.json lists them.",
-    ),
-    405: (
-        "method_not_allowed",
-        "这个地址不接受这种方法；可用的方法见 Allow 头。",
-        "This address does not take this method; the Allow header names those it takes.",
-    ),
+    404: ("not_found", *texts.NO_ADDRESS),
+    405: ("method_not_allowed", *texts.WRONG_METHOD),
 }
 
 
@@ -51,20 +44,25 @@ class HttpError(Exception):
     @classmethod
     def of_routing(cls, error: web.HTTPException) -> HttpError:
         """What aiohttp answers by itself."""
-        code, zh, en = _ROUTING.get(error.status, ("bad_request", "请求有误。", f"{error.reason}."))
+        code, zh, en = _ROUTING.get(error.status, ("bad_request", *texts.other_status(error.reason)))
         return cls(error.status, code, zh, en)
 
 
 def bad_request(error: CodecError) -> HttpError:
-    return HttpError(400, "bad_request", f"请求有误：{error.zh}。", f"Not a valid request: {error}.")
+    return HttpError(400, "bad_request", *texts.invalid(error.zh, str(error)))
 
 
 def too_long(limit: int) -> HttpError:
-    return HttpError(413, "too_long", f"正文最多 {limit} 字节。", f"The body may have {limit} bytes.")
+    return HttpError(413, "too_long", *texts.long_body(limit))
 
 
 def redis_unavailable() -> HttpError:
-    return HttpError(503, "busy", "队列暂时没有回应，请稍后再试。", "The queue does not answer; please try again.", 5)
+    return HttpError(503, "busy", *texts.NO_REDIS, 5)
+
+
+def unreadable_body(text: texts.Texts) -> CodecError:
+    zh, en = text
+    return CodecError(en, zh)
 
 
 def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -76,7 +74,7 @@ def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] |
 def error_response(error: HttpError, accept_language: str | None) -> web.Response:
     """``accept_language``: the header of that name."""
     language = accepted_language(accept_language)
-    message = error.en if language == "en" else in_script(error.zh, language)
+    message = pick((error.zh, error.en), language)
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, error.retry_after))}
     return reply({"error": {"code": error.code, "message": message}}, error.status, headers)
 

@@ -12,9 +12,10 @@ from redis.exceptions import RedisError
 
 from bot.http.api import Api
 from bot.http.body import read_json
-from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
-from bot.submission import rate_limited
+from bot.http.errors import HttpError, bad_request, redis_unavailable, reply, unreadable_body
+from bot.views import http_errors as texts
 from bot.views.drawing import Draw
+from bot.views.refusals import rate_limited
 from engine.contract import CodecError, Poem, PoemError
 from engine.contract.templates import named
 from engine.contract.text import only_chinese
@@ -67,8 +68,7 @@ class Site:
             raise HttpError(
                 404,
                 "not_found",
-                "没有这种格式；请用诗自己的，例如 name=五绝·平起首句入韵&length=5&lines=4。",
-                "No such template; send a poem's own: name=五绝·平起首句入韵&length=5&lines=4.",
+                *texts.NO_TEMPLATE,
             )
         told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
         return reply({"name": template.name, "lines": told})
@@ -91,8 +91,7 @@ class Site:
             raise HttpError(
                 403,
                 "not_written_here",
-                "只画这里写的诗：请原样寄来 /api/poems 一天之内所答的 JSON。",
-                "Only poems written here are drawn: send the JSON that /api/poems answered within a day, unchanged.",
+                *texts.NOT_WRITTEN_HERE,
             )
         return await self._drawn(request, poem, draw)
 
@@ -107,8 +106,7 @@ class Site:
             raise HttpError(
                 503,
                 "no_pictures",
-                "这里没有安装配图功能：pip install -e '.[picture]'。",
-                "Pictures need the extra: pip install -e '.[picture]'.",
+                *texts.NO_PICTURES,
                 3600,
             )
         return self.draw
@@ -116,9 +114,7 @@ class Site:
     async def _drawn(self, request: web.Request, poem: Poem, draw: Draw) -> web.Response:
         await self._limit(self.api.callers.sender(request.remote, request.headers))
         if self._asked >= MAX_PICTURES_WAITING:
-            raise HttpError(
-                503, "busy", "正在画的图太多，请稍后再试。", "Too many pictures are being drawn; please try again.", 2
-            )
+            raise HttpError(503, "busy", *texts.TOO_MANY_PICTURES, 2)
         self._asked += 1
         try:
             async with self._drawing:
@@ -126,7 +122,7 @@ class Site:
         finally:
             self._asked -= 1
         if isinstance(drawn, str):
-            raise HttpError(422, "no_glyphs", f"字体里没有这些字：{drawn}。", f"The font lacks {drawn}.")
+            raise HttpError(422, "no_glyphs", *texts.no_glyphs(drawn))
         return web.Response(body=drawn, content_type="image/png")
 
     async def _limit(self, sender: str) -> None:
@@ -145,18 +141,12 @@ def as_poem(value: Any) -> Poem:
     try:
         poem = Poem.from_json({**value, "lines": list(value["lines"]) if isinstance(value["lines"], list) else []})
     except (ValueError, TypeError, KeyError) as error:
-        raise CodecError(
-            "the body must be the JSON of a poem, as /api/poems answers it",
-            "正文须为 /api/poems 所答的诗的 JSON",
-        ) from error
+        raise unreadable_body(texts.NOT_A_POEM) from error
     lines = poem.lines
     if not lines or len(lines) > MOST_LINES or not all(_is_line(line) for line in lines):
-        raise CodecError(
-            "'lines' must hold lines of Chinese characters, no more than a poem has",
-            "'lines' 须为汉字的诗句，不多于一首诗",
-        )
+        raise unreadable_body(texts.NOT_LINES)
     if sum(map(len, lines)) > MOST_CHARACTERS or not all(_is_note(n) for n in (poem.form, poem.template, poem.rhyme)):
-        raise CodecError("it is larger than any poem", "它比任何一首诗都长")
+        raise unreadable_body(texts.TOO_LARGE_A_POEM)
     return poem
 
 

@@ -23,6 +23,7 @@ from bot.http.errors import HttpError, error_response, redis_unavailable, reply,
 from bot.http.page import FILES, Site
 from bot.metrics import ClusterState, Metrics
 from bot.updates.polling import Handle, readable, safely
+from bot.views import http_errors as texts
 from engine.contract.logs import origin
 from engine.contract.queue.clock import SKEW_SECONDS
 from engine.contract.queue.store import Queue
@@ -50,16 +51,16 @@ class Webhook:
         """200 only once Redis has what the update leads to; anything else makes Telegram send it again."""
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
         if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._secret):
-            raise HttpError(403, "forbidden", "密钥不对。", "The secret token is wrong.")
+            raise HttpError(403, "forbidden", *texts.WRONG_SECRET)
         if self._handle is None:
-            raise HttpError(503, "busy", "尚未就绪。", "Not ready yet.", 1)
+            raise HttpError(503, "busy", *texts.NOT_READY, 1)
         try:
             raw = json.loads(await read_body(request, MAX_UPDATE))
         except (ValueError, RecursionError):
             raw = None
         update = readable(raw, self._metrics)
         if update is None:
-            raise HttpError(400, "bad_request", "这不是 Telegram 的更新。", "Not an update.")
+            raise HttpError(400, "bad_request", *texts.NOT_AN_UPDATE)
         if not isinstance(update, Update):
             # Confirmed, or Telegram would bring it again and keep the others back.
             return reply({"ok": True})
@@ -156,7 +157,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         error, allow = HttpError.of_routing(raised), raised.headers.get("Allow")
     except Exception as bug:
         log.error("%s %s failed: %s", request.method, request.rel_url.path, origin(bug))
-        error = HttpError(500, "internal", "这里出了错，已记入日志。", "Something is wrong here; it was logged.")
+        error = HttpError(500, "internal", *texts.INTERNAL)
     response = error_response(error, request.headers.get("Accept-Language"))
     if allow is not None:
         response.headers["Allow"] = allow
@@ -173,9 +174,7 @@ def _same_site(callers: Callers) -> Middleware:
             raise HttpError(
                 403,
                 "forbidden",
-                "请求来自别的网站，或用了未知的主机名；若这是您的服务器，请设置 SITE_NAMES。",
-                "The request comes from another site, or by an unknown host name; "
-                "if this is your server, set SITE_NAMES.",
+                *texts.FOREIGN_SITE,
             )
         return await handler(request)
 

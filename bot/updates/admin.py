@@ -8,7 +8,7 @@ from typing import Literal
 from bot.daily_stats import stats
 from bot.updates.commands import Command
 from bot.views import admin_messages as texts
-from bot.views.messages import Language
+from bot.views.messages import Language, pick
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.store import Queue
@@ -31,7 +31,7 @@ class Admin:
     async def handle(self, command: Command, private: bool, to: Chat, language: Language, idempotency_key: str) -> None:
         """Durable when it returns. Raises RedisError while Redis is gone."""
         if not private:
-            answer: str | None = texts.pick(texts.PRIVATE, language)
+            answer: str | None = pick(texts.PRIVATE, language)
         elif command.name == "stats":
             answer = await stats(self.queue, language)
         elif command.name == "model":
@@ -49,26 +49,26 @@ class Admin:
             return await self._cancel(language)
         order = read_order(words, to, language)
         if order is None:
-            return texts.pick(texts.USAGE, language)
+            return pick(texts.USAGE, language)
         trainings = self.queue.trainings
         if not await trainings.trainers():
-            return texts.pick(texts.NO_TRAINER, language)
+            return pick(texts.NO_TRAINER, language)
         kind, _ = await trainings.order(order, idempotency_key)
         return await self._status(language) if kind == "running" else None
 
     async def _status(self, language: Language) -> str:
         training = await self.queue.trainings.current()
         if training is None:
-            return texts.pick(texts.NOTHING, language)
+            return pick(texts.NOTHING, language)
         alive = await self.queue.trainings.trainers() > 0
         return texts.progress(training.order, training.report, alive, language)
 
     async def _cancel(self, language: Language) -> str:
         training = await self.queue.trainings.current()
         if training is None or training.report.phase in OVER:
-            return texts.pick(texts.NOTHING, language)
+            return pick(texts.NOTHING, language)
         await self.queue.trainings.cancel(training)
-        return texts.pick(texts.CANCELLING, language)
+        return pick(texts.CANCELLING, language)
 
     async def _model(self, words: list[str], to: Chat, language: Language) -> str:
         models = self.queue.models
@@ -76,7 +76,7 @@ class Admin:
         if not words:
             return texts.versions(known, (await models.serving()).values(), await models.desired(), language)
         if len(words) != 2 or words[0].lower() != "use":
-            return texts.pick(texts.MODEL_USAGE, language)
+            return pick(texts.MODEL_USAGE, language)
         if words[1] not in known:
             return texts.unknown_version(words[1], language)
         # A repeated update repeats the request, which changes nothing, but not the answer.

@@ -10,14 +10,15 @@ from telegram import Message, Update
 from bot.best_effort import BestEffortSender
 from bot.command_menu import Menu
 from bot.metrics import Metrics
-from bot.submission import Submitter, rate_limited
+from bot.submission import Submitter
 from bot.updates.admin import COMMANDS, Admin
 from bot.updates.callbacks import Callbacks
 from bot.updates.commands import Command, addressed_elsewhere, parse, poem_request, spoken, without_mention
 from bot.updates.inline import Inlines
 from bot.updates.message_context import MessageContext, sender_of
-from bot.views.admin_messages import HELP, pick
-from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, say
+from bot.views.admin_messages import HELP
+from bot.views.messages import LANGUAGES, Name, as_language, error_html, examples, pick, say
+from bot.views.refusals import rate_limited
 from engine.contract import PoemError, PoemRequest
 from engine.contract.check import CheckRequest
 from engine.contract.queue.messages import Kind, Request

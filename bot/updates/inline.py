@@ -6,7 +6,6 @@ A message that is sent so can only be edited; the bot is told which was chosen i
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 
 from telegram import (
@@ -22,7 +21,7 @@ from bot.best_effort import BestEffortSender
 from bot.updates.callbacks import Callbacks
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons
-from bot.views.messages import Language, Name, say
+from bot.views.messages import Language, Name, escape, say
 from bot.views.poem import poem_html
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import Mode
@@ -82,7 +81,7 @@ class Inlines:
         refusal = await self.callbacks.write(card.request, to, language, idempotency_key, sender)
         if refusal is not None and not refusal.engaged:
             # The button below the message tries again.
-            words = Reply(to, language, html.escape(refusal.text, quote=False), card.request)
+            words = Reply(to, language, escape(refusal.text), card.request)
             await submitter.queue.submit(words, f"{idempotency_key}!")
 
     def _possible(self, request: PoemRequest) -> bool:

@@ -1,12 +1,11 @@
-"""Every string an administrator sees of training and versions. Telegram HTML; what is filled in is escaped here."""
+"""What administrators are told of training and model versions, as Telegram HTML; what is filled in is escaped here."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Mapping
 
-from bot.views.messages import Language, in_script
+from bot.views.messages import Language, escape, in_script, pick
 from engine.contract.queue.models import DesiredVersion, Serving
 from engine.contract.queue.training import Failure, Order, Phase, TrainingReport
 from engine.contract.version_info import VersionInfo
@@ -100,11 +99,6 @@ _MEASURES = {
 }
 
 
-def pick(texts: tuple[str, str], language: Language) -> str:
-    """One of a pair of texts, simplified Chinese and English."""
-    return texts[1] if language == "en" else in_script(texts[0], language)
-
-
 def progress(order: Order, report: TrainingReport, alive: bool, language: Language) -> str:
     """What the one message shows. ``alive``: whether a trainer lives."""
     phase: Phase = report.phase
@@ -112,7 +106,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
         phase = "paused"
     english = language == "en"
     title = "Retraining" if english else "再训练"
-    lines = [f"<b>{title}</b> {_escape(report.version)}".rstrip(), _PHASES[phase][english]]
+    lines = [f"<b>{title}</b> {escape(report.version)}".rstrip(), _PHASES[phase][english]]
     if report.step:
         lines.append(f"{_bar(report.part)} {report.part:.0%}")
         epoch = f"{report.epoch:.2f} / {order.epochs:g}"
@@ -140,24 +134,22 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
     for name, why in list(report.skipped.items())[:5]:
         reason = _UNREAD.get(why, (why, why))[english]
         lines.append(
-            f"not read: {_escape(name)} ({_escape(reason)})"
-            if english
-            else f"未读：{_escape(name)}（{_escape(reason)}）"
+            f"not read: {escape(name)} ({escape(reason)})" if english else f"未读：{escape(name)}（{escape(reason)}）"
         )
     if (others := max(0, len(report.skipped) - 5) + report.more_skipped) > 0:
         lines.append(f"not read besides: {others} files" if english else f"另有 {others} 个文件未读")
     if phase == "failed":
         lines.append(_FAILURES[report.failure][english])
         if report.detail:
-            lines.append(f"<code>{_escape(report.detail[:300])}</code>")
-    return _scripted("\n".join(lines), language)
+            lines.append(f"<code>{escape(report.detail[:300])}</code>")
+    return in_script("\n".join(lines), language)
 
 
 def ending(report: TrainingReport, language: Language) -> str:
     """The last message: the table, and what became of the version. Under 1,024 characters, as a picture's caption."""
     english = language == "en"
     head = f"{report.before or '?'} → {report.version}"
-    lines = [f"<b>{_escape(head)}</b>"]
+    lines = [f"<b>{escape(head)}</b>"]
     for name, before, after in report.table:
         label = name if english else _MEASURES.get(name, name)
         lines.append(
@@ -165,7 +157,7 @@ def ending(report: TrainingReport, language: Language) -> str:
             if english
             else f"{label}　{_number(before)} → {_number(after)}"
         )
-    use = f"<code>/model use {_escape(report.version)}</code>"
+    use = f"<code>/model use {escape(report.version)}</code>"
     if report.promoted:
         lines.append("Better on the held-out poems: it is taken into use." if english else "验证更好，已启用。")
     else:
@@ -174,7 +166,7 @@ def ending(report: TrainingReport, language: Language) -> str:
             if english
             else f"验证没有更好，旧版继续用。若仍要用它：{use}"
         )
-    return _scripted("\n".join(lines), language)
+    return in_script("\n".join(lines), language)
 
 
 def versions(
@@ -205,15 +197,15 @@ def versions(
         if count:
             notes.append(f"serving: {count}" if english else f"{count} 个进程在用")
         between = ", " if english else "，"
-        lines.append(f"<code>{_escape(version)}</code>{': ' if english else '：'}{between.join(notes)}")
+        lines.append(f"<code>{escape(version)}</code>{': ' if english else '：'}{between.join(notes)}")
     label = "not loaded: " if english else "没能载入："
-    lines += [f"{label}{_escape(error)}" for error in sorted({one.error for one in seen if one.error})]
+    lines += [f"{label}{escape(error)}" for error in sorted({one.error for one in seen if one.error})]
     lines.append(pick(MODEL_USAGE, language))
-    return _scripted("\n".join(lines), language)
+    return in_script("\n".join(lines), language)
 
 
 def unknown_version(version: str, language: Language) -> str:
-    name = _escape(version[:64])
+    name = escape(version[:64])
     return pick(
         (f"没有 {name} 这个版本；/model 列出有的。", f"There is no version {name}; /model lists those there are."),
         language,
@@ -221,7 +213,7 @@ def unknown_version(version: str, language: Language) -> str:
 
 
 def changing(version: str, language: Language) -> str:
-    name = _escape(version)
+    name = escape(version)
     return pick((f"正在换用 {name}……", f"Changing to {name} …"), language)
 
 
@@ -230,7 +222,7 @@ def changed(desired: DesiredVersion, serving: Iterable[Serving], language: Langu
     seen = list(serving)
     using = sum(one.version == desired.version for one in seen)
     failed = [one for one in seen if one.version != desired.version]
-    name = _escape(desired.version)
+    name = escape(desired.version)
     lines = []
     if using:
         lines.append(
@@ -240,7 +232,7 @@ def changed(desired: DesiredVersion, serving: Iterable[Serving], language: Langu
             )
         )
     for one in {(one.version, one.error) for one in failed if one.error}:
-        old, why = _escape(one[0]), _escape(one[1])
+        old, why = escape(one[0]), escape(one[1])
         lines.append(
             pick((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, {old} goes on: {why}"), language)
         )
@@ -268,11 +260,3 @@ def _number(value: object) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _scripted(text: str, language: Language) -> str:
-    return text if language == "en" else in_script(text, language)
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=False)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
-
-from bot.views.messages import Language, in_script
+from bot.views.messages import Language, escape, in_script, pick
 from engine.contract.check import Examination, ProsodyFault
 
 _FAULTS = {
@@ -31,25 +29,25 @@ def examined(found: Examination, language: Language) -> str:
     What was pasted is shown as it was pasted; only the bot's own words follow the reader's script.
     """
     english = language == "en"
-    head = f"<b>{_own(found.template or found.form, language)}</b>"
+    head = f"<b>{in_script(found.template or found.form, language)}</b>"
     if found.rhyme:
-        head += f" · {_own(found.rhyme, language)}"
+        head += f" · {in_script(found.rhyme, language)}"
     lines = [head]
     if found.rhymes:
         between = ", " if english else "、"
-        label = "Rhymes: " if english else _own("韵脚：", language)
-        lines.append(label + _escape(between.join(found.rhymes)))
+        label = pick(("韵脚：", "Rhymes: "), language)
+        lines.append(label + escape(between.join(found.rhymes)))
     lines += _with_tones(found)
     if found.template is None:
-        return "\n".join([*lines, _own(_free(found)[english], language)])
+        return "\n".join([*lines, pick(_free(found), language)])
     if not found.faults:
         praise = (
             "无误：平仄、粘对、押韵都合格律。",
             "Faultless: tones, couplets and rhymes are all in order.",
         )
-        return "\n".join([*lines, _own(praise[english], language)])
+        return "\n".join([*lines, pick(praise, language)])
     count = len(found.faults)
-    lines.append(f"{count} fault{'s' if count > 1 else ''}:" if english else _own(f"{count} 处不合律：", language))
+    lines.append(pick((f"{count} 处不合律：", f"{count} fault{'s' if count > 1 else ''}:"), language))
     lines += [_line(fault, language) for fault in found.faults[:MOST_FAULTS]]
     if count > MOST_FAULTS:
         lines.append("…")
@@ -58,7 +56,7 @@ def examined(found: Examination, language: Language) -> str:
             "若作古绝看，则不拘平仄。",
             "Read as an old-style quatrain (古绝) it breaks no rule: those are free in their tones.",
         )
-        lines.append(_own(free[english], language))
+        lines.append(pick(free, language))
     return "\n".join(lines)
 
 
@@ -89,13 +87,13 @@ def _with_tones(found: Examination) -> list[str]:
             for i in range(len(fault.wanted))
         }
         marked = "".join(f"<b>{tone}</b>" if place in wrong else tone for place, tone in enumerate(tones, 1))
-        shown += [_escape(line), marked]
+        shown += [escape(line), marked]
     return [*shown, *(["…"] if len(found.lines) > MOST_LINES else [])]
 
 
 def _line(fault: ProsodyFault, language: Language) -> str:
     zh, en = _FAULTS.get(fault.name, ("", ""))
-    name, character = _own(fault.name, language), _escape(fault.character)
+    name, character = in_script(fault.name, language), escape(fault.character)
     if language == "en":
         place = f", character {fault.place}" if fault.place else ""
         wanted = f"; {_TONES.get(fault.wanted, fault.wanted)} is wanted" if fault.wanted else ""
@@ -107,13 +105,4 @@ def _line(fault: ProsodyFault, language: Language) -> str:
     else:
         wanted = fault.wanted and f"应作{fault.wanted}"
     told = "，".join(part for part in (zh, wanted) if part)
-    return where + _own(f"<b>{told}</b>" if fault.name == "平仄" else f"<b>{fault.name}</b>，{told}", language)
-
-
-def _own(text: str, language: Language) -> str:
-    """The bot's own words, in the reader's script."""
-    return text if language == "en" else in_script(text, language)
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=False)
+    return where + in_script(f"<b>{told}</b>" if fault.name == "平仄" else f"<b>{fault.name}</b>，{told}", language)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.views.messages import Language, in_script
+from bot.views.messages import Language, pick
 
 _COMMANDS = {
     "poem": ("命题：按题目写一首", "a poem on a theme"),
@@ -35,15 +35,15 @@ _ABOUT_SHORT = (
 
 
 def description(language: Language) -> str:
-    return in_script(_ABOUT[language == "en"], language)
+    return pick(_ABOUT, language)
 
 
 def short_description(language: Language) -> str:
-    return in_script(_ABOUT_SHORT[language == "en"], language)
+    return pick(_ABOUT_SHORT, language)
 
 
 def listed(language: Language, *, group: bool = False, admin: bool = False) -> list[tuple[str, str]]:
     """Each command with what it does."""
     names = _GROUP if group else tuple(_COMMANDS)
     found = {name: _COMMANDS[name] for name in names} | (_ADMIN if admin else {})
-    return [(name, en if language == "en" else in_script(zh, language)) for name, (zh, en) in found.items()]
+    return [(name, pick(texts, language)) for name, texts in found.items()]

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.views.messages import LANGUAGES, Language, in_script, say
+from bot.views.messages import LANGUAGES, Language, in_script, pick, say
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import FORMS
 from engine.contract.queue.messages import Inline, Telegram
@@ -81,10 +81,7 @@ def shared_card(query: str) -> str:
 
 def first_poem(language: Language) -> InlineKeyboardMarkup:
     """For who has not written anything yet."""
-    themes = [
-        _button(label if language == "en" else in_script(zh, language), ButtonAction("theme", "", zh))
-        for label, zh in _FIRST
-    ]
+    themes = [_button(pick((zh, label), language), ButtonAction("theme", "", zh)) for label, zh in _FIRST]
     return InlineKeyboardMarkup([[_button(say("write_one", language), ButtonAction("theme", ""))], themes])
 
 
@@ -110,12 +107,7 @@ def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKe
     first = zlib.crc32(card.encode())
     order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
     offered = [number for number in order if MOODS[number][2] != request.mood][:OFFERED]
-    buttons = [
-        _button(
-            MOODS[n][1] if language == "en" else in_script(MOODS[n][0], language), ButtonAction("mood", card, str(n))
-        )
-        for n in offered
-    ]
+    buttons = [_button(pick(MOODS[n][:2], language), ButtonAction("mood", card, str(n))) for n in offered]
     return InlineKeyboardMarkup([buttons, [_named("back", card, language)]])
 
 

@@ -1,15 +1,17 @@
-"""Every string a person sees, by language. Telegram HTML; what is filled in is escaped here."""
+"""The texts of the chat by language, as Telegram HTML; what is filled in is escaped here.
+
+Other texts are beside it: of administrators, errors over HTTP, refusals, command lists. Errors in a request come from
+``engine.contract``.
+"""
 
 from __future__ import annotations
 
-import functools
 import html
 import re
 from typing import Literal
 
-import opencc
-
 from engine.contract import PoemError
+from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
@@ -141,13 +143,20 @@ _EXAMPLES = (
 LANGUAGES: dict[Language, str] = {"zh-hans": "简体中文", "zh-hant": "繁體中文", "en": "English"}
 
 
+def escape(text: str) -> str:
+    """``text`` as it may stand in Telegram HTML."""
+    return html.escape(text, quote=False)
+
+
+def pick(texts: tuple[str, str], language: Language) -> str:
+    """One of a pair of texts, simplified Chinese and English."""
+    return texts[1] if language == "en" else in_script(texts[0], language)
+
+
 def say(name: Name, language: Language, **filled: object) -> str:
     """A text as Telegram HTML; what is ``filled`` in is escaped and keeps its script."""
-    zh, en = _TEXTS[name]
-    text = en if language == "en" else in_script(zh, language)
-    if not filled:
-        return text
-    return text.format(**{key: html.escape(str(value), quote=False) for key, value in filled.items()})
+    text = pick(_TEXTS[name], language)
+    return text.format(**{key: escape(str(value)) for key, value in filled.items()}) if filled else text
 
 
 def examples(language: Language, number: int) -> str:
@@ -159,16 +168,16 @@ def examples(language: Language, number: int) -> str:
 
 def error_text(error: PoemError, language: Language) -> str:
     """An error in the person's language, plain text."""
-    return error.en if language == "en" else in_script(error.zh, language)
+    return pick((error.zh, error.en), language)
 
 
 def error_html(error: PoemError, language: Language) -> str:
-    return html.escape(error_text(error, language), quote=False)
+    return escape(error_text(error, language))
 
 
 def in_script(simplified: str, language: Language) -> str:
-    """Simplified Chinese in the script of ``language``."""
-    return str(_traditional().convert(simplified)) if language == "zh-hant" else simplified
+    """Simplified Chinese in the script of ``language``; unchanged for English."""
+    return str(converter("s2t").convert(simplified)) if language == "zh-hant" else simplified
 
 
 def language_of(code: str | None) -> Language:
@@ -193,8 +202,3 @@ def accepted_language(header: str | None) -> Language:
 def as_language(value: str) -> Language:
     """A language that came through Redis; what this version does not know is simplified Chinese."""
     return "en" if value == "en" else "zh-hant" if value == "zh-hant" else "zh-hans"
-
-
-@functools.cache
-def _traditional() -> opencc.OpenCC:
-    return opencc.OpenCC("s2t")

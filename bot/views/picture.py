@@ -12,10 +12,10 @@ import random
 from dataclasses import dataclass
 from importlib import resources
 
-import opencc
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from engine.contract import Poem
+from engine.contract.script import converter
 
 LONGEST = 1280
 """Pixels of the longer side at most: what Telegram shows of a photo."""
@@ -239,19 +239,18 @@ def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
     title = form if poem.mode == "continue" else "藏头诗"
     words = (title, first, second)
     if _is_traditional("".join(poem.lines)):
-        words = tuple(_converter("s2t").convert(word) for word in words)
+        words = tuple(converter("s2t").convert(word) for word in words)
     return words[0], (words[1], words[2])
 
 
 def _is_traditional(text: str) -> bool:
     """Whether more characters are traditional spellings than simplified ones."""
-    changed = [sum(a != b for a, b in zip(_converter(way).convert(text), text, strict=False)) for way in ("t2s", "s2t")]
-    return bool(changed[0] > changed[1])
+    simplified, traditional = converter("t2s").convert(text), converter("s2t").convert(text)
+    return _differences(text, simplified) > _differences(text, traditional)
 
 
-@functools.cache
-def _converter(way: str) -> opencc.OpenCC:
-    return opencc.OpenCC(way)
+def _differences(one: str, other: str) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=False))
 
 
 def _tone(tone: int) -> Colour:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
 from bot.views.check import examined
-from bot.views.messages import Language, error_html, in_script
+from bot.views.messages import Language, error_html, escape, in_script
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import Examination
 from engine.contract.outline import LEVEL_RHYMES
@@ -65,7 +63,7 @@ def as_html(content: Content, request: Request | None, language: Language) -> st
 def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> str:
     """The poem with its heads bold, if it is an acrostic, and form and rhyme in a line below."""
     bold = _head_places(poem, request)
-    verse = "".join(f"<b>{_escape(c)}</b>" if i in bold else _escape(c) for i, c in enumerate(poem.text))
+    verse = "".join(f"<b>{escape(c)}</b>" if i in bold else escape(c) for i, c in enumerate(poem.text))
     lines = [in_script(" · ".join(part for part in (poem.form, poem.rhyme) if part), language)]
     if language == "en":
         lines.append(_explained(poem))
@@ -73,7 +71,7 @@ def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> st
         lines.append(f"Theme: {request.text}" if language == "en" else f"{in_script('题：', language)}{request.text}")
     if request is not None and (dropped := symbols(request.text)):
         lines.append(f"Left out: {dropped}" if language == "en" else f"{in_script('略去：', language)}{dropped}")
-    return f"{verse}\n\n" + "\n".join(f"<i>{_escape(line)}</i>" for line in lines)
+    return f"{verse}\n\n" + "\n".join(f"<i>{escape(line)}</i>" for line in lines)
 
 
 def _explained(poem: Poem) -> str:
@@ -109,7 +107,3 @@ def _head_places(poem: Poem, request: PoemRequest | None) -> set[int]:
         places.add(at)
         start = at + len(line)
     return places
-
-
-def _escape(text: str) -> str:
-    return html.escape(text, quote=False)

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Literal
+
 from opencc import OpenCC
+
+
+@cache
+def converter(way: Literal["t2s", "s2t"]) -> OpenCC:
+    """OpenCC to simplified or to traditional characters; loading one takes a moment, so each is loaded once."""
+    return OpenCC(way)
 
 
 class Script:
     """The model writes simplified characters; a reader who types traditional ones gets them back."""
 
-    def __init__(self) -> None:
-        self._simplify = OpenCC("t2s")
-        self._traditional = OpenCC("s2t")
-
     def simplify(self, text: str) -> str:
         """``text`` in simplified characters, of the same length."""
-        return _same_length(self._simplify, text)
+        return _same_length(converter("t2s"), text)
 
     def traditional(self, text: str) -> str:
         """``text`` in traditional characters, of the same length."""
-        return _same_length(self._traditional, text)
+        return _same_length(converter("s2t"), text)
 
     def is_traditional(self, text: str) -> bool:
-        """Whether ``text`` holds a character that simplified script spells otherwise."""
+        """Whether ``text`` has a character that is written otherwise in simplified script."""
         return self.simplify(text) != text
 
 

@@ -6,8 +6,9 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from bot.daily_stats import describe, of, percentile, record_daily_counts
+from bot.daily_stats import record_daily_counts
 from bot.metrics import Metrics
+from bot.views.daily_stats import describe, percentile
 from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
 from engine.contract.queue.store import Queue, Status
@@ -30,7 +31,7 @@ async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue,
         stopping.set()
         await keeping
     today = await queue.daily_counts.today()
-    assert of(today, "poem_updates_total", kind="acrostic") == 4
+    assert today["poem_updates_total:acrostic"] == 4
     assert percentile(today, "poem_queue_seconds", 0.5) == 0.2
     [key] = [key async for key in redis.scan_iter(f"{prefix}tally:*")]
     assert await redis.ttl(key) > 7 * 86_400
@@ -38,9 +39,9 @@ async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue,
 
 def test_percentiles_are_bounds_of_the_bucket_that_reaches_them() -> None:
     metrics = Metrics()
-    assert percentile(metrics.news(), "poem_queue_seconds", 0.5) is None
+    assert percentile(metrics.take_counts(), "poem_queue_seconds", 0.5) is None
     written(metrics, *[0.04] * 18, 1.5, 100)
-    today = metrics.news()
+    today = metrics.take_counts()
     assert percentile(today, "poem_queue_seconds", 0.5) == 0.05
     assert percentile(today, "poem_queue_seconds", 0.95) == 2
     assert percentile(today, "poem_queue_seconds", 0.99) == float("inf")
@@ -52,7 +53,7 @@ def test_the_day_reads_well_in_three_languages_and_escapes_names() -> None:
     metrics.count("poem_requests_total", door="telegram", outcome="rate_limited")
     metrics.count("poem_requests_total", door="telegram", outcome="accepted")
     metrics.count("poem_telegram_errors_total", kind="Forbidden")
-    today, status = metrics.news(), Status(3, 2, 1)
+    today, status = metrics.take_counts(), Status(3, 2, 1)
     english = describe(today, status, {"<b>": 2}, "en")
     assert "continued 1" in english
     assert "Refused: rate_limited 1\n" in english

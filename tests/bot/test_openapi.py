@@ -85,7 +85,7 @@ async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pyt
     await keeps(where, "/api/pictures", 403, json.dumps({**json.loads(poem), "lines": ["春山"]}).encode())
     unknown = await keeps(where, "/api/poems", 200, '{"mode":"acrostic","text":"𠮷"}'.encode())
     await keeps(where, "/api/pictures", 422, unknown)
-    monkeypatch.setattr(bot.http.page, "WAITING", 0)
+    monkeypatch.setattr(bot.http.page, "MAX_PICTURES_WAITING", 0)
     await keeps(where, "/api/pictures", 503, poem)
     monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.1)
     for path in ("/api/poems", "/api/pictures"):

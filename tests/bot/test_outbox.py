@@ -86,9 +86,9 @@ async def test_who_blocked_the_bot_is_given_up_and_nobody_else(queue: Queue, tel
         await all_done(queue)
     assert [sent.chat for sent in telegram.sent] == [2]
     assert telegram.calls["sendMessage"] == 2
-    counted = metrics.news()
-    assert counted['poem_telegram_errors_total{kind="Forbidden"}'] == 1
-    assert counted['poem_messages_total{outcome="forbidden"}'] == 1
+    counted = metrics.take_counts()
+    assert counted["poem_telegram_errors_total:Forbidden"] == 1
+    assert counted["poem_messages_total:forbidden"] == 1
 
 
 async def test_a_reply_to_a_deleted_message_comes_without_it(queue: Queue, telegram: FakeTelegram) -> None:
@@ -255,9 +255,9 @@ async def test_a_reply_that_is_not_taken_before_its_deadline_waits_among_the_dea
         await all_done(queue)
     dead: Any = await redis.xrange(f"{prefix}dead")
     assert sorted(fields["why"] for _, fields in dead) == ["a reply that Telegram did not take", "an unreadable reply"]
-    counted = metrics.news()
-    assert counted['poem_messages_total{outcome="given_up"}'] == 1
-    assert counted['poem_messages_total{outcome="unreadable"}'] == 1
+    counted = metrics.take_counts()
+    assert counted["poem_messages_total:given_up"] == 1
+    assert counted["poem_messages_total:unreadable"] == 1
     telegram.faults.clear()
     [(entry, reply)] = (await queue.dead_letter_replies()).items()
     assert await queue.retry(entry, reply)

@@ -75,7 +75,7 @@ async def test_updates_that_cannot_be_read_are_passed_over_and_those_behind_are_
     async with reading(telegram) as found:
         await telegram.confirmed(last)
     assert found.texts == [str(number) for number in range(10)]
-    assert found.metrics.news()['poem_updates_total{kind="unreadable"}'] == len(UNREADABLE)
+    assert found.metrics.take_counts()["poem_updates_total:unreadable"] == len(UNREADABLE)
     assert "seven" not in caplog.text
 
 

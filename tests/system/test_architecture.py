@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -61,6 +62,15 @@ def imports(module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module} has a relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def strings(module: str) -> Iterator[str]:
+    """The strings of a module that are not documentation."""
+    tree = ast.parse(modules()[module].read_text("utf-8"))
+    documentation = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documentation:
+            yield node.value
 
 
 def within(module: str, package: str) -> bool:
@@ -147,6 +157,19 @@ def test_what_serves_without_a_model_loads_none_of_the_heavy_libraries(module: s
     code = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & sys.modules.keys()))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_what_people_see_of_the_bot_is_written_under_views() -> None:
+    understood = {"bot.updates.phrases", "bot.updates.commands", "bot.updates.admin"}  # what people type
+    shown = {"bot.standalone.launcher"}  # an example for the terminal
+    elsewhere = [
+        f"{module}: {text}"
+        for module in modules()
+        if within(module, "bot") and not within(module, "bot.views") and module not in understood | shown
+        for text in strings(module)
+        if re.search("[\u4e00-\u9fff]", text)
+    ]
+    assert elsewhere == []
 
 
 def test_no_two_classes_share_a_name() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from opencc import OpenCC
 
+from engine.contract.script import converter
 from engine.contract.text import clauses, only_chinese, only_verse
 from engine.model.vocab import EOP, PAD, START, Vocabulary
 from train.data.npz import read_npz
@@ -79,7 +80,7 @@ def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[st
 
     Of the Song poems only those are kept that no Tang poem equals and that share no line with a held-out poem.
     """
-    simplify = OpenCC("t2s")
+    simplify = converter("t2s")
     seen: set[str] = set()
     counts, song_counts = Counter(read=0, too_short=0, duplicates=0), Counter(read=0, too_short=0, duplicates=0)
     poems: dict[str, list[str]] = {split: [] for split in SPLITS}

@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opencc import OpenCC
-
 from engine.contract.queue.training import Unread
+from engine.contract.script import converter
 from engine.contract.text import only_chinese
 from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
 from train.data.files import LARGEST_FILE, LargeFileError, SpecialFileError, open_ordinary
@@ -89,7 +88,7 @@ def _texts(file: Path) -> list[str]:
 
 def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
     """``base`` with the poems of ``own`` that it lacks, cleaned and split as any other; and how many those are."""
-    simplify = OpenCC("t2s")
+    simplify = converter("t2s")
     seen = {only_chinese(poem) for split in SPLITS for poem in base.poems[split]}
     poems = {split: list(base.poems[split]) for split in SPLITS}
     added = 0

