@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = CIMultiDictProxy[str] | CIMultiDict[str]
 
 _MADE_BY_PROXIES = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _LABELS_OF_A_PUBLIC_NAME = 2
 
 
@@ -63,6 +65,15 @@ class Callers:
             own.add(headers.get("X-Forwarded-Host", host).lower())
         place = origin.lower().partition("://")[2]
         return place in own or _name(place) in self.names
+
+    def origin(self, peer: str | None, headers: Headers) -> str | None:
+        """Scheme and host of this server as the visitor's browser knows them; None where no host is named."""
+        host, scheme = headers.get("Host", ""), "http"
+        if self._trusts(_address(peer)):
+            host, scheme = headers.get("X-Forwarded-Host", host), headers.get("X-Forwarded-Proto", scheme)
+        if _HOST.fullmatch(host) is None or scheme not in ("http", "https"):
+            return None
+        return f"{scheme}://{host}"
 
     def _is_own_name(self, host: str) -> bool:
         """An address, ``localhost``, a name without dots or one of ``names``: nobody else can make these lead here."""

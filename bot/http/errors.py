@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from bot.views import http_errors as texts
-from bot.views.messages import accepted_language, pick
+from bot.views.messages import Language, accepted_language, pick
 from engine.contract import CodecError, PoemError
 from engine.contract.poem import dumps
 
@@ -17,6 +17,7 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Server": "poem",
 }
+_TAGS: dict[Language, str] = {"zh-hans": "zh-Hans", "zh-hant": "zh-Hant", "en": "en"}
 _POEM_ERROR_STATUS = {"rate_limited": 429, "busy": 503, "no_worker": 503, "deadline": 504}
 _ROUTING = {
     404: ("not_found", *texts.NO_ADDRESS),
@@ -72,11 +73,12 @@ def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] |
 
 
 def error_response(error: HttpError, accept_language: str | None) -> web.Response:
-    """``accept_language``: the header of that name."""
-    language = accepted_language(accept_language)
-    message = pick((error.zh, error.en), language)
+    """``accept_language``: the header of that name. ``messages`` serves a page whose reader changes the language."""
+    messages = {tag: pick((error.zh, error.en), language) for language, tag in _TAGS.items()}
+    message = messages[_TAGS[accepted_language(accept_language)]]
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, error.retry_after))}
-    return reply({"error": {"code": error.code, "message": message}}, error.status, headers)
+    told: dict[str, object] = {"code": error.code, "message": message, "messages": messages}
+    return reply({"error": told}, error.status, headers)
 
 
 def secure(response: web.StreamResponse) -> None:

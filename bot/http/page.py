@@ -15,6 +15,7 @@ from bot.http.body import read_json
 from bot.http.errors import HttpError, bad_request, redis_unavailable, reply, unreadable_body
 from bot.views import http_errors as texts
 from bot.views.drawing import Draw
+from bot.views.preview import Preview
 from bot.views.refusals import rate_limited
 from engine.contract import CodecError, Poem, PoemError
 from engine.contract.templates import named
@@ -26,16 +27,21 @@ POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "connect-src 'self'",
-        "img-src data: blob:",
+        "img-src 'self' data: blob:",
+        "manifest-src 'self'",
         "base-uri 'none'",
         "form-action 'self'",
         "frame-ancestors 'none'",
     )
 )
 FILES = {
-    "/": ("static/index.html", "text/html"),
     "/page/style.css": ("static/style.css", "text/css"),
     "/page/script.js": ("static/script.js", "text/javascript"),
+    "/page/texts.js": ("static/texts.js", "text/javascript"),
+    "/page/icon.svg": ("static/icon.svg", "image/svg+xml"),
+    "/page/icon-180.png": ("static/icon-180.png", "image/png"),
+    "/page/icon-512.png": ("static/icon-512.png", "image/png"),
+    "/manifest.webmanifest": ("static/manifest.webmanifest", "application/manifest+json"),
     "/openapi.json": ("openapi.json", "application/json"),
 }
 """What is served as it stands in the package."""
@@ -56,8 +62,23 @@ class Site:
     async def file(self, request: web.Request) -> web.Response:
         name, kind = FILES[request.path]
         body = (resources.files("bot.http") / name).read_bytes()
-        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
-        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+        return _part(body, kind)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The page as it is opened first, with a poem for example."""
+        return _page(Preview(origin=self._origin(request)))
+
+    async def poem_page(self, request: web.Request) -> web.Response:
+        """The page with a poem that is kept. Why there is none its script asks again, to tell it in its language."""
+        name, origin = request.match_info["id"], self._origin(request)
+        try:
+            card = await self.api.find(name)
+        except HttpError as error:
+            return _page(Preview(origin=origin), error.status)
+        return _page(Preview(card.request, card.poem, name, origin, self.draw is not None))
+
+    def _origin(self, request: web.Request) -> str | None:
+        return self.api.callers.origin(request.remote, request.headers)
 
     async def template(self, request: web.Request) -> web.Response:
         """The tones that a poem's template asks for, line by line."""
@@ -134,6 +155,18 @@ class Site:
             raise redis_unavailable() from error
         if not allowed:
             raise HttpError.of_poem(rate_limited(60))
+
+
+def _page(preview: Preview, status: int = 200) -> web.Response:
+    page = (resources.files("bot.http") / "static/index.html").read_text("utf-8")
+    return _part(preview.fill(page).encode(), "text/html", status)
+
+
+def _part(body: bytes, kind: str, status: int = 200) -> web.Response:
+    """A part of the page, under its policy."""
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+    charset = None if kind == "image/png" else "utf-8"
+    return web.Response(body=body, status=status, content_type=kind, charset=charset, headers=headers)
 
 
 def as_poem(value: Any) -> Poem:

@@ -24,6 +24,7 @@ from bot.http.page import FILES, Site
 from bot.metrics import ClusterState, Metrics
 from bot.updates.polling import Handle, readable, safely
 from bot.views import http_errors as texts
+from bot.views.preview import POEM_PATH
 from engine.contract.logs import origin
 from engine.contract.queue.clock import SKEW_SECONDS
 from engine.contract.queue.store import Queue
@@ -32,6 +33,7 @@ log = logging.getLogger("bot.http.server")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WEBHOOK_PATH = "/telegram"
+PAGE_PATH = "/"
 MAX_UPDATE = 256 * 1024
 READY_SECONDS = 3.0
 
@@ -132,6 +134,8 @@ def application(
             web.get("/healthz", probes.health),
             web.get("/readyz", probes.ready),
             web.get("/metrics", probes.metrics_page),
+            web.get(PAGE_PATH, site.page),
+            web.get(f"{POEM_PATH}{{id}}", site.poem_page),
             *(web.get(path, site.file) for path in FILES),
         ]
     )

@@ -14,6 +14,7 @@ from importlib import resources
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from bot.views.poem import FORM_TITLES
 from engine.contract import Poem
 from engine.contract.script import converter
 
@@ -36,16 +37,6 @@ _FRAME = (150, 74, 56)
 _PAPER = (246, 238, 219)
 _TONES = range(-4, 5)
 """Of the paper, from shade to light; few, so that the file stays small."""
-
-_FORMS = {
-    "五绝": "五言绝句",
-    "七绝": "七言绝句",
-    "五律": "五言律诗",
-    "七律": "七言律诗",
-    "五言": "五言诗",
-    "七言": "七言诗",
-    "古风": "古风",
-}
 
 Colour = tuple[int, ...]
 Glyphs = tuple[str, bool]
@@ -234,9 +225,9 @@ def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
     """The title and two notes, in the poem's script."""
     rhyme = f"{poem.rhyme}韵" if poem.rhyme else ""
     start = poem.template.rpartition("·")[2] if poem.template else ""
-    form = _FORMS.get(poem.form) or f"{'五' if len(poem.lines[0]) == 5 else '七'}言{poem.form}"
-    first, second = (rhyme, start) if poem.mode == "continue" else (f"{form}　{rhyme}".strip(), start)
-    title = form if poem.mode == "continue" else "藏头诗"
+    form = FORM_TITLES.get(poem.form) or f"{'五' if len(poem.lines[0]) == 5 else '七'}言{poem.form}"
+    first, second = (rhyme, start) if poem.mode != "acrostic" else (f"{form}　{rhyme}".strip(), start)
+    title = "藏头诗" if poem.mode == "acrostic" else form
     words = (title, first, second)
     if _is_traditional("".join(poem.lines)):
         words = tuple(converter("s2t").convert(word) for word in words)

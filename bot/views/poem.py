@@ -10,6 +10,17 @@ from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.queue.messages import Content, Request
 from engine.contract.text import symbols
 
+FORM_TITLES = {
+    "五绝": "五言绝句",
+    "七绝": "七言绝句",
+    "五律": "五言律诗",
+    "七律": "七言律诗",
+    "五言": "五言诗",
+    "七言": "七言诗",
+    "古风": "古风",
+}
+"""The names of forms in full, as a title."""
+
 FINALS: dict[str | None, str] = dict(
     zip(
         LEVEL_RHYMES,

@@ -1,38 +1,20 @@
-// The page: asks the API for a poem and sets it as in a book. What it shows is in the address, so that a link shows it again.
+// The page: asks the API for a poem and sets it as in a book. A poem that was written has an address of its own.
 
-const TEXTS = {
-  "zh-Hans": {
-    mode: "怎样写", continue: "续写", acrostic: "藏头", text: "首句", heads: "藏头", form: "体裁", more: "更多",
-    rhyme: "韵部", mood: "意境", write: "写诗", another: "再来一首", copy: "复制", link: "复制链接", picture: "配图",
-    auto: "自动", writing: "正在写……", waiting: (n, s) => `前面还有 ${n} 首，约 ${s} 秒……`, copied: "已复制。",
-    tones: "平仄", key: "平 平声　仄 仄声　中 皆可　朱 韵脚",
-    offline: "没有连上，请稍后再试。", blank: "请先写一句诗或几个字。", noPicture: "这首诗画不成图。",
-  },
-  "zh-Hant": {
-    mode: "怎樣寫", continue: "續寫", acrostic: "藏頭", text: "首句", heads: "藏頭", form: "體裁", more: "更多",
-    rhyme: "韻部", mood: "意境", write: "寫詩", another: "再來一首", copy: "複製", link: "複製鏈接", picture: "配圖",
-    auto: "自動", writing: "正在寫……", waiting: (n, s) => `前面還有 ${n} 首，約 ${s} 秒……`, copied: "已複製。",
-    tones: "平仄", key: "平 平聲　仄 仄聲　中 皆可　朱 韻腳",
-    offline: "沒有連上，請稍後再試。", blank: "請先寫一句詩或幾個字。", noPicture: "這首詩畫不成圖。",
-  },
-  en: {
-    mode: "How to write", continue: "Continue", acrostic: "Acrostic", text: "First line", heads: "Heads", form: "Form",
-    more: "More", rhyme: "Rhyme group", mood: "Mood", write: "Write", another: "Another", copy: "Copy",
-    link: "Copy link", picture: "Picture", auto: "automatic", writing: "Writing …",
-    waiting: (n, s) => `${n} before you, about ${s} seconds …`, copied: "Copied.",
-    tones: "Tones", key: "平 level · 仄 oblique · 中 either · red: rhyme",
-    offline: "Not connected; please try again.", blank: "Please type a line of verse, or some characters.",
-    noPicture: "This poem cannot be drawn.",
-  },
-};
-const FORMS = { continue: ["auto", "五绝", "七绝", "五律", "七律", "排律", "古风"], acrostic: ["auto", "五言", "七言", "古风"] };
-const EXAMPLES = { continue: "老夫聊发少年狂", acrostic: "春风十里" };
+import { EXAMPLES, FORMS, TEXTS, formLabel, gloss, named, rhymeLabels } from "/page/texts.js";
+
 const FIELDS = ["mode", "text", "form", "rhyme", "mood", "seed", "candidates"];
+const POEM = "/poems/", STORED = "/api/poems/";
+const FULL_NAMES = {
+  五绝: "五言绝句", 七绝: "七言绝句", 五律: "五言律诗", 七律: "七言律诗", 五言: "五言诗", 七言: "七言诗",
+};
+const MOST_ROWS = 12, MOST_COLUMNS = 10, PASSING_SECONDS = 6;
 
 const find = (selector) => document.querySelector(selector);
 const form = find("#request");
 let language = preferred();
-let poem = null;
+let shown = null; // the poem, its request, and its name where it is kept
+let passing = 0;
+let said = () => ""; // what stands in the line for messages, in any language
 
 function preferred() {
   const wanted = (localStorage.getItem("language") ?? navigator.language).toLowerCase();
@@ -40,6 +22,7 @@ function preferred() {
   return /hant|tw|hk|mo/.test(wanted) ? "zh-Hant" : "zh-Hans";
 }
 
+// Everything in the chosen language, what was said last included.
 function speak() {
   const texts = TEXTS[language];
   document.documentElement.lang = language;
@@ -47,60 +30,99 @@ function speak() {
   for (const button of document.querySelectorAll("[data-language]"))
     button.setAttribute("aria-pressed", button.dataset.language === language);
   const mode = form.elements.mode.value;
-  if (mode === "acrostic") find(".text span").textContent = texts.heads;
-  const chosen = form.elements.form.value;
-  form.elements.form.replaceChildren(
-    ...FORMS[mode].map((name) => new Option(name === "auto" ? texts.auto : name, name, false, name === chosen)),
-  );
-  form.elements.text.placeholder = EXAMPLES[mode];
+  const name = mode[0].toUpperCase() + mode.slice(1);
+  find("#asks").textContent = texts[`asks${name}`];
+  find("#hint").textContent = texts[`hint${name}`];
+  form.elements.text.placeholder = example(mode);
+  form.elements.text.lang = mode === "theme" ? "" : "zh";
+  fill(form.elements.form, FORMS[mode].map((form) => [form, formLabel(form, language)]));
+  fill(form.elements.rhyme, rhymeLabels(language));
+  find("#said").textContent = said(language);
+  caption();
 }
 
-function say(text, error = false) {
-  find("#said").textContent = text;
-  find("#said").classList.toggle("error", error);
+function example(mode) {
+  return mode === "theme" && language === "en" ? "moon" : EXAMPLES[mode];
 }
+
+// The options of a list; what was chosen stays chosen where it is still there.
+function fill(list, options) {
+  const chosen = list.value;
+  list.replaceChildren(...options.map(([value, label]) => new Option(label, value, false, value === chosen)));
+}
+
+// In the line for messages; for so many seconds, or until something else is said.
+function say(words, error = false, lasting = 0) {
+  said = words;
+  find("#said").textContent = said(language);
+  find("#said").classList.toggle("error", error);
+  clearTimeout(passing);
+  if (lasting) passing = setTimeout(() => say(nothing), lasting * 1000);
+}
+
+const text = (key, ...parts) => (language) => {
+  const found = TEXTS[language][key];
+  return typeof found === "function" ? found(...parts) : found;
+};
+const nothing = () => "";
+
+// What the API answers to an error, in every language.
+const refusal = ({ error }) => (language) => error.messages?.[language] ?? error.message;
 
 function asked() {
+  if (!form.elements.text.value.trim()) form.elements.text.value = form.elements.text.placeholder;
   const request = {};
   for (const [name, value] of new FormData(form)) if (value.trim()) request[name] = value.trim();
   return request;
 }
 
-async function write(request) {
-  const texts = TEXTS[language];
-  if (!request.text) {
-    say(texts.blank, true);
-    form.elements.text.focus();
-    return;
-  }
-  const busy = [...document.querySelectorAll(".write, #another")];
+// Asks for something while the buttons wait; what is wrong is said, and null comes back.
+async function ask(words, url, options = {}) {
+  const busy = [...document.querySelectorAll(".write, #another, #picture")];
   for (const button of busy) button.disabled = true;
-  say(texts.writing);
-  const looking = setInterval(look, 2000);
+  find("#poem").setAttribute("aria-busy", "true");
+  say(words);
   try {
-    const answer = await fetch("/api/poems", {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "Accept-Language": language },
-      body: JSON.stringify(request),
-    });
-    const content = await answer.json();
-    if (!answer.ok) {
-      say(content.error.message, true);
-      return;
-    }
-    show(content, request);
+    const answer = await fetch(url, { ...options, headers: { "Accept-Language": language, ...options.headers } });
+    if (answer.ok) return answer;
+    say(refusal(await answer.json()), true);
   } catch {
-    say(texts.offline, true);
+    say(text("offline"), true);
   } finally {
-    clearInterval(looking);
     for (const button of busy) button.disabled = false;
+    find("#poem").removeAttribute("aria-busy");
   }
+  return null;
+}
+
+async function write(request, step = "pushState") {
+  const looking = setInterval(look, 2000);
+  const headers = { "Content-Type": "application/json" };
+  const answer = await ask(text("writing"), "/api/poems", { method: "POST", headers, body: JSON.stringify(request) });
+  clearInterval(looking);
+  if (!answer) return;
+  const poem = await answer.json();
+  const name = (answer.headers.get("Content-Location") ?? "").split(STORED)[1];
+  // One candidate with the poem's own seed is the same poem, for as long as the model is the same.
+  const again = new URLSearchParams({ ...request, seed: poem.seed, candidates: 1 });
+  history[step](null, "", name ? POEM + name : `/?${again}`);
+  show({ poem, request, name });
+  if (step === "pushState") find("#poem").focus();
+}
+
+// A poem that was written before, exactly as it was.
+async function open(name) {
+  const answer = await ask(text("opening"), STORED + name);
+  if (!answer) return;
+  const { poem, request } = await answer.json();
+  enter(request);
+  show({ poem, request, name });
 }
 
 async function look() {
   try {
     const queue = await (await fetch("/api/queue")).json();
-    if (queue.waiting > 1) say(TEXTS[language].waiting(queue.waiting - 1, queue.wait_seconds));
+    if (queue.waiting > 1) say(text("waiting", queue.waiting - 1, queue.wait_seconds));
   } catch {
     // the poem's own request will tell
   }
@@ -113,8 +135,9 @@ function make(kind, ...parts) {
   return node;
 }
 
-function show(written, request) {
-  poem = written;
+function show(written) {
+  shown = written;
+  const { poem, request } = written;
   const heads = poem.mode === "acrostic" ? [...request.text.matchAll(/\p{Script=Han}/gu)].length : 0;
   find("#lines").replaceChildren(
     ...poem.lines.map((line, number) => {
@@ -123,67 +146,122 @@ function show(written, request) {
     }),
   );
   find("#tones").hidden = !poem.template;
+  find("#actions").hidden = false;
   tone(false);
-  find("#name").textContent = [poem.template ?? poem.form, poem.rhyme].filter(Boolean).join(" · ");
-  find("#poem").hidden = find("#actions").hidden = false;
-  say("");
-  find("#poem").focus();
-  // One candidate with the poem's own seed is the same poem.
-  const again = { ...request, seed: poem.seed, candidates: 1 };
-  history.replaceState(null, "", `?${new URLSearchParams(again)}`);
+  say(nothing);
+  caption();
+  measure();
+}
+
+// What the poem is: its theme or form in large characters, the rest in small ones.
+function caption() {
+  if (!shown) {
+    find("#gloss").textContent = TEXTS[language].example(EXAMPLES.acrostic);
+    return;
+  }
+  const { poem, request } = shown;
+  const form = named(FULL_NAMES[poem.form] ?? poem.form, language);
+  const start = poem.template?.split("·")[1];
+  const notes = [request.mode === "theme" ? form : null, start, poem.rhyme].filter(Boolean);
+  find("#name").replaceChildren(
+    request.mode === "theme" ? request.text : form,
+    make("small", notes.map((note) => named(note, language)).join(" · ")),
+  );
+  const toned = find("#lines").classList.contains("toned");
+  find("#gloss").textContent = toned ? TEXTS[language].key : language === "en" ? gloss(poem) : "";
+}
+
+// Tells the style sheet how much has to fit, and the reader whether there is more than is seen.
+function measure() {
+  const lines = [...find("#lines").children];
+  const longest = Math.max(...lines.map((line) => line.querySelectorAll("ruby").length));
+  find("#frame").style.setProperty("--rows", Math.min(longest, MOST_ROWS));
+  find("#frame").style.setProperty("--columns", Math.min(lines.length, MOST_COLUMNS));
+  lines.forEach((line, number) => line.style.setProperty("--number", number));
+  find("#poem").scrollLeft = 0;
+  onward();
+}
+
+function onward() {
+  const last = find("#lines").lastElementChild.getBoundingClientRect();
+  find("#frame").classList.toggle("more", last.left < find("#poem").getBoundingClientRect().left - 1);
 }
 
 // The tones of the poem's template beside its characters, or not.
 async function tone(wanted) {
   if (wanted && !find("#lines rt")) {
-    const shown = poem;
+    const { poem } = shown;
     const asked = new URLSearchParams({ name: poem.template, length: [...poem.lines[0]].length, lines: poem.lines.length });
-    try {
-      const { lines } = await (await fetch(`/api/templates?${asked}`)).json();
-      if (poem !== shown) return; // another came meanwhile
-      find("#lines").childNodes.forEach((column, number) => {
-        const characters = column.querySelectorAll("ruby");
-        characters.forEach((ruby, place) => ruby.append(make("rt", lines[number].tones[place])));
-        characters[characters.length - 1].classList.toggle("rhyme", lines[number].rhymes);
-      });
-    } catch {
-      say(TEXTS[language].offline, true);
-      return;
-    }
+    const answer = await ask(nothing, `/api/templates?${asked}`);
+    if (!answer) return;
+    const { lines } = await answer.json();
+    if (poem !== shown.poem) return; // another came meanwhile
+    find("#lines").childNodes.forEach((column, number) => {
+      const characters = column.querySelectorAll("ruby");
+      characters.forEach((ruby, place) => ruby.append(make("rt", lines[number].tones[place])));
+      characters[characters.length - 1].classList.toggle("rhyme", lines[number].rhymes);
+    });
   }
   find("#lines").classList.toggle("toned", wanted);
   find("#tones").setAttribute("aria-pressed", wanted);
-  find("#key").hidden = !wanted;
+  caption();
 }
 
-async function copy(text) {
-  await navigator.clipboard.writeText(text);
-  say(TEXTS[language].copied);
+async function copy(content, key) {
+  if (await copied(content)) say(text(key), false, PASSING_SECONDS);
+  else say((language) => `${TEXTS[language].notCopied} ${content}`, true);
+}
+
+// Whether it lies in the clipboard now. Pages without TLS have only the old way.
+async function copied(content) {
+  try {
+    await navigator.clipboard.writeText(content);
+    return true;
+  } catch {
+    const field = make("textarea", content);
+    field.className = "hidden";
+    const before = document.activeElement;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    before.focus();
+    return done;
+  }
 }
 
 async function picture() {
-  const answer = await fetch("/api/pictures", { method: "POST", body: JSON.stringify(poem) });
-  if (!answer.ok) {
-    say(TEXTS[language].noPicture, true);
-    return;
-  }
+  const { poem, name } = shown;
+  const answer = await (name
+    ? ask(text("drawing"), `/api/pictures/${name}`)
+    : ask(text("drawing"), "/api/pictures", { method: "POST", body: JSON.stringify(poem) }));
+  if (!answer) return;
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await answer.blob());
   link.download = `${poem.lines[0]}.png`;
   link.click();
   URL.revokeObjectURL(link.href);
+  say(text("drawn"), false, PASSING_SECONDS);
+}
+
+// The form as it was when a poem was asked for.
+function enter(request) {
+  if (request.mode in FORMS) form.elements.mode.value = request.mode;
+  speak();
+  for (const name of ["text", "form", "rhyme", "mood"]) if (request[name]) form.elements[name].value = request[name];
+  find("details").open = Boolean(request.rhyme || request.mood);
 }
 
 function start() {
   const given = Object.fromEntries([...new URLSearchParams(location.search)].filter(([name]) => FIELDS.includes(name)));
-  if (given.mode in FORMS) form.elements.mode.value = given.mode;
-  given.mode = form.elements.mode.value;
-  speak();
-  for (const name of ["text", "form", "rhyme", "mood"]) if (given[name]) form.elements[name].value = given[name];
-  find("details").open = Boolean(given.rhyme || given.mood);
-  if (!given.text) return;
-  for (const name of ["seed", "candidates"]) if (given[name]) given[name] = Number(given[name]);
-  write(given);
+  enter(given);
+  measure();
+  if (location.pathname.startsWith(POEM)) {
+    open(location.pathname.slice(POEM.length));
+  } else if (given.text) {
+    for (const name of ["seed", "candidates"]) if (given[name]) given[name] = Number(given[name]);
+    write({ ...given, mode: form.elements.mode.value }, "replaceState");
+  }
 }
 
 form.addEventListener("submit", (event) => {
@@ -197,9 +275,13 @@ for (const button of document.querySelectorAll("[data-language]"))
     localStorage.setItem("language", language);
     speak();
   });
+form.addEventListener("input", () => say(nothing));
 find("#another").addEventListener("click", () => write(asked()));
-find("#tones").addEventListener("click", () => tone(find("#key").hidden));
-find("#copy").addEventListener("click", () => copy(poem.text));
-find("#link").addEventListener("click", () => copy(location.href));
+find("#tones").addEventListener("click", () => tone(find("#tones").getAttribute("aria-pressed") !== "true"));
+find("#copy").addEventListener("click", () => copy(shown.poem.text, "copied"));
+find("#link").addEventListener("click", () => copy(location.href, shown.name ? "copiedLink" : "copied"));
 find("#picture").addEventListener("click", picture);
+find("#poem").addEventListener("scroll", onward, { passive: true });
+addEventListener("resize", onward);
+addEventListener("popstate", () => location.reload());
 start();
