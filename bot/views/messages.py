@@ -177,7 +177,10 @@ def error_html(error: PoemError, language: Language) -> str:
 
 def in_script(simplified: str, language: Language) -> str:
     """Simplified Chinese in the script of ``language``; unchanged for English."""
-    return str(converter("s2t").convert(simplified)) if language == "zh-hant" else simplified
+    if language != "zh-hant":
+        return simplified
+    # What a message quotes may hold half of a surrogate pair, which the converter cannot take.
+    return str(converter("s2t").convert(simplified.encode("utf-8", "replace").decode()))
 
 
 def language_of(code: str | None) -> Language:

@@ -385,6 +385,44 @@ def test_a_trusted_proxy_may_have_any_name_and_says_which() -> None:
     assert not callers.same_site("203.0.113.1", CIMultiDict(sent, Origin="https://poems.example.org"))
 
 
+@pytest.mark.parametrize(
+    ("peer", "headers", "origin"),
+    [
+        ("203.0.113.1", {"Host": "localhost:8080"}, "http://localhost:8080"),
+        ("203.0.113.1", {"Host": "[::1]:8080"}, "http://[::1]:8080"),
+        (
+            "203.0.113.1",
+            {"Host": "bot", "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"},
+            "http://bot",
+        ),
+        (
+            "10.0.0.1",
+            {"Host": "bot", "X-Forwarded-Host": "a.example", "X-Forwarded-Proto": "https"},
+            "https://a.example",
+        ),
+        ("10.0.0.1", {"Host": "bot", "X-Forwarded-Proto": "javascript"}, None),
+        ("10.0.0.1", {"Host": "bot", "X-Forwarded-Host": "a.example, b.example"}, None),
+        ("203.0.113.1", {"Host": 'a"><script>'}, None),
+        ("203.0.113.1", {}, None),
+    ],
+)
+def test_a_server_knows_its_own_address_from_its_visitor_or_a_trusted_proxy(
+    peer: str, headers: dict[str, str], origin: str | None
+) -> None:
+    assert Callers((ip_network("10.0.0.0/8"),)).origin(peer, CIMultiDict(headers)) == origin
+
+
+async def test_an_error_is_told_in_every_language_at_once_for_who_changes_it(
+    http: aiohttp.ClientSession, server: RedisServer, prefix: str
+) -> None:
+    async with running_bot(server.url, prefix) as where:
+        for language in ("zh-Hans", "zh-Hant", "en"):
+            status, body, _ = await post(http, where, b'{"mode":"theme","text":"?"}', {"Accept-Language": language})
+            messages = body["error"]["messages"]
+            assert (status, body["error"]["message"]) == (400, messages[language])
+            assert len(set(messages.values())) == 3
+
+
 async def _waiting(queue: Queue, jobs: int) -> bool:
     return (await queue.status()).waiting == jobs
 

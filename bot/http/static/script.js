@@ -1,6 +1,6 @@
 // The page: asks the API for a poem and sets it as in a book. A poem that was written has an address of its own.
 
-import { EXAMPLES, FORMS, TEXTS, formLabel, gloss, named, rhymeLabels } from "/page/texts.js";
+import { EXAMPLES, FORMS, TEXTS, formLabel, gloss, named, rhymeLabels, simplified } from "/page/texts.js";
 
 const FIELDS = ["mode", "text", "form", "rhyme", "mood", "seed", "candidates"];
 const POEM = "/poems/", STORED = "/api/poems/";
@@ -248,7 +248,8 @@ async function picture() {
 function enter(request) {
   if (request.mode in FORMS) form.elements.mode.value = request.mode;
   speak();
-  for (const name of ["text", "form", "rhyme", "mood"]) if (request[name]) form.elements[name].value = request[name];
+  for (const name of ["text", "mood"]) if (request[name]) form.elements[name].value = request[name];
+  for (const name of ["form", "rhyme"]) if (request[name]) form.elements[name].value = simplified(request[name]);
   find("details").open = Boolean(request.rhyme || request.mood);
 }
 

@@ -80,6 +80,11 @@ export function named(name, language) {
   return [...name].map((character) => TRADITIONAL[SIMPLIFIED.indexOf(character)] ?? character).join("");
 }
 
+// The same name as the API and the lists spell it.
+export function simplified(name) {
+  return [...name].map((character) => SIMPLIFIED[TRADITIONAL.indexOf(character)] ?? character).join("");
+}
+
 export function formLabel(name, language) {
   if (name === "auto") return TEXTS[language].auto;
   return language === "en" ? `${name} · ${IN_ENGLISH[name]}` : named(name, language);
