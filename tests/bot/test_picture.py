@@ -9,6 +9,7 @@ from PIL import Image
 
 from bot.views.picture import LONGEST, MissingGlyphsError, draw
 from engine.contract import Poem
+from engine.contract.poem import Mode
 
 MOST_BYTES = 500_000
 SMALLEST = 30
@@ -16,8 +17,9 @@ SMALLEST = 30
 
 
 def poem(*lines: str, form: str = "古风", mode: str = "continue", **more: str) -> Poem:
-    assert mode in ("continue", "acrostic")
-    return Poem("acrostic" if mode == "acrostic" else "continue", "\n".join(lines), lines, form, 1, 1, "fake", **more)
+    assert mode in ("continue", "acrostic", "theme")
+    named: Mode = "acrostic" if mode == "acrostic" else "theme" if mode == "theme" else "continue"
+    return Poem(named, "\n".join(lines), lines, form, 1, 1, "fake", **more)
 
 
 SHAPES = {
@@ -33,6 +35,16 @@ SHAPES = {
     "one line of 32": poem("君" * 32, "月"),
     "one head": poem("春风十里行", form="五言", mode="acrostic"),
 }
+
+
+def test_a_poem_on_a_theme_is_not_called_an_acrostic() -> None:
+    lines = ["白日依山尽"] * 4
+    named = {"form": "五绝", "rhyme": "十一尤"}
+    assert (
+        draw(poem(*lines, mode="theme", **named))
+        == draw(poem(*lines, **named))
+        != draw(poem(*lines, mode="acrostic", **named))
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
