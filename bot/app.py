@@ -131,7 +131,7 @@ class App:
         assert runner.server is not None
         loop = asyncio.get_running_loop()
         try:
-            self._listening = await loop.create_server(Connections(runner.server), host, port)
+            self._listening = await loop.create_server(Connections(runner.server, callers), host, port)
         except OSError as error:
             await runner.cleanup()
             await self._redis.aclose()

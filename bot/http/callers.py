@@ -48,6 +48,12 @@ class Callers:
             return f"ip:{ipaddress.ip_network((address, 64), strict=False).network_address}"
         return f"ip:{address}"
 
+    def of_connection(self, peer: str | None) -> str | None:
+        """Whose share of the connections one counts against. None: nobody's, for it comes from this machine or from a
+        trusted proxy, behind which there are many."""
+        sender = self.sender(peer, CIMultiDict())
+        return None if sender == LOCAL_SENDER or self._trusts(_address(peer)) else sender
+
     def same_site(self, peer: str | None, headers: Headers) -> bool:
         """Whether a request that changes something may be served: its ``Host`` is a name of this server (else a
         site's name was made to lead here), and no page of another site sent it."""

@@ -1,4 +1,5 @@
-"""Open connections: few enough that Redis and Telegram always have descriptors left, and none silent for long."""
+"""Open connections: few enough that Redis and Telegram always have descriptors left, no caller has all of them, and none
+is silent or leaves its answers unread for long."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.http.callers import Callers
 from bot.http.errors import HttpError, error_response, secure
 from bot.views import http_errors as texts
 from engine.contract.logs import origin
@@ -16,7 +18,12 @@ from engine.contract.logs import origin
 log = logging.getLogger("bot.http.connections")
 
 MAX_CONNECTIONS = 512
+SHARE = 4
+"""One caller has at most this part of the connections: a quarter."""
 FIRST_REQUEST_SECONDS = 10.0
+"""For the first request, and between two looks at what the other end has not read."""
+UNREAD_LOOKS = 2
+"""A connection that had something unread at so many looks is closed at the next one that finds it so."""
 KEEP_ALIVE_SECONDS = 75.0
 """More than the minute that proxies commonly keep a connection, so that they close it first."""
 LINGER_SECONDS = 2.0
@@ -30,12 +37,14 @@ def connection_limit() -> int:
 
 
 class Connections:
-    """A protocol factory. Where there is no room, the oldest connection that waits for a request makes it."""
+    """A protocol factory. Where there is no room, the oldest connection that waits for a request makes it; where one
+    caller has its share already, the oldest such of its own."""
 
-    def __init__(self, server: web.Server, most: int | None = None) -> None:
+    def __init__(self, server: web.Server, callers: Callers, most: int | None = None) -> None:
         self._server = server
+        self._callers = callers
         self._most = most or connection_limit()
-        self._open: dict[Connection, None] = {}
+        self._open: dict[Connection, str | None] = {}
 
     def __call__(self) -> asyncio.Protocol:
         if len(self._open) >= self._most:
@@ -43,9 +52,19 @@ class Connections:
             if idle is None:
                 return _Refused()
             idle.force_close()
-        connection = Connection(self._server, self._open)
+        connection = Connection(self._server, self)
         self._open[connection] = None
         return connection
+
+    def made(self, connection: Connection, peer: str | None) -> None:
+        """Note whose it is, and close one where that caller has too many."""
+        caller = self._open[connection] = self._callers.of_connection(peer)
+        theirs = [each for each, other in self._open.items() if other == caller]
+        if caller is not None and len(theirs) > max(1, self._most // SHARE):
+            next((each for each in theirs if each.idle), connection).force_close()
+
+    def lost(self, connection: Connection) -> None:
+        self._open.pop(connection, None)
 
 
 class _Refused(asyncio.Protocol):
@@ -57,7 +76,7 @@ class _Refused(asyncio.Protocol):
 class Connection(web.RequestHandler):
     """One connection. What is no HTTP is answered in the one form of errors and without a traceback."""
 
-    def __init__(self, server: web.Server, registry: dict[Connection, None]) -> None:
+    def __init__(self, server: web.Server, connections: Connections) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -66,8 +85,10 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type]
         )
-        self._registry = registry
-        self._silence: asyncio.TimerHandle | None = None
+        self._connections = connections
+        self._link: asyncio.Transport | None = None
+        self._next_look: asyncio.TimerHandle | None = None
+        self._unread = 0
 
     @property
     def idle(self) -> bool:
@@ -76,17 +97,32 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._silence = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._close_if_silent)
+        assert isinstance(transport, asyncio.Transport)
+        self._link = transport
+        self._next_look = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._look)
+        peer = transport.get_extra_info("peername")
+        self._connections.made(self, peer[0] if peer else None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._registry.pop(self, None)
-        if self._silence is not None:
-            self._silence.cancel()
+        self._connections.lost(self)
+        if self._next_look is not None:
+            self._next_look.cancel()
         super().connection_lost(exc)
 
-    def _close_if_silent(self) -> None:
-        if self._request_count == 0:
+    def force_close(self) -> None:
+        """At once: a transport that is only closed waits for ever for who does not read."""
+        super().force_close()
+        if self._link is not None:
+            self._link.abort()
+
+    def _look(self) -> None:
+        assert self._link is not None
+        unread = self._link.get_write_buffer_size() > 0
+        if self._request_count == 0 or (unread and self._unread >= UNREAD_LOOKS):
             self.force_close()
+            return
+        self._unread = self._unread + 1 if unread else 0
+        self._next_look = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._look)
 
     def handle_error(
         self,

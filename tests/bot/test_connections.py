@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import ipaddress
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -15,6 +17,7 @@ import pytest
 
 import bot.http.body
 import bot.http.connections
+from bot.http.callers import Callers
 from bot.http.connections import QuietAccepting
 from bot.standalone.redis_server import RedisServer
 from tests.support.running import running_bot
@@ -24,10 +27,12 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
-async def silent(where: str, count: int, start: bytes = b"") -> AsyncIterator[list[Stream]]:
+async def silent(
+    where: str, count: int, start: bytes = b"", address: str = "127.0.0.1"
+) -> AsyncIterator[list[Stream]]:
     """So many connections that send no more than ``start``."""
     host, port = where.removeprefix("http://").split(":")
-    streams = [await asyncio.open_connection(host, port) for _ in range(count)]
+    streams = [await asyncio.open_connection(host, port, local_addr=(address, 0)) for _ in range(count)]
     for _, writer in streams:
         writer.write(start)
     try:
@@ -40,7 +45,9 @@ async def silent(where: str, count: int, start: bytes = b"") -> AsyncIterator[li
 async def said(where: str, words: bytes) -> bytes:
     """All that the server answers until it closes the connection."""
     async with silent(where, 1, words) as [(reader, _)]:
-        return await reader.read()
+        with contextlib.suppress(ConnectionError):
+            return await reader.read()
+        return b""
 
 
 async def test_where_connections_are_many_the_oldest_idle_one_makes_room(
@@ -116,3 +123,57 @@ async def _closed(streams: list[Stream], count: int) -> bool:
             async with asyncio.timeout(0.001):
                 await reader.read(1)
     return sum(reader.at_eof() for reader, _ in streams) >= count
+
+
+async def test_who_does_not_read_the_answers_keeps_no_connection_for_ever(
+    server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 8)
+    monkeypatch.setattr(bot.http.connections, "FIRST_REQUEST_SECONDS", 0.2)
+    asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+    async with running_bot(server.url, prefix) as where, unread(where, 8, asked):
+        await asyncio.sleep(0.2)
+        assert await said(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") == b""
+        await until(partial(_healthy, where))
+
+
+async def test_one_caller_has_no_more_than_its_share_of_the_connections(
+    server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 16)
+    monkeypatch.setattr(Callers, "of_connection", lambda _, peer: None if peer == "127.0.0.1" else peer)
+    begun = b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{"
+    async with running_bot(server.url, prefix) as where, silent(where, 40, begun, "127.0.0.2") as streams:
+        await until(partial(_closed, streams, 36))
+        assert await _healthy(where)
+        kept = [(reader, writer) for reader, writer in streams if not reader.at_eof()]
+        assert len(kept) == 4
+        for reader, writer in kept:
+            writer.write(b"}")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    ("peer", "caller"),
+    [("127.0.0.1", None), ("10.0.0.9", None), ("203.0.113.5", "ip:203.0.113.5"), ("2001:db8::1", "ip:2001:db8::")],
+)
+def test_this_machine_and_trusted_proxies_have_no_share_of_their_own(peer: str, caller: str | None) -> None:
+    assert Callers((ipaddress.ip_network("10.0.0.0/8"),)).of_connection(peer) == caller
+
+
+async def _healthy(where: str) -> bool:
+    answer = await said(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    return answer.startswith(b"HTTP/1.1 200")
+
+
+@contextlib.asynccontextmanager
+async def unread(where: str, count: int, words: bytes) -> AsyncIterator[None]:
+    """So many connections that ask and read nothing."""
+    host, port = where.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = stack.enter_context(socket.create_connection((host, int(port))))
+            connection.setblocking(False)
+            connection.send(words)
+            await asyncio.sleep(0)
+        yield
