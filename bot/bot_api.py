@@ -11,6 +11,7 @@ import asyncio
 import datetime
 import json
 from collections.abc import Callable
+from http.cookiejar import CookieJar
 from typing import Any
 
 import httpx
@@ -20,7 +21,9 @@ from telegram.request import BaseRequest, RequestData
 CALL_SECONDS = 30.0
 """What one call may take in all: waiting for a free connection, sending, and the last byte of the answer."""
 CONNECT_SECONDS = 10.0
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
+MAX_ANSWER_BYTES = 1 << 20
+"""A message that was sent, with the one that it answers, takes a tenth at most."""
+MAX_UPDATES_BYTES = 1 << 24
 """A hundred updates, the most there are in one answer, take about a third."""
 MAX_DESCRIPTION = 200
 """Characters of Telegram's description of an error."""
@@ -67,9 +70,11 @@ class BotApiRequest(BaseRequest):
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else self._seconds
         reached = False
         try:
+            called = url.rpartition("/")[2].partition("?")[0]
+            most = MAX_UPDATES_BYTES if called == "getUpdates" else MAX_ANSWER_BYTES
             async with asyncio.timeout(seconds):
-                status, body = await self._exchange(url, method, request_data)
-            checked = _checked(url.rpartition("/")[2].partition("?")[0], status, body)
+                status, body = await self._exchange(url, method, request_data, most)
+            checked = _checked(called, status, body)
             reached = True
             return status, checked
         except (TimeoutError, httpx.TimeoutException):
@@ -82,21 +87,22 @@ class BotApiRequest(BaseRequest):
         finally:
             self.reached = reached
 
-    async def _exchange(self, url: str, method: str, request_data: RequestData | None) -> tuple[int, bytes]:
+    async def _exchange(self, url: str, method: str, request_data: RequestData | None, most: int) -> tuple[int, bytes]:
         data = request_data.json_parameters if request_data else None
         files = request_data.multipart_data if request_data else None
         body = bytearray()
         async with self._client.stream(method, url, data=data, files=files or None) as answer:
             async for part in answer.aiter_raw():
                 body += part
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise NotTelegramError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+                if len(body) > most:
+                    raise NotTelegramError(f"an answer of more than {most} bytes")
             return answer.status_code, bytes(body)
 
     def _new_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             # Compressed answers are not asked for: their size is known only after they are inflated.
             headers={"Accept-Encoding": "identity"},
+            cookies=_NoCookies(),
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
         )
@@ -106,6 +112,13 @@ def retry_after_seconds(error: RetryAfter) -> float:
     """How long Telegram asks the bot to wait."""
     delay = error.retry_after
     return delay.total_seconds() if isinstance(delay, datetime.timedelta) else float(delay)
+
+
+class _NoCookies(CookieJar):
+    """The Bot API has none; what a gateway sets would be sent back with every call, more of it each time."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Keep nothing."""
 
 
 def _checked(method: str, status: int, body: bytes) -> bytes:

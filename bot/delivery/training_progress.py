@@ -88,7 +88,7 @@ class TrainingProgress:
                     await self._report_reload()
                 pause = BACKOFF_SECONDS[0]
             except RetryAfter as error:
-                wait = retry_after_seconds(error)
+                wait = min(retry_after_seconds(error), longest)
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except TelegramError as error:

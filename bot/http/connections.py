@@ -1,5 +1,6 @@
-"""Open connections: few enough that Redis and Telegram always have descriptors left, no caller has all of them, and none
-is silent or leaves its answers unread for long."""
+"""Open connections: few enough that Redis and Telegram always have descriptors left. No caller has all of them, and
+none is silent, or leaves its answers unread, for long.
+"""
 
 from __future__ import annotations
 

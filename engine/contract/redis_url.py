@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 from urllib.parse import urlsplit
 
 from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
 
 
 def check_redis_url(url: str) -> None:
@@ -19,8 +21,9 @@ def check_redis_url(url: str) -> None:
         whole = whole and (parts.scheme == "unix" or not database or database.isdecimal())
         if whole:
             pool = ConnectionPool.from_url(url)
-            pool.connection_class(**pool.connection_kwargs)  # refuses options that it does not know
-    except (ValueError, TypeError, AttributeError):
+            connection = pool.connection_class(**pool.connection_kwargs)  # refuses options that it does not know
+            codecs.lookup(connection.encoder.encoding)
+    except (ValueError, TypeError, AttributeError, LookupError, RedisError):
         whole = False
     if not whole:
         raise ValueError(

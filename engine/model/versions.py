@@ -52,7 +52,7 @@ class Versions:
         then the newest; who went."""
         used = set(in_use)
         home = self.home.resolve()
-        trained = [place for place in self._trained() if place.resolve() != home]
+        trained = [place for place in self._trained() if not home.is_relative_to(place.resolve())]
         newest = sorted(trained, key=lambda place: place.lstat().st_mtime_ns, reverse=True)
         wanted = sorted(newest, key=lambda place: place.name not in used)  # stable: the used ones first
         staying = {place for i, place in enumerate(wanted) if i < keep or place.name in used}

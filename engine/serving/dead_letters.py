@@ -71,7 +71,7 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
     rows = [
         {
             "id": entry,
-            "died": datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC).isoformat(timespec="seconds"),
+            "died": _moment(entry),
             "why": why,
             "request": None if (request := requests.get(entry)) is None else request.to_json(),
         }
@@ -85,6 +85,14 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
         print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
     if not rows:
         print("No dead jobs.")
+
+
+def _moment(entry: str) -> str:
+    """When an entry was added; its id says so, unless somebody chose it."""
+    try:
+        return datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return "unknown"
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -27,9 +27,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
-async def silent(
-    where: str, count: int, start: bytes = b"", address: str = "127.0.0.1"
-) -> AsyncIterator[list[Stream]]:
+async def silent(where: str, count: int, start: bytes = b"", address: str = "127.0.0.1") -> AsyncIterator[list[Stream]]:
     """So many connections that send no more than ``start``."""
     host, port = where.removeprefix("http://").split(":")
     streams = [await asyncio.open_connection(host, port, local_addr=(address, 0)) for _ in range(count)]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 from telegram import Bot
@@ -283,6 +284,27 @@ async def test_an_answer_that_drips_for_ever_is_cut_off_and_the_reply_comes(
         await say(queue, 1)
         [sent] = await telegram.messages(1)
     assert sent.text == "好"
+
+
+async def test_an_answer_too_large_for_its_method_is_not_read_to_its_end_and_tried_again(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    whole = '{"ok": true, "result": {"message_id": 5}, "more": "' + "x" * (1 << 21) + '"}'
+    telegram.faults.append(Fault("sendMessage", 200, body=whole))
+    async with sending(queue, telegram):
+        await say(queue, 1)
+        await telegram.messages(1)
+        await all_done(queue)
+
+
+async def test_a_gateways_cookies_are_not_sent_back(telegram: FakeTelegram) -> None:
+    request = BotApiRequest(1)
+    client = request._new_client()
+    answer = httpx.Response(200, headers={"Set-Cookie": "a=1; Path=/"}, request=httpx.Request("GET", "http://a.b/"))
+    client.cookies.extract_cookies(answer)
+    assert not list(client.cookies.jar)
+    await client.aclose()
+    await request.shutdown()
 
 
 async def test_as_many_dripping_answers_as_there_are_connections_block_no_other_chat_for_long(

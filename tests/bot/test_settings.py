@@ -88,6 +88,10 @@ def test_a_webhook_without_tls_is_for_a_bot_api_server_of_ones_own() -> None:
         "redis://127.0.0.1/hunter2",
         "redis://127.0.0.1/0?socket_timeout=hunter2",
         "redis://127.0.0.1/0?hunter2=1",
+        "redis://127.0.0.1/0?protocol=9",
+        "redis://127.0.0.1/0?encoding=hunter2",
+        "redis://:hunter2@127.0.0.1/0?credential_provider=x",
+        "rediss://127.0.0.1/0?ssl_cert_reqs=hunter2",
     ],
 )
 @pytest.mark.parametrize("settings", [Settings, BotSettings, EngineSettings, TrainSettings])

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from bot.standalone.redis_server import RedisServer
 from engine.contract import CodecError, PoemRequest
 from engine.contract.codec import loads, unreadable
 from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import Chat, Job, Reply, Waiter
 from engine.contract.queue.store import Queue
+from engine.contract.settings import Settings
 from engine.contract.version_info import VersionInfo
+from engine.serving import dead_letters
 from engine.serving.worker import Worker
 from tests.support.fake_poet import FakePoet
 from tests.support.waiting import until
@@ -69,7 +74,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@examples(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([*REPLY, "text", "poem", "error", "examination", "work", "kind", "request", "deadline"]),
@@ -149,6 +154,43 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
 async def test_a_pace_that_is_none_breaks_no_status(queue: Queue, redis: Redis, prefix: str, pace: str) -> None:
     await redis.set(f"{prefix}pace", pace, ex=60)
     assert (await queue.status()).wait_seconds == 0
+
+
+@pytest.mark.parametrize("skew", ["nan", "inf", "0x10", "1e999"])
+async def test_a_skew_that_is_none_breaks_no_status(queue: Queue, redis: Redis, prefix: str, skew: str) -> None:
+    await queue.beat("worker", 10)
+    await redis.hset(f"{prefix}skews", "worker", skew)
+    assert (await queue.status()).skew == 0
+
+
+async def test_a_job_of_thousands_of_fields_is_buried_with_the_first_of_them(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
+    await redis.xadd(queue.jobs.key, {f"field{number}": "x" for number in range(5000)})
+    [delivery] = await queue.jobs.take("worker", 1, 0)
+    assert await queue.dead_letter(delivery, None, "unreadable")
+    dead: Any = await redis.xrange(f"{prefix}dead")
+    [(_, fields)] = dead
+    assert fields["why"] == "unreadable"
+    assert 2 < len(fields) <= 100
+
+
+@pytest.mark.parametrize("entry", ["", "x", "1-1-1", "-", "+", "1", "9" * 30 + "-1"])
+async def test_a_job_that_cannot_be_is_not_unfinished(queue: Queue, entry: str) -> None:
+    assert not await queue.unfinished(entry)
+
+
+async def test_the_dead_are_listed_whatever_lies_among_them(
+    queue: Queue, redis: Redis, server: RedisServer, prefix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await queue.prepare()
+    await redis.xadd(f"{prefix}dead", {"why": b"\xff\xfe", "body": b"\xff"})
+    await redis.xadd(f"{prefix}dead", {"why": "an id that is no moment"}, id="9223372036854775807-1")
+    settings = Settings.read({"REDIS_URL": server.url, "KEY_PREFIX": prefix}, None)
+    for as_json in (False, True):
+        asked = argparse.Namespace(action="list", id=None, json=as_json)
+        assert await asyncio.to_thread(dead_letters.run, asked, settings) == 0
+        assert "an id that is no moment" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["{", "NaN", "[Infinity]", "1e999", '"\\ud800"', "\ud800", DEEP])

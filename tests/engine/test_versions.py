@@ -173,6 +173,12 @@ def test_the_home_folder_is_never_pruned_wherever_it_lies(versions: Versions) ->
     (versions.folder / "link").symlink_to(inside.home)
     assert inside.prune(1, set()) == []
     assert (inside.home / "card.json").is_file()
+    deeper = Versions(versions.folder / "tiny-1" / "home", versions.folder)
+    shutil.copytree(versions.home, deeper.home)
+    for name in ("home", "tiny-1"):
+        os.utime(versions.folder / name, (1, 1))
+    assert "tiny-1" not in deeper.prune(1, set())
+    assert (deeper.home / "card.json").is_file()
 
 
 async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished_before(

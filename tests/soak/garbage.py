@@ -12,7 +12,9 @@ from typing import Any
 from aiohttp import web
 from redis.asyncio import Redis
 
-from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking
+from engine.contract import PoemRequest
+from engine.contract.queue.cards import digest
+from tests.soak.harness import HEADS, PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking
 from tests.support.fake_bot_api import drip
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import stage
@@ -47,11 +49,15 @@ _BAD_UPDATES: list[Any] = [
     {"message": {"message_id": 1, "chat": {"id": MARK, "type": "private"}}}, {"inline_query": {"id": 5, "query": MARK}},
     {"message": {"message_id": 1, "chat": {"id": 7, "type": "private"}, "text": [MARK]}}, {"chosen_inline_result": 0},
 ]  # fmt: skip
+_OTHERS: list[Any] = [None, True, -1, 2**70, 0.5, 1e308, "", MARK, [], {}, [MARK], {"id": MARK}]
+NOBODY = 5
+"""Whose updates are spoilt, one thing in each; no answer to them is expected."""
 
 
 class BrokenTelegram(FakeTelegram):
     """``clean``: nothing is spoilt. ``quick``: nor slow. ``kinds``: what was answered how often; ``spoilt``: chats
-    whose message was delivered although the answer was garbage; ``rates``: calls by method and second."""
+    whose message was delivered although the answer was garbage; ``rates``: calls by method and second; ``methods``:
+    how often each was answered with garbage."""
 
     def __init__(self, seed: int = 7) -> None:
         super().__init__()
@@ -59,6 +65,7 @@ class BrokenTelegram(FakeTelegram):
         self.kinds: Counter[str] = Counter()
         self.spoilt: Counter[int] = Counter()
         self.rates: dict[str, Counter[int]] = {}
+        self.methods: Counter[str] = Counter()
         self._random = random.Random(seed)
         self._began = time.monotonic()
 
@@ -69,12 +76,16 @@ class BrokenTelegram(FakeTelegram):
         if self.clean or (self._random.random() >= SHARE and not all_of_it):
             answer = await super()._call(request)
             return self._among_garbage(answer) if method == "getUpdates" else answer
-        if method != "getUpdates" and self._random.random() < SPOILT:
-            before = len(self.sent)
-            await super()._call(request)
-            self.spoilt.update(sent.chat for sent in self.sent[before:])
-        else:
+        self.methods[method] += 1
+        if method == "getUpdates" or self._random.random() >= SPOILT:
             await request.read()
+            return await self._garbage(request)
+        before = len(self.sent)
+        answer = await super()._call(request)
+        self.spoilt.update(sent.chat for sent in self.sent[before:])
+        if self._random.random() < 0.5 and isinstance(answer, web.Response) and answer.text is not None:
+            self.kinds["one thing wrong"] += 1
+            return web.json_response(self._with_one_wrong(json.loads(answer.text)), status=answer.status)
         return await self._garbage(request)
 
     def _among_garbage(self, answer: web.StreamResponse) -> web.StreamResponse:
@@ -86,7 +97,9 @@ class BrokenTelegram(FakeTelegram):
         for update in updates:
             if self._random.random() < 0.3:
                 self.kinds["unreadable update"] += 1
-                mixed.append({"update_id": update["update_id"] - 1} | self._random.choice(_BAD_UPDATES))
+                number = {"update_id": update["update_id"] - 1}
+                bad = self._random.choice([*_BAD_UPDATES, self._with_one_wrong(_nobodys(update))])
+                mixed.append({**bad, **number} if isinstance(bad, dict) else bad)
             mixed += [update, self._random.choice(_JSON)] if self._random.random() < 0.1 else [update]
         return web.json_response({"ok": True, "result": mixed})
 
@@ -125,6 +138,18 @@ class BrokenTelegram(FakeTelegram):
             headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
             return web.Response(status=200, body=MARK.encode() * 50, headers=headers)
         return web.Response(status=self._status(kind, status), body=self._body(kind))
+
+    def _with_one_wrong(self, value: Any) -> Any:
+        """``value`` with something at a random place missing, or of another kind."""
+        if value and isinstance(value, dict | list) and self._random.random() < 0.85:
+            copied: Any = value.copy()
+            at = self._random.choice(list(value) if isinstance(value, dict) else range(len(value)))
+            if self._random.random() < 0.15:
+                del copied[at]
+            else:
+                copied[at] = self._with_one_wrong(value[at])
+            return copied
+        return self._random.choice([other for other in _OTHERS if type(other) is not type(value)])
 
     def _status(self, kind: str, status: int) -> int:
         return {"telegram is busy": 500, "slow down": 429, "odd parameters": 429}.get(kind, status)
@@ -182,18 +207,18 @@ async def answered(
         bot_and_workers(here, worker) as (bots, _),
         looking(here) as (redis, _),
     ):
-        crowd = Crowd(telegram)
+        crowd, pressing = Crowd(telegram), Pressing(telegram)
         if quick:
             await telegram.called("getUpdates")
             telegram.clean = False
         bot, began = bots.members[0], time.monotonic()
         while time.monotonic() - began < 60 * minutes and not bot.has_ended:
             await crowd.ask(every=every)
-            await _meddle(telegram)
+            await pressing.one()
         telegram.clean = True
-        dead = await _settled(redis, telegram, crowd)
+        dead = await _settled(redis, telegram, crowd, pressing)
         share = cpu_seconds(bot.pid) / (time.monotonic() - began) if not bot.has_ended else 1.0
-        crowd.forgive(dead & crowd.asked.keys())
+        crowd.forgive({chat for chat in dead & crowd.asked.keys() if isinstance(chat, int)})
         figures = crowd.figures(
             "every answer may be garbage",
             sum(telegram.kinds.values()),
@@ -208,37 +233,101 @@ async def answered(
             garbage_in_logs=bots.output().count(MARK),
             messages_in_logs=bots.output().count("/acrostic"),
             kinds=len(telegram.kinds),
+            methods=len(telegram.methods),
+            pictures=len(pressing.pictures),
+            inline_poems=len(pressing.inline),
+            pictures_and_inline_poems_lost=pressing.missing(dead),
         )
-        print(dict(telegram.kinds), {name: max(rates.values()) for name, rates in telegram.rates.items()}, flush=True)
+        print(
+            dict(telegram.kinds),
+            dict(telegram.methods),
+            {name: max(rates.values()) for name, rates in telegram.rates.items()},
+            flush=True,
+        )
         return figures
 
 
-async def _meddle(telegram: BrokenTelegram) -> None:
-    """Somebody types inline, somebody callbacks an old button: calls beside the poems."""
-    number = telegram.update(None)["update_id"]
-    person = {"id": 9, "is_bot": False, "first_name": "某"}
-    if number % 3 == 0:
-        query = {"id": f"q{number}", "from": person, "query": "春风", "offset": ""}
-        await telegram.put({"update_id": number, "inline_query": query})
-    elif number % 3 == 1:
-        press = {"id": f"q{number}", "from": person, "chat_instance": "1", "data": "forms:1", "inline_message_id": "x"}
-        await telegram.put({"update_id": number, "callback_query": press})
+class Pressing:
+    """Beside the poems somebody presses and types whatever there is, so that every method is called.
+
+    ``pictures``: chats in which a picture was asked for; ``inline``: inline messages that wait for a poem.
+    """
+
+    def __init__(self, telegram: BrokenTelegram) -> None:
+        self._telegram = telegram
+        self._person = {"id": 9, "is_bot": False, "first_name": "某"}
+        self._turn = 0
+        self.pictures: set[int] = set()
+        self.inline: set[str] = set()
+
+    async def one(self) -> None:
+        """Another thing at each call."""
+        self._turn += 1
+        number = self._telegram.update(None)["update_id"]
+        poem = next((sent for sent in reversed(self._telegram.sent) if sent.buttons), None)
+        if self._turn % 4 == 0:
+            query = {"id": f"q{number}", "from": self._person, "query": f"春风{self._turn}", "offset": ""}
+            await self._telegram.put({"update_id": number, "inline_query": query})
+        elif self._turn % 4 == 1:
+            await self._choose()
+        elif self._turn % 4 == 2 and poem is not None:
+            [picture] = [data for data in poem.buttons.values() if data.startswith("picture:")]
+            self.pictures.add(poem.chat)
+            await self._telegram.press_data(poem, picture, user=9)
+        elif poem is not None:
+            menus = [data for data in poem.buttons.values() if data.startswith(("forms:", "moods:"))]
+            others = [*menus, "language::en", "forms:1", MARK]
+            await self._telegram.press_data(poem, others[self._turn // 4 % len(others)], user=9)
+
+    async def _choose(self) -> None:
+        """A poem that was not written yet when it was chosen: the message is edited once it is."""
+        place, many = self._turn // 4, len(HEADS)
+        text, message = HEADS[place % many] + HEADS[place // many % many], f"inline{place}"
+        self._telegram.shown[message] = ("…", None)
+        self.inline.add(message)
+        person = {"from": self._person, "query": text}
+        chosen = {**person, "result_id": digest(PoemRequest("acrostic", text)), "inline_message_id": message}
+        for kind, event in (
+            ("inline_query", {**person, "id": f"i{place}", "offset": ""}),
+            ("chosen_inline_result", chosen),
+        ):
+            await self._telegram.put({"update_id": self._telegram.update(None)["update_id"], kind: event})
+
+    def missing(self, dead: set[int | str]) -> int:
+        """Pictures and inline poems that neither came nor lie among the dead."""
+        edited = {sent.inline for sent in self._telegram.edits}
+        return len(self.pictures - {sent.chat for sent in self._telegram.photos} - dead) + len(
+            self.inline - edited - dead
+        )
 
 
-async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd) -> set[int]:
+async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd, pressing: Pressing) -> set[int | str]:
     """Wait until everybody has an answer or lies among the dead, or nothing moves any more; the dead."""
-    missing, moved = set(crowd.asked), time.monotonic()
-    dead: set[int] = set()
+    missing, moved = len(crowd.asked), time.monotonic()
+    dead: set[int | str] = set()
     while missing and time.monotonic() - moved < WAIT:
         await asyncio.sleep(0.5)
         dead = await _dead(redis)
-        left = crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead
-        if len(left) < len(missing):
+        left = len(crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead) + pressing.missing(dead)
+        if left != missing:
             moved = time.monotonic()
         missing = left
     return dead - {sent.chat for sent in telegram.sent}
 
 
-async def _dead(redis: Redis) -> set[int]:
+async def _dead(redis: Redis) -> set[int | str]:
+    """Chats and inline messages."""
     entries: Any = await redis.xrange("poem:dead")
-    return {int(json.loads(fields["body"])["to"]["chat"]) for _, fields in entries}
+    places = [json.loads(fields["body"])["to"] for _, fields in entries]
+    return {place.get("chat", place.get("inline")) for place in places}
+
+
+def _nobodys(value: Any) -> Any:
+    """The same of somebody who is not counted."""
+    if isinstance(value, list):
+        return [_nobodys(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: {**each, "id": NOBODY} if name in ("from", "chat") else _nobodys(each) for name, each in value.items()
+    }

@@ -86,6 +86,10 @@ async def test_garbage_for_answers_ends_nothing_spins_nothing_and_loses_no_reply
     assert (figures.lost, figures.more["without_poem"], figures.more["programs_that_ended"]) == (0, 0, 0)
     assert figures.duplicated <= figures.more["delivered_with_a_spoilt_answer"]
     assert figures.more["kinds"] >= 8
+    # Whatever a bot in use calls: updates in; messages, pictures, edits of text and of buttons, three answers out.
+    assert figures.more["methods"] >= 7
+    assert min(figures.more["pictures"], figures.more["inline_poems"]) > 0
+    assert figures.more["pictures_and_inline_poems_lost"] == 0
     # Without pauses it would be hundreds.
     assert figures.more["most_getupdates_a_second"] < 50
     assert (figures.more["tracebacks"], figures.more["garbage_in_logs"], figures.more["messages_in_logs"]) == (0, 0, 0)

@@ -39,7 +39,7 @@ from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Job, Reply, Waiter, attempts_failed_error
 from engine.contract.queue.models import Models
-from engine.contract.queue.stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, reply_stream
+from engine.contract.queue.stream import MAX_DEAD, WAITER_TTL, Delivery, Stream, is_entry, reply_stream
 from engine.contract.queue.training import Trainings
 
 DAY = 86_400
@@ -272,8 +272,8 @@ class Queue:
             f"{self._prefix}skews",
         ]
         waiting, workers, pace, dead, skew = await self._status(keys=keys, args=[])
-        seconds = math.ceil((int(waiting) + 1) * _pace(pace) / max(1, int(workers)))
-        return Status(int(waiting), int(workers), seconds, int(dead), float(skew))
+        seconds = math.ceil((int(waiting) + 1) * max(0.0, _seconds(pace)) / max(1, int(workers)))
+        return Status(int(waiting), int(workers), seconds, int(dead), _seconds(skew))
 
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
         """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
@@ -293,7 +293,7 @@ class Queue:
 
     async def unfinished(self, entry: str) -> bool:
         """Whether a job still waits or is being written."""
-        return bool(await self._redis.xrange(self.jobs.key, entry, entry))
+        return is_entry(entry) and bool(await self._redis.xrange(self.jobs.key, entry, entry))
 
     async def answers(self, process: str, block: float) -> list[Reply]:
         """Wait for answers to the HTTP requests of ``process`` and remove them, with their idempotency keys."""
@@ -349,13 +349,13 @@ class Queue:
         return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
 
 
-def _pace(text: str) -> float:
-    """Seconds a poem; 0 where what stands there is no such number."""
+def _seconds(text: str) -> float:
+    """What a worker said of itself; 0 where it is no such number."""
     try:
-        pace = float(text)
+        seconds = float(text)
     except ValueError:
         return 0.0
-    return pace if 0 <= pace <= PACE_TTL else 0.0
+    return seconds if math.isfinite(seconds) else 0.0
 
 
 def _number(entry: str) -> tuple[int, int]:
@@ -380,7 +380,7 @@ async def _jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | Non
         except CodecError as error:
             skip_unreadable("job", error)
             job = None
-        jobs.append((entry, job, fields.get("why", "")))
+        jobs.append((entry, job, fields.get("why", "").encode("utf-8", "replace").decode()))
     return jobs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ WAITER_TTL = 120
 """Seconds that answers wait for the HTTP server of a bot process, which may be gone."""
 TRIES_TTL = 86_400
 MAX_DEAD = 10_000
+MAX_DEAD_WORDS = 100
+"""Names and values of an entry that are kept of it among the dead; one of ours has four."""
 MAX_PENDING_SCANNED = 100
 """Entries of the dead that are looked at to choose one."""
 IDLE_CONSUMER_MILLISECONDS = 3_600_000
@@ -52,14 +55,15 @@ return kept
 # Ends an entry once, whoever comes first; only that one adds the answer, or the dead entry.
 _FINISH = """
 local stream, tries, target, dead = unpack(KEYS)
-local group, id, version, body, ttl, why, max_dead = unpack(ARGV)
+local group, id, version, body, ttl, why, max_dead, max_words = unpack(ARGV)
 redis.call('XACK', stream, group, id)
 redis.call('DEL', tries)
 local entry = redis.call('XRANGE', stream, id, id)
 if #entry == 0 then return 0 end
 redis.call('XDEL', stream, id)
 if why ~= '' then
-  redis.call('XADD', dead, 'MAXLEN', '~', max_dead, '*', 'why', why, unpack(entry[1][2]))
+  local words = entry[1][2]
+  redis.call('XADD', dead, 'MAXLEN', '~', max_dead, '*', 'why', why, unpack(words, 1, math.min(#words, max_words)))
 end
 if body ~= '' then
   redis.call('XADD', target, '*', 'v', version, 'body', body)
@@ -173,7 +177,7 @@ class Stream:
         return bool(
             await self._finish(
                 keys=[self.key, self._tries(entry), target, f"{self._prefix}dead"],
-                args=[self.group, entry, VERSION, body, ttl, why, MAX_DEAD],
+                args=[self.group, entry, VERSION, body, ttl, why, MAX_DEAD, MAX_DEAD_WORDS],
             )
         )
 
@@ -205,6 +209,11 @@ class Stream:
 
     def _tries(self, entry: str) -> str:
         return f"{self._prefix}tries:{self._name}:{entry}"
+
+
+def is_entry(text: str) -> bool:
+    """Whether it can be the id of an entry, which Redis answers anything else than by an error."""
+    return re.fullmatch(r"[0-9]{1,15}-[0-9]{1,9}", text) is not None
 
 
 def reply_stream(to: Address) -> str:
