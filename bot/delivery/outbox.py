@@ -24,6 +24,7 @@ from bot.delivery.sender import OutgoingMessage, Sender
 from bot.metrics import Metrics
 from engine.contract import CodecError
 from engine.contract.logs import origin
+from engine.contract.queue.clock import elapsed
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
@@ -67,7 +68,7 @@ class Outbox:
         self._lines: dict[int | str, deque[tuple[str, Reply]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[str, float] = {}
-        """Replies in hand, and when their leases were surely this bot's, by the monotonic clock."""
+        """Replies in hand, and when their leases were surely this bot's, by ``elapsed``."""
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
@@ -97,7 +98,7 @@ class Outbox:
             await asyncio.sleep(0.1)
             return
         found: list[Delivery] = []
-        began = time.monotonic()
+        began = elapsed()
         while len(found) < free and (orphan := await self._stream.reclaim(self.name, self._lease)) is not None:
             found.append(orphan)
         found += await self._stream.take(self.name, free, 0 if found else READ_SECONDS)
@@ -220,7 +221,7 @@ class Outbox:
     async def _still_holds(self, entry: str) -> bool:
         """Whether no other bot may have taken ``entry`` over, as it does when this one was stalled."""
         since = self._held.get(entry)
-        if since is not None and time.monotonic() - since >= self._lease / 2:
+        if since is not None and elapsed() - since >= self._lease / 2:
             await self._renew([entry])
         return entry in self._held
 
@@ -234,7 +235,7 @@ class Outbox:
 
     async def _renew(self, entries: list[str]) -> None:
         """Renew the leases of ``entries`` and forget those that are not this bot's any more, found by halving."""
-        now = time.monotonic()
+        now = elapsed()
         if await self._stream.renew(self.name, entries) == len(entries):
             self._held.update((entry, now) for entry in entries if entry in self._held)
         elif len(entries) == 1:

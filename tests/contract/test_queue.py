@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
+from engine.contract.queue import clock
 from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
 from engine.contract.queue.store import DAY, Limits, Queue
 from engine.contract.queue.stream import WAITER_TTL
@@ -252,3 +253,19 @@ async def test_a_reply_arrives_as_it_was_sent(content: str | PoemError) -> None:
         assert found.content.to_json() == content.to_json()
     else:
         assert found.content == content
+
+
+async def test_a_machine_that_slept_reckons_with_the_servers_time_again(
+    redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, slept = Queue(redis, prefix), 0.0
+    awake = clock.elapsed
+    monkeypatch.setattr(clock, "elapsed", lambda: awake() + slept)
+    before = await queue.now()
+    slept = 3600.0  # for this process alone: the server's clock did not go on
+    assert 0 <= await queue.now() - before < 60
+
+
+def test_time_that_passes_includes_what_the_machine_slept() -> None:
+    assert clock.elapsed() >= time.monotonic() - 1
+    assert not hasattr(time, "CLOCK_BOOTTIME") or abs(clock.elapsed() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1

@@ -10,9 +10,17 @@ from redis.asyncio import Redis
 log = logging.getLogger("clock")
 
 MEASURED_SECONDS = 10.0
-"""For so long a measurement is trusted; between two, time passes by the monotonic clock."""
+"""For so long a measurement is trusted; between two, time passes by ``elapsed``."""
 SKEW_SECONDS = 2.0
 """A machine's clock that is off by more is warned of."""
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def elapsed() -> float:
+    """Seconds since some moment, those included in which the machine slept: leases run out and deadlines pass meanwhile,
+    and ``time.monotonic`` stands still on Linux."""
+    return time.clock_gettime(_CLOCK)
 
 
 class StoreClock:
@@ -28,14 +36,14 @@ class StoreClock:
 
     async def now(self) -> float:
         """Unix seconds by the server's clock."""
-        if self._measured is None or time.monotonic() - self._measured > MEASURED_SECONDS:
+        if self._measured is None or elapsed() - self._measured > MEASURED_SECONDS:
             await self._measure()
-        return time.monotonic() + self._offset
+        return elapsed() + self._offset
 
     async def _measure(self) -> None:
-        before = time.monotonic()
+        before = elapsed()
         seconds, micros = await self._redis.time()
-        self._measured = time.monotonic()
+        self._measured = elapsed()
         # The answer was true somewhere between asking and hearing it.
         self._offset = seconds + micros / 1e6 - (before + self._measured) / 2
         self.skew = time.time() - (self._measured + self._offset)
