@@ -18,8 +18,9 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def elapsed() -> float:
-    """Seconds since some moment, those included in which the machine slept: leases run out and deadlines pass meanwhile,
-    and ``time.monotonic`` stands still on Linux."""
+    """Seconds since some moment, also those in which the machine slept, which ``time.monotonic`` leaves out on Linux:
+    leases run out and deadlines pass meanwhile.
+    """
     return time.clock_gettime(_CLOCK)
 
 
