@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
-from engine.contract.arguments import ArgumentParser
+from engine.contract.arguments import ArgumentParser, forget_stdout
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MODES, dumps
@@ -50,7 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = EngineSettings.read(os.environ)
-        return int(options.run(options, settings))
+        code = int(options.run(options, settings))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:
+        forget_stdout()
+        return SURROUNDINGS
     except (PoemError, CodecError, SettingError) as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

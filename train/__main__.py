@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from engine.contract.arguments import forget_stdout
 from engine.contract.settings import SettingError
 from engine.generation.poet import Poet
 from engine.model import checkpoint
@@ -52,8 +53,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             print(json.dumps(result, ensure_ascii=False))
         else:
             print(as_markdown(result["columns"]) if "columns" in result else _readable(result))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 0
+    except BrokenPipeError:
+        forget_stdout()
+        return 1
     except (BlindReadingError, ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2

@@ -1,8 +1,10 @@
-"""The parser of every program's command line."""
+"""The command line of every program: its parser, and readers of its output that leave."""
 
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from typing import NoReturn
 
 
@@ -11,3 +13,8 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def forget_stdout() -> None:
+    """After BrokenPipeError: whoever read stdout has enough, as ``head`` may; what is left in it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
