@@ -26,7 +26,7 @@ test: .venv/develop $(AXE)  ## all tests
 bench: .venv/develop  ## how fast it is, end to end too (5 minutes); with PyTorch installed also against the tutorial's loop
 	@$(BIN)/python -m tests.bench
 
-soak: .venv/develop  ## every fault of docs/reliability.md at length (half an hour); SOAK="workers flood" for some of them
+soak: .venv/develop  ## every fault of docs/reliability.md at length (an hour); SOAK="workers flood" for some of them
 	@$(BIN)/python -m tests.soak $(SOAK)
 
 check: .venv/develop  ## format, lint and types
