@@ -12,13 +12,13 @@ from engine.contract.settings import SettingError
 
 
 def main() -> int:
-    """Exit 0 after SIGTERM or Ctrl-C, 1 if the surroundings fail, 2 for a wrong setting."""
+    """Exit code 0: stopped by SIGTERM or Ctrl-C, 1: environment error, 2: invalid setting."""
     ArgumentParser(
         prog="python -m bot",
         description="The Telegram bot and its HTTP server. All settings come from the environment or a .env file.",
         epilog="Example: TELEGRAM_BOT_TOKEN=123456:ABC-def REDIS_URL=redis://127.0.0.1:6379 python -m bot",
     ).parse_args()
-    # The library announces its next version's types at every "too many requests" unless it is told to use them.
+    # Otherwise python-telegram-bot warns of a future change of types at every "too many requests".
     os.environ.setdefault("PTB_TIMEDELTA", "true")
     from bot.app import serve
     from bot.http.listening import PortTakenError

@@ -1,4 +1,4 @@
-"""The wiring: settings in, a running bot out, and an orderly end."""
+"""Wires the bot together, runs it, and shuts it down in order."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ from engine.contract.settings import SettingError
 log = logging.getLogger("bot")
 
 BEST_EFFORT_SECONDS = 10.0
-"""What a call may take that nobody waits for."""
+"""Time limit of a best-effort call."""
 DRAIN_SECONDS = 6.0
-"""Seconds that HTTP requests in hand may take after a signal."""
+"""How long HTTP requests in progress may take after a signal."""
 
 
 class App:
-    """One bot process. ``run`` returns when ``stop`` was called and all is drained."""
+    """One bot process. ``run`` returns after ``stop``, when everything has drained."""
 
     def __init__(self, settings: BotSettings) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class App:
         self._webhook = Webhook(secret.get_secret_value(), self._metrics) if settings.webhook_url and secret else None
 
         self._polls_or_calls: BotApiRequest | None = None
-        """What tells whether Telegram can be reached, once this bot has met it."""
+        """The requests that tell whether Telegram can be reached, once the bot has connected."""
 
     def _telegram_state(self) -> Literal["off", "connecting", "on"]:
         if self._settings.telegram_bot_token is None:
@@ -86,13 +86,14 @@ class App:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises PortTakenError, SettingError (a token Telegram refuses, an address not here), and what is a bug."""
+        """Raises PortTakenError, SettingError (a token that Telegram refuses, an address of another machine), and
+        bugs."""
         runner = await self._listen()
         waiting = asyncio.create_task(self._pending.run())
         daily_counts = record_daily_counts(self._metrics, self._queue.daily_counts, self._stopping)
         running = [asyncio.create_task(self._sweep()), asyncio.create_task(daily_counts)]
         if self._settings.telegram_bot_token is None:
-            log.info("no TELEGRAM_BOT_TOKEN: serving HTTP alone")
+            log.info("no TELEGRAM_BOT_TOKEN: serving HTTP only")
         else:
             running.append(asyncio.create_task(self._telegram(self._settings.telegram_bot_token.get_secret_value())))
         try:
@@ -101,7 +102,7 @@ class App:
             self._stopping.set()
             self._listening.close()
             await runner.cleanup()
-            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            # Cancel too, for a quick end; redis-py may swallow CancelledError.
             self._pending.stop()
             waiting.cancel()
             results = await asyncio.gather(waiting, *running, return_exceptions=True)
@@ -114,7 +115,7 @@ class App:
                 raise result
 
     async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
-        """Wait for ``stop``, or for a task that ends before it."""
+        """Wait for ``stop``, or for the first task that ends."""
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -150,17 +151,17 @@ class App:
 
     async def _telegram(self, token: str) -> None:
         settings = self._settings
-        # Connections of their own, so that what may be lost never keeps one from a poem.
-        requests = updates, calls, beside = BotApiRequest(1), BotApiRequest(64), BotApiRequest(16, BEST_EFFORT_SECONDS)
+        # Separate connections, so that best-effort calls never take one from poems.
+        requests = updates, calls, spare = BotApiRequest(1), BotApiRequest(64), BotApiRequest(16, BEST_EFFORT_SECONDS)
         bot = Bot(token, settings.telegram_base_url, request=calls, get_updates_request=updates)
         best_effort = BestEffortSender(
-            Bot(token, settings.telegram_base_url, request=beside, get_updates_request=updates)
+            Bot(token, settings.telegram_base_url, request=spare, get_updates_request=updates)
         )
         draw = drawing()
         sender = Sender(self._queue, bot, self._blocklist, best_effort, draw)
         outbox = Outbox(self._queue, sender, RateLimiter(), self._metrics, settings.lease, settings.reply_deadline)
         try:
-            name = await self._introduce(bot)
+            name = await self._connect(bot)
             if name is None:
                 return
             self._polls_or_calls = calls if self._webhook else updates
@@ -192,19 +193,21 @@ class App:
             self._webhook.open(handlers.handle)
             await self._stopping.wait()
 
-    async def _introduce(self, bot: Bot) -> str | None:
-        """Meet Telegram, however long it takes; the bot's name, or None when asked to stop before."""
+    async def _connect(self, bot: Bot) -> str | None:
+        """Connect to Telegram, however long it takes. Returns the bot's name, or None if told to stop before."""
         wait = 0.5
         while not self._stopping.is_set():
             try:
                 await bot.initialize()
                 await self._set_up_updates(bot)
             except InvalidToken as error:
-                raise SettingError("TELEGRAM_BOT_TOKEN is refused by Telegram: take the one BotFather gave.") from error
+                raise SettingError(
+                    "TELEGRAM_BOT_TOKEN is refused by Telegram: use the one BotFather gave you."
+                ) from error
             except TelegramError as error:
                 log.warning("Telegram: %s; next attempt in %.1f s", error, wait)
             else:
-                log.info("Telegram knows this bot as @%s", bot.username)
+                log.info("connected to Telegram as @%s", bot.username)
                 return bot.username
             await sleep_unless(self._stopping, wait)
             wait = min(2 * wait, 30.0)
@@ -221,25 +224,25 @@ class App:
         await bot.set_webhook(url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=KINDS)
 
     async def _leave_webhook(self, bot: Bot) -> None:
-        """Raises SettingError where another bot's webhook would be deleted by polling."""
+        """Raises SettingError if polling would delete the webhook of another bot."""
         url = urlsplit((await bot.get_webhook_info()).url)
         if not any(url):
             return
         if not self._settings.delete_webhook:
             raise SettingError(
-                f"Telegram sends this bot's updates to a webhook at {_one_word(url.hostname)}: set WEBHOOK_URL and "
+                f"Telegram sends this bot's updates to a webhook at {_safe_host(url.hostname)}: set WEBHOOK_URL and "
                 "WEBHOOK_SECRET to receive them there, or DELETE_WEBHOOK=true to remove it and poll."
             )
         await bot.delete_webhook()
-        log.warning("the webhook at %s was deleted, for DELETE_WEBHOOK is set", _one_word(url.hostname))
+        log.warning("deleted the webhook at %s, because DELETE_WEBHOOK is set", _safe_host(url.hostname))
 
 
-def _one_word(host: str | None) -> str:
+def _safe_host(host: str | None) -> str:
     return host if host is not None and re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host) else "an address of its own"
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    """Cancel a task unless it ended by itself; then its exception passes through."""
+    """Cancel a task; if it has already ended, raise its exception."""
     if not task.cancel():
         task.result()
     await asyncio.gather(task, return_exceptions=True)

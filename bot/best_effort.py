@@ -1,6 +1,6 @@
-"""What is said to Telegram at once and may be lost: answers to callbacks and inline queries, typing, menus.
+"""Calls to Telegram that may be lost: answers to callbacks and inline queries, "typing", menus.
 
-Nobody waits for it, and nothing durable is said here.
+Nobody waits for them; whatever must arrive goes through ``bot.delivery.outbox``.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from engine.contract.logs import origin
 log = logging.getLogger("bot.best_effort")
 
 MAX_CALLS = 200
-"""Calls under way at most; more are dropped, for they would come too late to be of use."""
+"""Maximum number of calls in progress; further ones are dropped, since they would be too late to be useful."""
 
 
 class BestEffortSender:
-    """``bot`` is for making the calls that ``say`` takes."""
+    """``bot``: creates the calls that ``start`` takes."""
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, call: Coroutine[Any, Any, object]) -> None:
+        """Run a call in the background; its failure is only logged."""
         if len(self._tasks) >= MAX_CALLS:
             call.close()
             return
@@ -37,7 +38,7 @@ class BestEffortSender:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Give what is under way a moment."""
+        """Give calls in progress a moment, then cancel them."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=1.0)
             for task in late:
@@ -48,7 +49,7 @@ async def _quietly(call: Coroutine[Any, Any, object]) -> None:
     try:
         await call
     except TelegramError as error:
-        # A press that is too old to be answered, a message that is gone, a chat that is closed.
+        # For example a callback too old to be answered, a deleted message, a closed chat.
         log.debug("Telegram: %s", error)
     except Exception as error:
-        log.error("something beside the poems could not be said: %s", origin(error))
+        log.error("a best-effort call failed: %s", origin(error))

@@ -1,8 +1,8 @@
-"""The edge towards the Bot API: what comes back is read once, here, and is either what its method answers or an error.
+"""HTTP for the Bot API: every answer is validated here, and becomes either its method's result or an error.
 
-Whatever stands between (a gateway, a captive portal, a broken proxy) may answer anything at any speed. Only a
-well-formed answer of the Bot API decides what becomes of a call; anything else is ``NotTelegramError``, after which the
-call is tried again. Nothing of an answer's body gets into an error's words but Telegram's own description.
+Gateways, captive portals and broken proxies may answer anything at any speed. Only a well-formed answer of the Bot API
+decides the outcome of a call; anything else is ``NotTelegramError``, after which the call is retried. Error messages
+contain nothing of an answer but Telegram's own description.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from telegram.error import NetworkError, RetryAfter, TimedOut
 from telegram.request import BaseRequest, RequestData
 
 CALL_SECONDS = 30.0
-"""What one call may take in all: waiting for a free connection, sending, and the last byte of the answer."""
+"""Total time limit of a call, from waiting for a free connection to the last byte of the answer."""
 CONNECT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 1 << 20
-"""A message that was sent, with the one that it answers, takes a tenth at most."""
+"""A sent message, with the one that it replies to, takes a tenth of this at most."""
 MAX_UPDATES_BYTES = 1 << 24
-"""A hundred updates, the most there are in one answer, take about a third."""
+"""A hundred updates, the maximum in one answer, take about a third of this."""
 MAX_DESCRIPTION = 200
-"""Characters of Telegram's description of an error."""
+"""Maximum length of Telegram's description of an error."""
 MAX_UPDATE_ID = 2**31 - 1
 _LARGEST = 2**63 - 1
 
 
 class NotTelegramError(NetworkError):
-    """An answer that the Bot API does not give."""
+    """An answer that is not from the Bot API."""
 
 
 class BotApiRequest(BaseRequest):
-    """HTTP for python-telegram-bot, which sees checked answers alone. ``seconds``: what one call may take in all."""
+    """HTTP for python-telegram-bot, which only sees validated answers. ``seconds``: total time limit of a call."""
 
     def __init__(self, connections: int = 64, seconds: float = CALL_SECONDS) -> None:
         self._connections = connections
         self._seconds = seconds
         self._client = self._new_client()
         self.reached = False
-        """Whether the last call was answered by the Bot API."""
+        """Whether the Bot API answered the last call."""
 
     @property
     def read_timeout(self) -> float:
@@ -66,7 +66,7 @@ class BotApiRequest(BaseRequest):
         connect_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002  # the library's interface
         pool_timeout: object = BaseRequest.DEFAULT_NONE,  # noqa: ARG002  # the library's interface
     ) -> tuple[int, bytes]:
-        """Raises TelegramError. A ``read_timeout`` of its own is the call's time in all; the others say nothing."""
+        """Raises TelegramError. A ``read_timeout`` is the call's total time limit; the other timeouts are ignored."""
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else self._seconds
         reached = False
         try:
@@ -82,7 +82,7 @@ class BotApiRequest(BaseRequest):
         except httpx.ConnectError as error:
             raise NetworkError(f"no connection: {error}") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-            # Its words may hold pieces of what came, or the address with the token.
+            # The message may contain parts of the answer, or the URL with the token.
             raise NetworkError(f"the exchange failed ({type(error).__name__})") from None
         finally:
             self.reached = reached
@@ -100,7 +100,7 @@ class BotApiRequest(BaseRequest):
 
     def _new_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            # Compressed answers are not asked for: their size is known only after they are inflated.
+            # No compression: the size of a compressed answer is only known after inflating it.
             headers={"Accept-Encoding": "identity"},
             cookies=_NoCookies(),
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
@@ -122,7 +122,7 @@ class _NoCookies(CookieJar):
 
 
 def _checked(method: str, status: int, body: bytes) -> bytes:
-    """The answer in canonical form, with what the program reads and nothing else. Raises NotTelegramError."""
+    """The answer reduced to the fields that the program reads. Raises NotTelegramError."""
     try:
         answer = json.loads(body)
         if not isinstance(answer, dict):
@@ -145,7 +145,7 @@ def _dump(value: object) -> bytes:
 
 
 def _one_line(text: object) -> str:
-    """A description as it may stand in a log."""
+    """A description that is safe to log."""
     if not isinstance(text, str):
         raise TypeError("description")
     return "".join(each if each.isprintable() else " " for each in text[:MAX_DESCRIPTION])
@@ -173,7 +173,7 @@ def _yes(result: object) -> bool:
 
 
 def _message(result: Any) -> dict[str, object]:
-    """Of a message that was sent only its number is read."""
+    """Only the number of a sent message is read."""
     return {"message_id": _whole(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
 
 
@@ -197,7 +197,7 @@ def _webhook(result: Any) -> dict[str, object]:
 
 
 def _updates(result: object) -> list[Any]:
-    """Each update is read by itself later, so that an unreadable one harms no other."""
+    """Each update is parsed separately later, so that an unreadable one does not affect the others."""
     if not isinstance(result, list):
         raise TypeError("no list")
     return result
@@ -212,4 +212,4 @@ _RESULTS: dict[str, Callable[[Any], object]] = {
     "editMessageText": _message_or_yes,
     "editMessageReplyMarkup": _message_or_yes,
 }
-"""What the methods that this program calls answer; all others answer ``true``."""
+"""Parsers for the results of the methods used here; all other methods return ``true``."""

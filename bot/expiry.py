@@ -1,4 +1,4 @@
-"""Apologies for poems that nobody began in time, even where no worker lives to say so."""
+"""Ends overdue jobs with an apology, even if no worker is alive to do it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SWEEP_SECONDS = 2.0
 
 
 async def sweep(queue: Queue, grace: float) -> int:
-    """End the jobs whose deadline passed ``grace`` seconds ago; a worker that still writes one adds nothing."""
+    """End the jobs whose deadline passed ``grace`` seconds ago; a worker still writing one can no longer answer it."""
     ended = 0
     jobs = await queue.overdue(grace)
     if jobs:
@@ -23,12 +23,12 @@ async def sweep(queue: Queue, grace: float) -> int:
         for entry, job in jobs:
             ended += await queue.jobs.finish(entry, Reply(job.to, job.language, apology, job.request, entry))
     if ended:
-        log.warning("%d jobs ended past their deadline", ended)
+        log.warning("%d overdue jobs ended", ended)
     return ended
 
 
 async def sweep_until(stopping: asyncio.Event, queue: Queue, grace: float) -> None:
-    """Sweep every two seconds; RedisError passes through."""
+    """Sweep every two seconds; RedisError propagates."""
     while not stopping.is_set():
         await sweep(queue, grace)
         await sleep_unless(stopping, SWEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""What one bot process counts, for Prometheus. Several bots each count their own; sum them."""
+"""The metrics of one bot process, for Prometheus. With several bots, sum them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from engine.contract.queue.training import OVER, Training
 SECONDS_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
 _COUNTERS = {
-    "poem_updates_total": ("Updates read from Telegram, by kind.", ["kind"]),
-    "poem_requests_total": ("Requests for a poem, by door and what became of them.", ["door", "outcome"]),
-    "poem_messages_total": ("Messages to Telegram, by what became of them.", ["outcome"]),
-    "poem_telegram_errors_total": ("What Telegram answered instead of yes, by kind.", ["kind"]),
+    "poem_updates_total": ("Updates from Telegram, by kind.", ["kind"]),
+    "poem_requests_total": ("Requests for poems, by where they came from (door) and outcome.", ["door", "outcome"]),
+    "poem_messages_total": ("Messages to Telegram, by outcome.", ["outcome"]),
+    "poem_telegram_errors_total": ("Errors from Telegram, by kind.", ["kind"]),
 }
 
 
 @dataclass(frozen=True)
 class ClusterState:
-    """What Redis says of the others. ``status`` None: it does not answer; ``writes``: it takes writes; ``skew``:
-    seconds that this machine's clock is ahead of Redis'."""
+    """The state of queue, workers and training. ``status`` None: Redis does not answer; ``writes``: it accepts writes;
+    ``skew``: seconds that this machine's clock is ahead of Redis'."""
 
     status: Status | None = None
     serving: Mapping[str, Serving] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ClusterState:
 
 
 class Metrics:
-    """Counts, and what poems took as their workers measured it. Labels come from the program, never from a person."""
+    """Counters, and histograms of what workers measured. Label values never contain user input."""
 
     def __init__(self) -> None:
         self._new_counts: CollectionsCounter[str] = CollectionsCounter()
@@ -52,24 +52,24 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(name, text, labels, registry=registry)
 
-        self._waited = histogram("poem_queue_seconds", "From the queue to a worker.", SECONDS_BUCKETS)
-        self._wrote = histogram("poem_writing_seconds", "In a worker's hands.", SECONDS_BUCKETS)
+        self._waited = histogram("poem_queue_seconds", "Seconds a job waited for a worker.", SECONDS_BUCKETS)
+        self._wrote = histogram("poem_writing_seconds", "Seconds a worker took to write the poem.", SECONDS_BUCKETS)
         self._together = histogram(
-            "poem_batch_poems", "Poems in hand while one was finished, itself included.", SIZE_BUCKETS
+            "poem_batch_poems", "Poems in flight when one was finished, including itself.", SIZE_BUCKETS
         )
-        self._candidates = histogram("poem_candidates", "Candidates that a poem was chosen from.", SIZE_BUCKETS)
+        self._candidates = histogram("poem_candidates", "Candidates each poem was chosen from.", SIZE_BUCKETS)
         self._characters = Counter(
-            "poem_characters_total", "Characters fed to the model, all candidates.", registry=registry
+            "poem_characters_total", "Characters fed to the model, for all candidates.", registry=registry
         )
-        self._redis_up = gauge("poem_redis_up", "Whether Redis answers and takes writes.")
-        self._skew = gauge("poem_clock_skew_seconds", "How far a clock is ahead of Redis'; of workers the worst.", "of")
+        self._redis_up = gauge("poem_redis_up", "Whether Redis answers and accepts writes.")
+        self._skew = gauge("poem_clock_skew_seconds", "Seconds a clock is ahead of Redis'; of workers the worst.", "of")
         self._jobs = gauge("poem_queue_jobs", "Jobs not yet finished.")
-        self._dead = gauge("poem_dead_jobs", "Jobs and replies put aside, for `engine dead`.")
-        self._unreadable = gauge("poem_unreadable", "What this bot has passed over because it cannot be read.", "kind")
+        self._dead = gauge("poem_dead_jobs", "Dead letters: jobs and replies for `engine dead`.")
+        self._unreadable = gauge("poem_unreadable", "Values this bot could not read and skipped.", "kind")
         self._workers = gauge("poem_workers", "Workers alive.")
-        self._wait = gauge("poem_wait_seconds", "Expected seconds until one more poem is written.")
-        self._serving = gauge("poem_model_workers", "Workers that serve a version of the model.", "version")
-        self._training = gauge("poem_training_progress_ratio", "How much of the training under way is done; 0 if none.")
+        self._wait = gauge("poem_wait_seconds", "Expected seconds until one more poem would be written.")
+        self._serving = gauge("poem_model_workers", "Workers serving a model version.", "version")
+        self._training = gauge("poem_training_progress_ratio", "Finished fraction of the current training; 0 if none.")
 
     def count(self, name: str, **labels: str) -> None:
         """Add one to a counter above."""
@@ -90,13 +90,13 @@ class Metrics:
             self._candidates.observe(reply.content.candidates)
 
     def take_counts(self) -> dict[str, int]:
-        """What was counted since the last call: by metric and label values, as in ``poem_updates_total:help``; of the
-        seconds, by the bound of their bucket, as in ``poem_queue_seconds:0.2``."""
+        """What was counted since the last call: by metric and label values, such as ``poem_updates_total:help``, and
+        seconds by the upper bound of their bucket, such as ``poem_queue_seconds:0.2``."""
         counts, self._new_counts = self._new_counts, CollectionsCounter()
         return counts
 
     def page(self, cluster_state: ClusterState) -> bytes:
-        """All of it in the Prometheus text format."""
+        """All metrics in the Prometheus text format."""
         status, training = cluster_state.status, cluster_state.training
         self._redis_up.set(status is not None and cluster_state.writes)
         self._skew.labels("bot").set(cluster_state.skew if status else math.nan)

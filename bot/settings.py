@@ -16,9 +16,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BotSettings(Settings):
-    """Without a token the bot serves HTTP alone; without ``webhook_url`` it polls, and deletes a webhook that is
-    there only if ``delete_webhook`` says so. ``reply_deadline``: seconds after which a reply that Telegram did not take
-    is put aside. Limits of 0 are none."""
+    """Without a token the bot serves HTTP only; without ``webhook_url`` it polls, and deletes an existing webhook only
+    if ``delete_webhook`` is set. ``reply_deadline``: seconds after which a reply that Telegram does not accept becomes
+    a dead letter. Limits of 0 mean no limit."""
 
     telegram_bot_token: SecretStr | None = None
     telegram_base_url: str = TELEGRAM

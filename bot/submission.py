@@ -1,4 +1,4 @@
-"""Where requests are accepted, whichever door they came through: checked, limited, queued."""
+"""Accepts requests from Telegram and HTTP: validates, applies limits, queues."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from engine.contract.queue.store import Limits, Queue, Verdict
 log = logging.getLogger("bot.submission")
 
 USUAL_LENGTH, USUAL_LINES, USUAL_CANDIDATES = 7, 8, 8
-"""A 七律 of so many candidates costs 1, and so does one whose candidates the worker fits to its time."""
+"""A 七律 with this many candidates costs 1, and so does one whose number of candidates the worker chooses."""
 LOCAL_SENDER = "local"
-"""A person at the machine itself, whom no limit holds."""
+"""A user of this machine itself, to whom limits do not apply."""
 
 
 @dataclass(frozen=True)
 class Submitter:
-    """``seconds``: how long a poem is waited for; ``capacity``: jobs that may wait."""
+    """``seconds``: how long to wait for a poem; ``capacity``: how many jobs may wait."""
 
     queue: Queue
     blocklist: Blocklist
@@ -43,10 +43,10 @@ class Submitter:
         *,
         at_once: bool = False,
     ) -> Job | None:
-        """Queue a request; durable when this returns. None: the sender was told to slow down before, say no more.
+        """Queue a request; durable when this returns. None: limited, and the sender was already told to slow down.
 
-        ``idempotency_key`` names the update or waiter, so that a repetition adds nothing. ``at_once``: refuse while no
-        worker lives. Raises PoemError, and RedisError while Redis is gone.
+        ``idempotency_key`` identifies the update or HTTP request, so that a repetition adds nothing. ``at_once``:
+        refuse if no worker is alive. Raises PoemError, and RedisError while Redis is unavailable.
         """
         cost = 1
         if isinstance(request, CheckRequest):
@@ -74,7 +74,7 @@ class Submitter:
     async def reply_text(
         self, html: str, to: Chat, language: Language, idempotency_key: str, sender: str, kind: Kind = "message"
     ) -> None:
-        """Answer in words, through the same durable stream and under the same limits as poems."""
+        """Answer with a text, through the same durable stream and under the same limits as poems."""
         verdict = await self.submit_reply(Reply(to, language, html, kind=kind), idempotency_key, sender)
         if verdict.kind == "limited":
             await self.reply_error(rate_limited(verdict.wait), to, language, idempotency_key)
@@ -82,15 +82,15 @@ class Submitter:
     async def reply_error(
         self, error: PoemError, to: Telegram, language: Language, idempotency_key: str, request: Request | None = None
     ) -> None:
-        """Answer with an error that is not counted: the sender was counted, or nothing was accepted."""
+        """Answer with an error that does not count against the sender's limits."""
         await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
 
     async def submit_reply(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
-        """Send what needs no poet, under the same limits as poems; the caller says what became of it."""
+        """Queue a reply that needs no worker, under the same limits as poems; the caller reports the verdict."""
         return await self.queue.submit(reply, idempotency_key, sender, self.limits)
 
     async def cancel(self, chat: int, sender: str, language: Language) -> int:
-        """End what ``sender`` waits for in ``chat``, each with a word; says how many that were."""
+        """End the jobs of ``sender`` in ``chat``, answering each; returns how many there were."""
         ended = 0
         for queued in await self.queue.line(self.capacity):
             to = queued.job.to
@@ -101,10 +101,10 @@ class Submitter:
 
 
 def cost_of(request: PoemRequest) -> int:
-    """What a poem counts against the limits: characters to write, all candidates, in usual poems. PoemError: it cannot
-    be served."""
+    """What a poem counts against the limits: characters to write for all candidates, in units of a usual poem.
+    PoemError: the request is invalid."""
     shape = outline(request)
     characters = (shape.line_length or USUAL_LENGTH) * (shape.lines or USUAL_LINES)
-    # With a seed a worker writes all that it may, however busy it is; otherwise as many as it has time for.
+    # With a seed a worker writes the full number however busy it is; otherwise as many as it has time for.
     candidates = request.candidates or (USUAL_CANDIDATES if request.seed is None else MAX_CANDIDATES)
     return max(1, math.ceil(characters * candidates / (USUAL_LENGTH * USUAL_LINES * USUAL_CANDIDATES)))

@@ -1,4 +1,4 @@
-"""``python -m engine``: the worker; ``write``, ``check`` and ``dead`` beside it."""
+"""``python -m engine``: the worker, and the commands ``write``, ``check`` and ``dead``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from engine.settings import EngineSettings
 
 OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
 FAULTS_FOUND = 1
-DESCRIPTION = """The worker: takes jobs from Redis, writes poems, answers. With a command: write or check a poem."""
+DESCRIPTION = """The worker: takes jobs from Redis and writes poems. With a command: write or check a poem here."""
 EXAMPLES = """examples:
   python -m engine --device cpu --threads 2
   python -m engine write continue 老夫聊发少年狂 --form 七绝 --seed 7
@@ -46,7 +46,7 @@ DEAD_EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 1 (the surroundings) or 2 (the input), with one sentence on stderr."""
+    """Run a command. Exit code 0: success, 1: environment error, 2: usage error, with one sentence on stderr."""
     options = _parser().parse_args(arguments)
     try:
         settings = EngineSettings.read(os.environ)
@@ -88,7 +88,7 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
             for name in ("mode", "text", "form", "rhyme", "mood", "lines", "seed", "candidates")
         }
     )
-    outline(request)  # what cannot be served is refused before a model is loaded
+    outline(request)  # refuse invalid requests before loading a model
     if options.count < 1:
         raise CodecError("'--count' must be 1 or more")
     fields = asdict(request)
@@ -100,7 +100,7 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
         return OK
     for number, poem in enumerate(poems):
         note = " · ".join(part for part in (poem.template or poem.form, poem.rhyme) if part)
-        # The seed of the best of several candidates is not the one that was asked for.
+        # The best of several candidates has another seed than the one requested.
         asked = "" if seeds[number] in (None, poem.seed) else f"--seed {seeds[number]}, or "
         alone = f"--seed {poem.seed} --candidates 1"
         print(f"{chr(10) if number else ''}{poem.text}\n\n（{note}）\nThis poem again: {asked}{alone}")
@@ -128,14 +128,14 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
 
 
 def _read_text(name: str) -> str:
-    """What a file holds, or standard input for ``-``. CodecError: it is not there, or no text."""
+    """The text of a file, or of standard input for ``-``. CodecError: the file does not exist or is not UTF-8 text."""
     try:
         # In the C locale sys.stdin itself would let bytes through that are no text.
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         what = "standard input" if name == "-" else name
-        raise CodecError(f"{what} is not text in UTF-8; a text file with one poem is wanted") from error
+        raise CodecError(f"{what} is not text in UTF-8; give a text file with one poem") from error
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         what = f"{name} is a folder" if isinstance(error, IsADirectoryError) else f"there is no file {name}"
         raise CodecError(f"{what}; name a text file with one poem, or - for standard input") from error
@@ -158,28 +158,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = _command(ArgumentParser(prog="python -m engine", description=DESCRIPTION, epilog=EXAMPLES), _serve)
     _add_device(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    write = _command(commands.add_parser("write", help="write poems here and now", epilog=EXAMPLES), _write)
+    write = _command(commands.add_parser("write", help="write poems on this machine", epilog=EXAMPLES), _write)
     write.add_argument("mode", choices=MODES)
-    write.add_argument("text", metavar="TEXT", help="the opening line(s), the characters to hide, or the theme")
+    write.add_argument("text", metavar="TEXT", help="the opening line(s), the characters of the acrostic, or the theme")
     write.add_argument("--form", default="auto", metavar="F", help=" ".join(FORMS))
     write.add_argument(
         "--rhyme", metavar="R", help=f"a level-tone group of 平水韵: {LEVEL_RHYMES[0]} … {LEVEL_RHYMES[-1]}"
     )
-    write.add_argument("--mood", metavar="M", help="verse that steers the poem without appearing in it")
-    write.add_argument("--lines", type=int, metavar="N", help="how many lines, for 排律 and acrostics")
-    write.add_argument("--seed", type=int, metavar="S", help="same seed, same poem")
-    write.add_argument("--count", type=int, default=1, metavar="N", help="how many poems; poem i takes seed S + i")
-    write.add_argument("--candidates", type=int, metavar="K", help="how many to choose each from")
+    write.add_argument("--mood", metavar="M", help="verse that sets the mood but does not appear in the poem")
+    write.add_argument("--lines", type=int, metavar="N", help="number of lines, for 排律 and acrostics")
+    write.add_argument("--seed", type=int, metavar="S", help="the same seed gives the same poem")
+    write.add_argument("--count", type=int, default=1, metavar="N", help="number of poems; poem i uses seed S + i")
+    write.add_argument("--candidates", type=int, metavar="K", help="candidates to choose each poem from")
     write.add_argument("--second-reading", type=float, default=SECOND_READING, help=argparse.SUPPRESS)
-    write.add_argument("--json", action="store_true", help="a poem a line, as JSON")
+    write.add_argument("--json", action="store_true", help="print each poem as one line of JSON")
     _add_device(write)
     examine = _command(
-        commands.add_parser("check", help="examine a poem for form, tones and rhyme", epilog=EXAMPLES), _check
+        commands.add_parser("check", help="check the form, tones and rhyme of a poem", epilog=EXAMPLES), _check
     )
     examine.add_argument("file", metavar="FILE|-", help="a text file with one poem, or - for standard input")
     examine.add_argument("--json", action="store_true")
     dead = _command(
-        commands.add_parser("dead", help="jobs that were given up: list, retry, drop", epilog=DEAD_EXAMPLES), run_dead
+        commands.add_parser("dead", help="list, retry or drop dead letters", epilog=DEAD_EXAMPLES), run_dead
     )
     add_dead_arguments(dead)
     return parser
@@ -193,7 +193,7 @@ def _command(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentP
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto")
-    parser.add_argument("--threads", type=threads_argument, metavar="N", help="cores to compute with; all by default")
+    parser.add_argument("--threads", type=threads_argument, metavar="N", help="CPU cores to use (default: all)")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from engine.model.cpu import thread_count
 
 
 class EngineSettings(Settings):
-    """``model_dir`` None: the released model. ``threads`` None: the backend chooses.
+    """``model_dir`` None: the released model. ``threads`` None: all available cores.
 
-    ``candidates``: written to choose each poem from, where ``write_budget`` seconds are enough for so many.
-    ``train_dir``: below it, in ``models``, lie the versions that retraining made.
+    ``candidates``: how many to choose each poem from, if ``write_budget`` seconds allow.
+    ``train_dir``: its subfolder ``models`` holds the retrained versions.
     """
 
     model_dir: Path | None = None

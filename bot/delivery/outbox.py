@@ -1,8 +1,8 @@
-"""Poems out: replies are read from their stream, sent, and only then acknowledged.
+"""Sends replies: reads them from their stream, sends them, and only then acknowledges them.
 
-A crash between sending and acknowledging sends a message twice; none is lost: what Telegram did not take before the
-deadline of replies goes to the dead stream, and so does what cannot be read. Every chat has a line of its own, so that
-one that must wait holds up nobody else. What this bot lost the lease of, because it was stalled, it does not send.
+A crash between sending and acknowledging sends a message twice, but none is lost: replies that Telegram does not accept
+before their deadline, and unreadable ones, become dead letters. Each chat has its own queue, so that one that must wait
+does not delay the others. A reply whose lease this bot lost, because it was stalled, is not sent.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from engine.contract.queue.stream import Delivery
 log = logging.getLogger("bot.delivery.outbox")
 
 MAX_IN_FLIGHT = 5000
-"""Replies held at most; the rest wait in Redis."""
+"""Maximum number of replies in flight; the rest waits in Redis."""
 READ_ENTRIES = 100
 READ_SECONDS = 0.5
-"""Seconds a read waits, and so how long a stop may take to be noticed."""
+"""How long a read waits, and so how long a stop may go unnoticed."""
 BACKOFF_SECONDS = (1.0, 30.0)
-"""Seconds between attempts while Telegram fails: the first, the longest."""
+"""First and longest pause between attempts while Telegram fails."""
 REPLY_DEADLINE = 3600.0
-"""Seconds of failing after which a reply is put aside."""
+"""Time after which a reply that keeps failing becomes a dead letter."""
 _DEAD = ("given_up", "failed")
-"""Outcomes after which a reply waits in the dead stream: an answer of Telegram's own decides all others."""
+"""Outcomes that make a reply a dead letter; all others follow from an answer of Telegram's."""
 
 
 class Outbox:
-    """``lease``: seconds after which another bot may send what this one holds, if it falls silent. ``deadline``:
-    seconds after which a reply that Telegram does not take is put aside."""
+    """``lease``: seconds without renewal after which another bot may send this one's replies. ``deadline``: seconds
+    after which a reply that Telegram does not accept becomes a dead letter."""
 
     def __init__(
         self,
@@ -65,15 +65,15 @@ class Outbox:
         self._metrics = metrics
         self._lease = lease
         self._deadline = deadline
-        self._lines: dict[int | str, deque[tuple[str, Reply]]] = {}
+        self._queues: dict[int | str, deque[tuple[str, Reply]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[str, float] = {}
-        """Replies in hand, and when their leases were surely this bot's, by ``elapsed``."""
+        """Replies in flight, and when their leases were last known to be this bot's, by ``elapsed``."""
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
 
     async def run(self) -> None:
-        """Send until ``stop``, then finish what is in hand for a few seconds; the rest stays in Redis."""
+        """Send until ``stop``, then finish what is in flight for a few seconds; the rest stays in Redis."""
         renewing = asyncio.create_task(self._renew_until_gone())
         try:
             while not self._stopping.is_set():
@@ -81,12 +81,12 @@ class Outbox:
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=5.0)
         finally:
-            # Cancelled for a quick end and not waited for long: a library under a task may swallow that.
+            # Cancel for a quick end, and do not wait long: redis-py may swallow CancelledError.
             self._gone.set()
-            beside = {renewing, *self._tasks}
-            for task in beside:
+            background = {renewing, *self._tasks}
+            for task in background:
                 task.cancel()
-            await asyncio.wait(beside, timeout=2.0)
+            await asyncio.wait(background, timeout=2.0)
         await self._stream.retire(self.name)
 
     def stop(self) -> None:
@@ -103,15 +103,15 @@ class Outbox:
             found.append(orphan)
         found += await self._stream.take(self.name, free, 0 if found else READ_SECONDS)
         for delivery in found:
-            await self._line_up(delivery, began)
+            await self._enqueue(delivery, began)
 
-    async def _line_up(self, delivery: Delivery, began: float) -> None:
+    async def _enqueue(self, delivery: Delivery, began: float) -> None:
         try:
             reply = Reply.from_fields(delivery.fields)
             if not isinstance(reply.to, Chat | Inline):
                 raise CodecError("a reply that is not for Telegram")
         except CodecError as error:
-            log.error("an unreadable reply is put aside: %s", origin(error), extra={"job": delivery.id})
+            log.error("unreadable reply moved to the dead letters: %s", origin(error), extra={"job": delivery.id})
             self._metrics.count("poem_messages_total", outcome="unreadable")
             await self._stream.finish(delivery.id, why="an unreadable reply")
             return
@@ -119,18 +119,18 @@ class Outbox:
             return
         chat = reply.to.chat if isinstance(reply.to, Chat) else reply.to.message
         self._held[delivery.id] = began
-        line = self._lines.get(chat)
-        if line is None:
-            line = self._lines[chat] = deque()
-            task = asyncio.create_task(self._work_off(chat, line))
+        waiting = self._queues.get(chat)
+        if waiting is None:
+            waiting = self._queues[chat] = deque()
+            task = asyncio.create_task(self._work_off(chat, waiting))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        line.append((delivery.id, reply))
+        waiting.append((delivery.id, reply))
 
-    async def _work_off(self, chat: int | str, line: deque[tuple[str, Reply]]) -> None:
+    async def _work_off(self, chat: int | str, waiting: deque[tuple[str, Reply]]) -> None:
         try:
-            while line:
-                entry, reply = line.popleft()
+            while waiting:
+                entry, reply = waiting.popleft()
                 outcome = await self._send_safely(entry, reply)
                 self._metrics.count("poem_messages_total", outcome=outcome)
                 log.info("%s", outcome, extra={"job": reply.job or entry})
@@ -143,7 +143,7 @@ class Outbox:
         except RedisError as error:
             log.warning("sent but not acknowledged: %s", error)
         finally:
-            del self._lines[chat]
+            del self._queues[chat]
 
     async def _send_safely(self, entry: str, reply: Reply) -> str:
         try:
@@ -151,11 +151,11 @@ class Outbox:
         except RedisError:
             raise
         except Exception as error:
-            log.error("a reply that cannot be sent: %s", origin(error), extra={"job": reply.job})
+            log.error("a reply cannot be sent: %s", origin(error), extra={"job": reply.job})
             return "failed"
 
     async def _send(self, entry: str, reply: Reply) -> str:
-        """Deliver one message whatever it takes; says what became of it."""
+        """Deliver one message; returns the outcome."""
         outgoing = await retry_until_available(partial(self._sender.pack, reply), self._stopping)
         if outgoing is None:
             return "superfluous"
@@ -166,7 +166,7 @@ class Outbox:
         return outcome
 
     async def _deliver(self, entry: str, to: Telegram, outgoing: OutgoingMessage, job: str) -> tuple[str, int | None]:
-        """What became of a message, and its number. Only an answer of Telegram's own decides."""
+        """Retry until Telegram itself decides or the deadline passes. Returns the outcome and the message's number."""
         wait, longest = BACKOFF_SECONDS
         end = time.monotonic() + self._deadline
         migrated = False
@@ -180,12 +180,12 @@ class Outbox:
                 await asyncio.sleep(min(retry_after_seconds(error), left))
                 continue
             except ChatMigrated as error:
-                # The group became a supergroup, where its messages have other numbers.
+                # The group became a supergroup, where messages have other numbers.
                 to = Chat(error.new_chat_id, None, to.topic if isinstance(to, Chat) else None)
                 if not migrated:
                     migrated = True
                     continue
-                log.warning("a chat that moves again and again; next attempt in %.0f s", wait)
+                log.warning("a chat migrates repeatedly; next attempt in %.0f s", wait)
             except Forbidden:
                 return "forbidden", None
             except BadRequest as error:
@@ -204,11 +204,11 @@ class Outbox:
                 log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})
             await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
             wait = min(2 * wait, longest)
-        log.error("put aside: Telegram did not take it in %.0f s", self._deadline, extra={"job": job})
+        log.error("dead letter: Telegram did not accept it in %.0f s", self._deadline, extra={"job": job})
         return "given_up", None
 
     async def _attempt(self, to: Telegram, outgoing: OutgoingMessage) -> int | None:
-        """The message's number, where it is a new one."""
+        """The number of the message, if it is a new one."""
         try:
             if isinstance(to, Chat):
                 return await self._sender.send(to, outgoing)
@@ -219,7 +219,7 @@ class Outbox:
         return None
 
     async def _still_holds(self, entry: str) -> bool:
-        """Whether no other bot may have taken ``entry`` over, as it does when this one was stalled."""
+        """Whether ``entry`` is still this bot's; another may have reclaimed it if this one was stalled."""
         since = self._held.get(entry)
         if since is not None and elapsed() - since >= self._lease / 2:
             await self._renew([entry])
@@ -234,7 +234,7 @@ class Outbox:
                 log.warning("leases not renewed: %s", error)
 
     async def _renew(self, entries: list[str]) -> None:
-        """Renew the leases of ``entries`` and forget those that are not this bot's any more, found by halving."""
+        """Renew the leases of ``entries`` and drop those that are no longer this bot's, found by bisection."""
         now = elapsed()
         if await self._stream.renew(self.name, entries) == len(entries):
             self._held.update((entry, now) for entry in entries if entry in self._held)

@@ -22,19 +22,19 @@ from engine.contract.queue.store import Queue, Queued, Status
 log = logging.getLogger("bot.delivery.queue_notices")
 
 QUEUE_POLL_SECONDS = 0.5
-"""Seconds between two looks at the queue."""
+"""Interval between reads of the queue."""
 MAX_JOBS_SCANNED = 500
-"""Jobs looked at, the oldest."""
+"""How many of the oldest jobs are read."""
 TYPING_AFTER_SECONDS, NOTICE_AFTER_SECONDS = 1.0, 2.0
 """Seconds after which "typing" is shown, and after which those still queued get a notice."""
 TYPING_SECONDS = 4.5
-"""Telegram shows it for five."""
+"""How often to repeat "typing", which Telegram shows for five seconds."""
 MAX_TYPINGS, MAX_NOTICES, MAX_EDITS = 8, 4, 4
-"""Of each at most so many a look: poems need the room that Telegram leaves."""
+"""Maximum per poll, so that poems get most of what Telegram's limits allow."""
 
 
 class QueueNotices:
-    """Runs beside the outbox until ``stop``."""
+    """Runs until ``stop``, beside the outbox."""
 
     def __init__(self, queue: Queue, best_effort: BestEffortSender) -> None:
         self._queue = queue
@@ -47,14 +47,14 @@ class QueueNotices:
         self._stopping.set()
 
     async def run(self) -> None:
-        """What cannot be told now is told at the next look."""
+        """What fails is tried again at the next poll."""
         while not self._stopping.is_set():
             try:
                 await self._look(await self._queue.now())
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except Exception as error:
-                log.error("the queue cannot be told: %s", origin(error))
+                log.error("queue notices failed: %s", origin(error))
             await sleep_unless(self._stopping, QUEUE_POLL_SECONDS)
 
     async def _look(self, now: float) -> None:
@@ -64,7 +64,7 @@ class QueueNotices:
         self._typed = {job: at for job, at in self._typed.items() if job in ids}
         self._told = {job: position for job, position in self._told.items() if job in ids}
         self._type([queued for queued in waiting if now - queued.since >= TYPING_AFTER_SECONDS], now)
-        # Who has had a notice hears of the way to the front; who is being written without one needs none.
+        # A poem that is already being written needs no notice unless there is one to update.
         long = [q for q in waiting if now - q.since >= NOTICE_AFTER_SECONDS and (q.position or q.id in self._told)]
         if long:
             await self._tell(long, await self._queue.status())
@@ -102,7 +102,7 @@ class QueueNotices:
 
     async def _edit(self, queued: Queued, status: Status) -> None:
         notice = await self._queue.chats.notice(queued.id)
-        if notice is None:  # it is on its way
+        if notice is None:  # not sent yet
             return
         self._told[queued.id] = queued.position
         to = queued.job.to
@@ -113,7 +113,7 @@ class QueueNotices:
 
 
 def crossed(told: int, position: int) -> bool:
-    """Whether the way from ``told`` forward to ``position`` reaches one of 0, 1, 2, 3, 5, 8, 13 …"""
+    """Whether moving from ``told`` up to ``position`` reaches one of 0, 1, 2, 3, 5, 8, 13 …"""
     one, two = 0, 1
     while one < told:
         if position <= one:

@@ -1,4 +1,4 @@
-"""Telegram's limits on sending: about thirty messages a second, one a second a chat, twenty a minute a group."""
+"""Keeps to Telegram's limits: about 30 messages per second, one per second per chat, 20 per minute per group."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 MAX_CHATS = 10_000
-"""Chats remembered before those that may be written to again are forgotten."""
+"""Number of chats after which those that need no pause are dropped."""
 
 
 class RateLimiter:
-    """Gaps in seconds between any two messages, two in a private chat, two in a group."""
+    """Minimum seconds between any two messages, two in a private chat, and two in a group."""
 
     def __init__(
         self,
@@ -30,15 +30,15 @@ class RateLimiter:
         self._chats: dict[int, float] = {}
 
     async def turn(self, chat: int | None) -> None:
-        """Wait until a message to ``chat`` may go; None: one to a chat that is not known. A chat must not wait for two
-        turns at once."""
+        """Wait until a message to ``chat`` may be sent (None: chat unknown). Not to be called concurrently for one
+        chat."""
         await self._until(0.0 if chat is None else self._chats.get(chat, 0.0))
         mine = max(self._clock(), self._next)
         self._next = mine + self._overall
         await self._until(mine)
         if chat is None:
             return
-        # Groups have negative numbers.
+        # Groups have negative IDs.
         self._chats[chat] = self._clock() + (self._group if chat < 0 else self._private)
         if len(self._chats) > MAX_CHATS:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""One reply as a call to Telegram: packed once, delivered as often as it takes, and tidied up after."""
+"""Turns a reply into a call to Telegram, and cleans up after it was delivered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.contract.queue.store import Queue
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """Telegram HTML with the buttons below it, and the picture above it. ``silent``: no sound at the other end."""
+    """Telegram HTML with buttons below and a picture above it. ``silent``: without a notification sound."""
 
     text: str
     markup: InlineKeyboardMarkup | None = None
@@ -32,7 +32,7 @@ class OutgoingMessage:
 
 
 class Sender:
-    """``draw`` None: poems cannot be drawn here."""
+    """``draw`` None: no pictures."""
 
     def __init__(
         self, queue: Queue, bot: Bot, blocklist: Blocklist, best_effort: BestEffortSender, draw: Draw | None
@@ -44,11 +44,11 @@ class Sender:
         self._draw = draw
 
     async def pack(self, reply: Reply) -> OutgoingMessage | None:
-        """None: it has become superfluous."""
+        """The message for a reply; None: it is no longer needed."""
         if reply.kind == "notice" and not await self._queue.unfinished(reply.job):
             return None
         language = as_language(reply.language)
-        content = self._blocklist.judge(reply.content) if isinstance(reply.content, Poem) else reply.content
+        content = self._blocklist.screen(reply.content) if isinstance(reply.content, Poem) else reply.content
         text = as_html(content, reply.request, language)
         request = reply.request if isinstance(reply.request, PoemRequest) else None
         if not isinstance(content, Poem) or request is None:
@@ -74,7 +74,7 @@ class Sender:
         return OutgoingMessage(text, picture=drawn)
 
     async def edit(self, to: Inline, outgoing: OutgoingMessage) -> None:
-        """Put the text into an inline message. TelegramError: it was not delivered."""
+        """Edit an inline message. TelegramError: not delivered."""
         await self._bot.edit_message_text(
             outgoing.text,
             inline_message_id=to.message,
@@ -84,7 +84,7 @@ class Sender:
         )
 
     async def send(self, to: Chat, outgoing: OutgoingMessage) -> int:
-        """The number of the new message. TelegramError: it was not delivered."""
+        """Send a message; returns its number. TelegramError: not delivered."""
         answered = None if to.message is None else ReplyParameters(to.message)
         sent: Message
         if outgoing.picture is not None:
@@ -111,7 +111,7 @@ class Sender:
         return sent.message_id
 
     async def tidy(self, reply: Reply, message: int | None) -> None:
-        """After the delivery: a notice is remembered; after anything else the notice goes and buttons are free."""
+        """After delivery: remember a notice; after any other reply, delete the notice and unlock the buttons."""
         chats = self._queue.chats
         if reply.kind == "notice":
             if message is None:
@@ -126,5 +126,5 @@ class Sender:
 
 
 def sharing(bot: Bot) -> bool:
-    """Whether the bot has inline mode, which sharing a poem needs."""
+    """Whether the bot has inline mode, which sharing poems requires."""
     return bool(bot.bot.supports_inline_queries)

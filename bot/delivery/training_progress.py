@@ -1,7 +1,7 @@
-"""Tells the administrator of a training: one message, edited at sparse moments, and a picture at the end.
+"""Reports a training to the administrator who ordered it: one message, edited now and then, and a picture at the end.
 
-What was sent is kept in Redis, so that a bot started anew goes on with the same message. Of several bots one speaks.
-A bot that dies between sending and noting it sends a message twice, as with poems.
+The message is remembered in Redis, so that a restarted bot continues with it. Of several bots only one reports. A bot
+that dies between sending and remembering sends the message twice, as with poems.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from engine.contract.queue.training import OVER, Training, TrainingReport
 log = logging.getLogger("bot.delivery.training_progress")
 
 TRAINING_POLL_SECONDS = 1.0
-"""Seconds between two looks."""
+"""Interval between reads of the training's state."""
 REPORTER_SECONDS = 10.0
 """Seconds after which another bot takes over reporting if this one stops responding."""
 MIN_EDIT_SECONDS, EDIT_SHARE = 10.0, 0.1
-"""An edit comes at the earliest after so many seconds, and after this share of the time the training has taken."""
+"""Minimum pause between edits: in seconds, and as a share of the time the training has taken so far."""
 BACKOFF_SECONDS = (5.0, 300.0)
-"""Seconds between attempts while Telegram fails: the first, the longest."""
+"""First and longest pause between attempts while Telegram fails."""
 RELOAD_REPORT_SECONDS = 60.0
 """How long to wait for every worker to answer a request for another version; requests ten times as old are ignored."""
 
 
 class EditSchedule:
-    """When an edit is worth it: at every turn of the training, and now and then between."""
+    """Decides when to edit the message: at every change of phase, and now and then in between."""
 
     def __init__(self) -> None:
         self._turn: object = None
         self._began = self._last = 0.0
 
     def due(self, training: Training, alive: bool, now: float) -> bool:
-        """Whether to edit now; then the next moment counts from here."""
+        """Whether to edit now; if so, the next pause starts now."""
         report = training.report
         turn = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
         if self._turn is None or turn[0] != self._turn_id():
@@ -63,7 +63,7 @@ class EditSchedule:
 
 
 class TrainingProgress:
-    """Runs beside the outbox until ``stop``."""
+    """Runs until ``stop``, beside the outbox."""
 
     def __init__(self, queue: Queue, bot: Bot) -> None:
         self._queue = queue
@@ -78,7 +78,7 @@ class TrainingProgress:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Failures of Redis or Telegram are waited out; what was not told is told later."""
+        """Retries while Redis or Telegram fail."""
         pause, longest = BACKOFF_SECONDS
         while not self._stopping.is_set():
             wait = TRAINING_POLL_SECONDS
@@ -95,7 +95,7 @@ class TrainingProgress:
                 log.warning("Telegram: %s; next attempt in %.0f s", error, pause)
                 wait, pause = pause, min(2 * pause, longest)
             except Exception as error:
-                log.error("the state of the training cannot be told: %s", origin(error))
+                log.error("reporting the training failed: %s", origin(error))
                 wait = BACKOFF_SECONDS[1]
             await sleep_unless(self._stopping, wait)
 
@@ -113,8 +113,8 @@ class TrainingProgress:
             if over:
                 await self._end(training)
         except (Forbidden, BadRequest) as error:
-            # Telegram's own word on this chat or message: the same call would be refused again for ever.
-            log.warning("the training is not told any more: %s", error)
+            # Telegram refuses this chat or message for good, so retrying is pointless.
+            log.warning("the training is no longer reported: %s", error)
             await self._trainings.close(training.id)
 
     async def _begin(self, training: Training, alive: bool) -> None:
@@ -144,7 +144,7 @@ class TrainingProgress:
         self._shown = text
 
     async def _end(self, training: Training) -> None:
-        """The table with the curve; of what failed or was cancelled the edited message has said all."""
+        """Send the table with the loss curve; if it failed or was cancelled, the edited message says enough."""
         if training.report.phase == "done":
             chat, text = training.order.to.chat, texts.ending(training.report, self._language(training))
             curve = await self._trainings.curve()
@@ -170,7 +170,7 @@ class TrainingProgress:
         if (serving and len(answered) == len(serving)) or age > RELOAD_REPORT_SECONDS:
             language = as_language(asker.language)
             text = texts.changed(desired, answered, language)
-            # The idempotency_key lets it be said once, whoever says it.
+            # The idempotency key ensures that only one bot reports it.
             await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
 
     def _text(self, training: Training, alive: bool) -> str:

@@ -90,7 +90,7 @@ class Api:
                 "not_found",
                 *texts.NO_POEM,
             )
-        judged = self.blocklist.judge(card.poem)
+        judged = self.blocklist.screen(card.poem)
         if isinstance(judged, PoemError):
             raise HttpError.of_poem(judged)
         return WrittenCard(card.request, judged)
@@ -130,7 +130,7 @@ class Api:
                 with contextlib.suppress(RedisError):
                     await self.submitter.queue.abandon(waiter.idempotency_key)
         if isinstance(content, Poem):
-            content = self.blocklist.judge(content)
+            content = self.blocklist.screen(content)
         if isinstance(content, PoemError):
             raise content
         return content

@@ -101,7 +101,7 @@ class Site:
             poem = as_poem(await read_json(request))
         except CodecError as error:
             raise bad_request(error) from error
-        judged = self.api.blocklist.judge(poem)
+        judged = self.api.blocklist.screen(poem)
         if isinstance(judged, PoemError):
             raise HttpError.of_poem(judged)
         try:

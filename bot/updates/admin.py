@@ -1,4 +1,4 @@
-"""``/retrain``, ``/model`` and ``/stats``: what an administrator asks for. Nothing is sent from here."""
+"""The administrators' commands ``/retrain``, ``/model`` and ``/stats``. Answers go through the queue."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Admin:
     queue: Queue
 
     async def handle(self, command: Command, private: bool, to: Chat, language: Language, idempotency_key: str) -> None:
-        """Durable when it returns. Raises RedisError while Redis is gone."""
+        """Durable when this returns. Raises RedisError while Redis is unavailable."""
         if not private:
             answer: str | None = pick(texts.PRIVATE, language)
         elif command.name == "stats":
@@ -42,7 +42,7 @@ class Admin:
             await self.queue.submit(Reply(to, language, answer), idempotency_key)
 
     async def _retrain(self, words: list[str], to: Chat, language: Language, idempotency_key: str) -> str | None:
-        """The answer; None where the message that shows the progress is answer enough."""
+        """The answer; None if the progress message is the answer."""
         if len(words) == 1 and words[0] in _STATUS:
             return await self._status(language)
         if len(words) == 1 and words[0] in _CANCEL:
@@ -85,7 +85,7 @@ class Admin:
 
 
 def read_order(words: list[str], to: Chat, language: Language) -> Order | None:
-    """``[epochs] [continue|scratch]``; None: something else was typed."""
+    """Parse ``[epochs] [continue|scratch]``; None: it is something else."""
     epochs, start = 1.0, _STARTS["continue"]
     rest = list(words)
     if rest and rest[0] not in _STARTS:
@@ -95,5 +95,5 @@ def read_order(words: list[str], to: Chat, language: Language) -> Order | None:
             return None
     if rest and rest[0] in _STARTS:
         start = _STARTS[rest.pop(0)]
-    # Written so that what is no number fails as well.
+    # This comparison is also False for NaN.
     return Order(epochs, start, to, language) if not rest and MIN_EPOCHS <= epochs <= MAX_EPOCHS else None

@@ -1,4 +1,4 @@
-"""What a press of a button leads to. Each is answered at once, and again and again does no harm."""
+"""Handles presses of inline buttons. Every press is answered at once, and repeated presses do no harm."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.themes import THEMES
 
 MAX_ALERT_CHARACTERS = 200
-"""Characters that an answer to a press may have."""
+"""Maximum length of an answer to a press."""
 BUTTON_SPARE_SECONDS = 60.0
-"""Seconds beyond the deadline after which a button is free again, whatever became of the poem."""
+"""Time beyond the job's deadline after which buttons are unlocked whatever happened to the poem."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing was asked for; ``engaged``: because it was before."""
+    """Why no poem was requested; ``engaged``: because one is already being written for this message."""
 
     text: str
     engaged: bool = False
@@ -45,7 +45,7 @@ class Callbacks:
     inline: bool
 
     async def handle(self, query: CallbackQuery, update_id: int) -> None:
-        """Durable when it returns. Raises RedisError while Redis is gone."""
+        """Durable when this returns. Raises RedisError while Redis is unavailable."""
         press = ButtonAction.read(query.data)
         language = await language_for(query.from_user, self.submitter.queue.chats)
         if press is not None and press.action == "language":
@@ -80,7 +80,7 @@ class Callbacks:
     async def _first_poem(
         self, query: CallbackQuery, press: ButtonAction, to: Telegram, language: Language, update_id: int
     ) -> None:
-        """A poem on the theme of the button, or on one of many."""
+        """Request a poem on the button's theme, or on one of the standard themes."""
         request = PoemRequest("theme", press.choice or THEMES[update_id % len(THEMES)])
         refusal = await self.write(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
         if refusal is None:
@@ -112,7 +112,7 @@ class Callbacks:
     async def write(
         self, request: PoemRequest, to: Telegram, language: Language, idempotency_key: str, sender: str
     ) -> Refusal | None:
-        """Ask for a poem unless one is being written for the same message."""
+        """Request a poem unless one is already being written for the same message."""
         chats, place = self.submitter.queue.chats, place_of(to)
         if not await chats.acquire(place, idempotency_key, self.submitter.seconds + BUTTON_SPARE_SECONDS):
             return Refusal(say("already_writing", language), engaged=True)
@@ -168,7 +168,7 @@ class Callbacks:
 
 
 def _place(query: CallbackQuery) -> Telegram | None:
-    """The message whose button was pressed."""
+    """The message with the pressed button."""
     if query.inline_message_id is not None:
         return Inline(query.inline_message_id)
     message = query.message

@@ -1,4 +1,4 @@
-"""Message text → what is asked for. Pure."""
+"""Parses message texts into commands and requests. Pure."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _MOOD_MARK = re.compile(r"[|｜∣│]")
 _WORD = re.compile(r"[^\s：:，,；;。]+")
 _SEPARATORS = " \t\n\r　：:，,；;"
 _RHYME = re.compile(rf"(?:押|韵|韻)?[：:]?({'|'.join(LEVEL_RHYMES)})(?:韵|韻)?")
-# 六绝 or 三律 before a line can only be a form that does not exist, and deserves to be told so.
+# 六绝 or 三律 before a line can only mean a form that does not exist; the user should be told.
 _LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
 _MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
 
 SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
-"""Characters of a clause that is taken for verse where nobody asked for a poem in so many words: of the only or the
-longest one, and of the others beside it."""
+"""Minimum lengths of clauses for a text without a command to count as verse: of the longest clause, and of the
+others."""
 
 _TWICE = {10: 5, 14: 7}
-"""Two lines that were typed without a mark between them, by their characters together, and how long each is."""
+"""Two lines typed without punctuation between them: total length → length of each."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command by its name in lower case, and what follows it, line breaks included. ``named``: with the bot's own.
-    ``form``: where a phrase named one."""
+    """``name``: in lower case; ``rest``: what follows, including line breaks; ``named``: whether the command included
+    the bot's name; ``form``: the form, if a phrase named one."""
 
     name: str
     rest: str
@@ -41,7 +41,7 @@ class Command:
 
 
 def parse(text: str, bot_name: str) -> Command | None:
-    """The command in a message, or None: no command at all, or one for another bot."""
+    """The command in a message; None: it is not a command, or one for another bot."""
     match = _COMMAND.fullmatch(text.strip())
     if match is None:
         return None
@@ -52,7 +52,7 @@ def parse(text: str, bot_name: str) -> Command | None:
 
 
 def addressed_elsewhere(text: str, bot_name: str) -> bool:
-    """Whether a message is a command that names another bot."""
+    """Whether a message is a command for another bot."""
     match = _COMMAND.fullmatch(text.strip())
     return match is not None and match[2] is not None and match[2].lower() != bot_name.lower()
 
@@ -61,13 +61,13 @@ def poem_request(command: Command) -> PoemRequest | None:
     """``/continue line``, ``/acrostic heads`` or ``/poem theme``, with form and rhyme before or after it and a mood
     after ``|``; None for other commands.
 
-    Only takes apart what was typed: ``engine.contract.outline`` says whether it can be written.
+    Only parses; ``engine.contract.outline`` decides whether the request is valid.
     """
     mode = _MODES.get(command.name)
     if mode is None:
         return None
     line, _, mood = _MOOD_MARK.sub("|", command.rest, count=1).partition("|")
-    request = _taken_apart(line, mode)
+    request = _parse_line(line, mode)
     if command.form and request.form == "auto":
         request = replace(request, form=command.form)
     if command.form and mode == "theme" and _is_verse(request.text):
@@ -76,14 +76,14 @@ def poem_request(command: Command) -> PoemRequest | None:
 
 
 def spoken(text: str) -> Command | PoemRequest | None:
-    """What a person who typed no command wants: the command that the words mean, a poem, or None: neither is clear."""
+    """Interpret a text without a command: as a command, as a request for a poem, or None if it is unclear."""
     said = understood(text)
     if said is not None:
         return Command(said.name, said.rest, form=said.form)
     line, _, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
     if is_theme(line):
         return PoemRequest("theme", line.strip())
-    request = replace(_taken_apart(line, "continue"), mood=mood.strip() or None)
+    request = replace(_parse_line(line, "continue"), mood=mood.strip() or None)
     found = clauses(request.text)
     if not found and request.form != "auto" and request.form in FORMS and not request.text:
         return replace(request, mode="theme")
@@ -100,13 +100,13 @@ def spoken(text: str) -> Command | PoemRequest | None:
 
 
 def without_mention(text: str, bot_name: str) -> tuple[str, bool]:
-    """``text`` without the bot's name, and whether it stood there."""
+    """``text`` without the bot's name, and whether it contained it."""
     left, count = re.subn(rf"(?<![\w@])@{re.escape(bot_name)}(?![A-Za-z0-9_])", " ", text, flags=re.IGNORECASE)
     return left.strip(), count > 0
 
 
-def _taken_apart(line: str, mode: Mode) -> PoemRequest:
-    """Form and rhyme group wherever they stand in ``line``, and what is left."""
+def _parse_line(line: str, mode: Mode) -> PoemRequest:
+    """Extract form and rhyme group from anywhere in ``line``; the rest is the text."""
     form, rhyme = "auto", None
     words = list(_WORD.finditer(line))
     used: list[re.Match[str]] = []
@@ -135,7 +135,7 @@ def _taken_apart(line: str, mode: Mode) -> PoemRequest:
 
 
 def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
-    """A form that is written together with what follows or precedes it: 七言春风十里, 五绝床前明月光."""
+    """Extract a form written without a space before or after the text: 七言春风十里, 五绝床前明月光."""
     plain = text.translate(SIMPLIFIED)
     for name in (*SPOKEN_FORMS, *FORMS[1:]):
         form = SPOKEN_FORMS.get(name, name)

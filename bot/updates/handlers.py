@@ -1,4 +1,4 @@
-"""What a Telegram update leads to. What must not be lost goes through Redis; nothing is sent from here."""
+"""Handles Telegram updates. Whatever must not be lost goes through Redis; nothing is sent from here."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from engine.contract.themes import THEMES
 log = logging.getLogger("bot.updates.handlers")
 
 UPDATES_PER_COMMAND = 10
-"""Updates of any kind that a sender may cause for each command that the limits allow: somebody who types an inline
-query sends one a character."""
+"""How many updates of any kind a sender may cause per command that the limits allow: typing an inline query causes one
+per character."""
 CANCEL_PAUSE_SECONDS = 60
-"""Seconds after which somebody who cancelled too often may do so again."""
+"""Pause for users who cancelled too often."""
 _WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy", "thanks": "thanks"}
 
 
 class Handlers:
-    """``name``: the bot's, without the @; ``number``: its own as a Telegram user."""
+    """``name``: of the bot, without the @; ``number``: the bot's own user ID."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Handlers:
         self._inline = Inlines(self._callbacks, best_effort)
 
     async def handle(self, update: Update) -> None:
-        """Durable when it returns: the update may then be confirmed. Raises RedisError while Redis is gone."""
+        """Durable when this returns, so the update may be confirmed. Raises RedisError while Redis is unavailable."""
         sender, limits = sender_of(update), self._submitter.limits
         minute, day = UPDATES_PER_COMMAND * limits.per_minute, UPDATES_PER_COMMAND * limits.per_day
         if sender is not None and not await self._submitter.queue.chats.allow(sender, minute, day):
@@ -77,12 +77,12 @@ class Handlers:
         elif update.message is not None and "attachment" in update.message.api_kwargs:
             kind = await self._wordless(update.message, update.update_id)
         else:
-            # Edited messages, channel posts, members that come and go.
+            # For example edited messages, channel posts, members joining and leaving.
             kind = "ignored"
         self._metrics.count("poem_updates_total", kind=kind)
 
     async def _message(self, message: Message, update_id: int) -> str:
-        """What kind of message it was."""
+        """Handle a message; returns its kind for the metrics."""
         context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
         command = parse(context.text, self._name)
         if command is None:
@@ -95,7 +95,7 @@ class Handlers:
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
-            request = await self._submitter.queue.chats.last(_place(context)) or PoemRequest("theme", "")
+            request = await self._submitter.queue.chats.last(_last_request_key(context)) or PoemRequest("theme", "")
         if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
             request = replace(request, text=THEMES[message.message_id % len(THEMES)])
         if command.name == "check":
@@ -106,7 +106,7 @@ class Handlers:
         return await self._say(context, command)
 
     async def _uncommanded(self, message: Message, context: MessageContext) -> str:
-        """A line without a command: always for the bot in private, in a group only with its name or as a reply."""
+        """A text without a command: in groups only handled if it names the bot or replies to it."""
         text, named = without_mention(context.text, self._name)
         answered = message.reply_to_message
         replies = answered is not None and answered.from_user is not None and answered.from_user.id == self._number
@@ -122,7 +122,7 @@ class Handlers:
         return "examples"
 
     async def _wordless(self, message: Message, update_id: int) -> str:
-        """A sticker, a photo, a voice: one line in a private chat, and one for a whole album."""
+        """A sticker, photo or voice message: one answer in a private chat, and only one per album."""
         context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
         if not context.private:
             return "ignored"
@@ -133,7 +133,7 @@ class Handlers:
         return "examples"
 
     def _replied(self, message: Message) -> str:
-        """The poem in the message that is replied to; below the bot's own stands a line about it."""
+        """The poem in the message replied to; in the bot's own messages a line about it follows."""
         answered = message.reply_to_message
         if answered is None:
             return ""
@@ -148,7 +148,7 @@ class Handlers:
             if await self._submitter.submit(request, to, language, idempotency_key, sender) is None:
                 outcome = "silent"
             elif isinstance(request, PoemRequest):
-                await self._submitter.queue.chats.remember(_place(context), replace(request, seed=None))
+                await self._submitter.queue.chats.remember(_last_request_key(context), replace(request, seed=None))
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
@@ -158,7 +158,7 @@ class Handlers:
         self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)
 
     async def _say(self, context: MessageContext, command: Command) -> str:
-        """Answer a command that asks for nothing to be written."""
+        """Answer a command with a text."""
         language = context.language
         if command.name in _WORDS:
             text = say(_WORDS[command.name], language)
@@ -166,8 +166,7 @@ class Handlers:
                 text = f"{text}\n\n{pick(HELP, language)}"
             await self._words(context, text, "welcome" if command.name in ("start", "thanks") else "message")
         elif command.name == "cancel":
-            # Counted before the queue is read, which costs more than any other command. Each poem that is cancelled
-            # has an answer of its own.
+            # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.
             limits, counted = self._submitter.limits, f"cancel:{context.sender}"
             if not await self._submitter.queue.chats.allow(counted, limits.per_minute, limits.per_day):
                 await self._words(context, error_html(rate_limited(CANCEL_PAUSE_SECONDS), language))
@@ -200,6 +199,6 @@ class Handlers:
         )
 
 
-def _place(context: MessageContext) -> str:
-    """Where what a person asked for last is remembered."""
+def _last_request_key(context: MessageContext) -> str:
+    """The key of a person's last request."""
     return f"{context.to.chat}:{context.sender}"

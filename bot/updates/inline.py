@@ -1,7 +1,7 @@
-"""``@bot 春风十里`` in any chat: an acrostic and a continuation, from what is ready or written once one is chosen.
+"""``@bot 春风十里`` in any chat offers an acrostic, a continuation and a theme: finished poems, or written once chosen.
 
-A message that is sent so can only be edited; the bot is told which was chosen if BotFather was told to
-(``/setinlinefeedback``), and a button below it does the same without.
+A message sent this way can only be edited. The bot learns which result was chosen if inline feedback is enabled at
+BotFather (``/setinlinefeedback``); otherwise a button below the message starts the poem.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.messages import Inline, Reply
 
 CACHE_SECONDS = 5
-"""Seconds that Telegram may repeat an answer to the same person."""
+"""How long Telegram may repeat an answer to the same user."""
 _MODES: tuple[Mode, ...] = ("acrostic", "continue", "theme")
 _TITLES: dict[Mode, Name] = {"acrostic": "inline_acrostic", "continue": "inline_continue", "theme": "inline_theme"}
 _WRITTEN = "r"
-"""Begins the id of a result that is a finished poem."""
+"""Prefix of the ID of a result that is a finished poem."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Inlines:
     best_effort: BestEffortSender
 
     async def offer(self, query: InlineQuery) -> None:
-        """Answer while somebody types. Raises RedisError while Redis is gone."""
+        """Answer an inline query. Raises RedisError while Redis is unavailable."""
         queue = self.callbacks.submitter.queue
         language = await language_for(query.from_user, queue.chats)
         if name := buttons.shared_card(query.query):
@@ -68,7 +68,7 @@ class Inlines:
         self.best_effort.start(answer(query.id, results, cache_time=CACHE_SECONDS, is_personal=True, button=hint))
 
     async def chosen(self, result: ChosenInlineResult, update_id: int) -> None:
-        """Write what was chosen. Raises RedisError while Redis is gone."""
+        """Request the chosen poem. Raises RedisError while Redis is unavailable."""
         if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
             return
         submitter = self.callbacks.submitter
@@ -80,7 +80,7 @@ class Inlines:
         sender = f"tg:{result.from_user.id}"
         refusal = await self.callbacks.write(card.request, to, language, idempotency_key, sender)
         if refusal is not None and not refusal.engaged:
-            # The button below the message tries again.
+            # The button below the message retries.
             words = Reply(to, language, escape(refusal.text), card.request)
             await submitter.queue.submit(words, f"{idempotency_key}!")
 

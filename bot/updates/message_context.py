@@ -1,4 +1,4 @@
-"""Who wrote or pressed, from where, in which language."""
+"""Who sent an update, from where, in which language."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from engine.contract.queue.messages import Chat
 
 @dataclass(frozen=True)
 class MessageContext:
-    """``sender`` is held to the limits; ``idempotency_key`` names the update, so that a repetition adds nothing."""
+    """``sender``: to whom the limits apply; ``idempotency_key``: identifies the update, so that repetitions add
+    nothing."""
 
     text: str
     private: bool
@@ -39,7 +40,7 @@ class MessageContext:
 
 
 def sender_of(update: Update) -> str | None:
-    """Who is held to the limits for an update of whatever kind."""
+    """To whom the limits apply for an update of any kind."""
     if update.message is not None:
         return _author(update.message)
     cause = update.callback_query or update.inline_query or update.chosen_inline_result
@@ -47,17 +48,17 @@ def sender_of(update: Update) -> str | None:
 
 
 def _author(message: Message) -> str | None:
-    # Anonymous administrators and channels share one user; the chat they speak as tells them apart.
+    # Anonymous administrators and channels share one user ID; the chat they write as distinguishes them.
     author = message.sender_chat or message.from_user
     return None if author is None else f"tg:{author.id}"
 
 
 def topic_of(message: Message) -> int | None:
-    """Only a forum's topics can be written to by their number; other threads have one too."""
+    """The topic of a forum; other threads have a number too, but cannot be written to."""
     return message.message_thread_id if message.is_topic_message else None
 
 
 async def language_for(user: User | None, chats: Chats) -> Language:
-    """What the person chose, else what their Telegram speaks."""
+    """The language that the user chose, else that of their Telegram app."""
     chosen = None if user is None else await chats.language(user.id)
     return language_of(user.language_code if user else None) if chosen is None else as_language(chosen)

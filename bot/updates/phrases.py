@@ -1,4 +1,4 @@
-"""What people say without a command, as the command that they mean. A table of phrases, no more."""
+"""Recognises what people write without a command, by a table of phrases."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ SPOKEN_FORMS = {
     "五言古诗": "古风", "七言古诗": "古风", "绝句": "七绝", "律诗": "七律", "古体诗": "古风",
     "五言诗": "五言", "七言诗": "七言",
 }  # fmt: skip
-"""Forms by their long names."""
+"""Long names of forms."""
 _PLAIN = ("", "诗", "诗词", "唐诗", "诗歌", "古诗")
 _QUOTES = re.compile('[“”"‘’「」『』《》〈〉【】]')
 _TALK = re.compile(
@@ -101,7 +101,7 @@ Meaning = Literal["again", "cancel", "language", "thanks", "start", "help", "che
 
 @dataclass(frozen=True)
 class Said:
-    """A command by its name and what follows it, as typed; ``form`` where the phrase names one."""
+    """The command that a phrase means, the rest of the text as typed, and the form, if the phrase names one."""
 
     name: str
     rest: str = ""
@@ -109,7 +109,7 @@ class Said:
 
 
 def understood(text: str) -> Said | None:
-    """What a sentence asks for; None: no phrase of the table."""
+    """What a text asks for; None: no phrase of the table matches."""
     plain = _QUOTES.sub(" ", text).strip()
     if not plain or len(plain) > 200:
         return None
@@ -128,5 +128,5 @@ def understood(text: str) -> Said | None:
 
 
 def is_talk(text: str) -> bool:
-    """Whether a text is said to somebody rather than a line of verse."""
+    """Whether a text is conversation rather than verse."""
     return _TALK.search(text.translate(_SIMPLIFIED)) is not None

@@ -1,4 +1,4 @@
-"""Updates in, by polling: an update is confirmed to Telegram only once Redis has what it leads to."""
+"""Polls updates; an update is confirmed to Telegram only after Redis has its result."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from engine.contract.queue.retry import retry_until_available, sleep_unless
 log = logging.getLogger("bot.updates.polling")
 
 LONG_POLL_SECONDS = 25
-"""Seconds Telegram keeps an empty answer back."""
+"""How long Telegram holds back an empty answer."""
 ANSWER_SECONDS = LONG_POLL_SECONDS + 15
 BACKOFF_SECONDS = (0.5, 30.0)
-"""Seconds between attempts while Telegram fails: the first, the longest."""
+"""First and longest pause between attempts while Telegram fails."""
 CONFLICT_SECONDS = 5.0
 MAX_PAUSE_SECONDS = 300.0
-"""Seconds that polling pauses at most, whatever an answer asks for."""
+"""Longest pause in polling, whatever Telegram asks for."""
 QUICK_SECONDS = 1.0
-"""Seconds below which an answer without anything new counts as a failure: Telegram would have kept it back."""
+"""An answer without updates that comes faster than this counts as a failure: Telegram would have held it back."""
 
 Handle = Callable[[Update], Awaitable[None]]
 
 
 class UpdateReader:
-    """Reads updates for ever. ``url``: of the Bot API with the token, without a method."""
+    """``url``: of the Bot API, with the token but without a method."""
 
     def __init__(self, request: BotApiRequest, url: str, handle: Handle, metrics: Metrics) -> None:
         self._request = request
@@ -47,7 +47,7 @@ class UpdateReader:
         self._offset: int | None = None
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Asking for the next offset is what confirms the updates before it."""
+        """Poll until ``stopping`` is set. Requesting the next offset confirms the updates before it."""
         wait, longest = BACKOFF_SECONDS
         while not stopping.is_set():
             began, before = time.monotonic(), self._offset or 0
@@ -60,7 +60,7 @@ class UpdateReader:
             read = [await self._take(raw, stopping) for raw in found]
             new = any(read) and (self._offset or 0) > before
             if not new and time.monotonic() - began < QUICK_SECONDS:
-                log.warning("Telegram: an answer at once with nothing new; next attempt in %.1f s", wait)
+                log.warning("Telegram: an immediate answer without updates; next attempt in %.1f s", wait)
                 await sleep_unless(stopping, wait)
                 wait = min(2 * wait, longest)
             else:
@@ -70,14 +70,14 @@ class UpdateReader:
         query: dict[str, object] = {"timeout": LONG_POLL_SECONDS, "allowed_updates": json.dumps(KINDS)}
         if self._offset is not None:
             query["offset"] = self._offset
-        # Not `Bot.get_updates`, which reads all updates of an answer or none.
+        # Not `Bot.get_updates`, which parses all updates of an answer or none.
         url = f"{self._url}/getUpdates?{urlencode(query)}"
         found = await self._request.post(url, read_timeout=ANSWER_SECONDS)
         assert isinstance(found, list)
         return found
 
     async def _take(self, raw: object, stopping: asyncio.Event) -> bool:
-        """Whether it could be read."""
+        """Handle one update; returns whether it could be read."""
         update = readable(raw, self._metrics)
         number = update.update_id if isinstance(update, Update) else update
         if isinstance(update, Update):
@@ -99,17 +99,17 @@ class UpdateReader:
 
 
 def readable(raw: object, metrics: Metrics) -> Update | int | None:
-    """An update from outside. One that cannot be read is counted and passed over: its number, where it has one."""
+    """Parse an update. An unreadable one is counted and skipped; returns its number, if it has one."""
     try:
         return read_update(raw)
     except UnreadableUpdateError as error:
         metrics.count("poem_updates_total", kind="unreadable")
-        log.warning("update %s cannot be read and is passed over: %s", error.number, error)
+        log.warning("update %s cannot be read and is skipped: %s", error.number, error)
         return error.number
 
 
 async def safely(handle: Handle, update: Update) -> None:
-    """Handle an update; a bug is logged and passed over, or it would come back for ever. RedisError passes."""
+    """Handle an update; bugs are logged and ignored, or Telegram would resend it for ever. RedisError propagates."""
     try:
         await handle(update)
     except RedisError:

@@ -1,7 +1,7 @@
-"""A raw update → what the handlers read of it. The one place where updates from outside are parsed.
+"""Parses raw updates; the only place where that happens.
 
-Only fields that the bot uses are read, and each must have its type; whatever else Telegram adds is left out, so that
-nothing new there can break an update.
+Only fields that the bot uses are read, and each must have the right type; all others are dropped, so that additions to
+the Bot API cannot break an update.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class UnreadableUpdateError(ValueError):
-    """``number``: the update's, where that much can be read. The words hold nothing of what was sent."""
+    """``number``: the update's, if it can be read. The message contains nothing of the update's content."""
 
     def __init__(self, reason: str, number: int | None) -> None:
         super().__init__(reason)
@@ -41,7 +41,7 @@ class _Chat(_Shape):
 
 
 class _Quoted(_Shape):
-    """A message that another one refers to."""
+    """A message that another one replies to."""
 
     message_id: Number
     date: Annotated[int, Field(ge=0, lt=2**33)] = 1
@@ -72,7 +72,7 @@ _ATTACHMENTS = [
 
 
 class _Message(_Quoted):
-    """``attachment``: what was sent in place of a text, by Telegram's name for it."""
+    """``attachment``: what was sent instead of a text, by Telegram's field name."""
 
     sender_chat: _Chat | None = None
     reply_to_message: _Quoted | None = None
@@ -119,7 +119,7 @@ class _Update(_Shape):
 
 
 KINDS = [name for name in _Update.model_fields if name != "update_id"]
-"""Kinds of updates that Telegram is asked for."""
+"""The kinds of updates to request from Telegram."""
 
 
 def read_update(raw: object) -> Update:
@@ -131,7 +131,7 @@ def read_update(raw: object) -> Update:
         where = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
         raise UnreadableUpdateError(where or "no object", _number(raw)) from None
     except Exception as error:
-        # The library raises whatever it happens to stumble over.
+        # The library may raise anything.
         raise UnreadableUpdateError(type(error).__name__, _number(raw)) from None
 
 

@@ -92,5 +92,5 @@ class Examination:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         if not isinstance(value, Mapping) or value.get("v") != VERSION:
-            raise CodecError(f"an examination of version {VERSION} is wanted")
+            raise CodecError(f"an examination of version {VERSION} is expected")
         return decode(cls, value)

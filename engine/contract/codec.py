@@ -1,4 +1,4 @@
-"""JSON between the programs, and how whatever comes from outside becomes a value of ours: once, here, or not at all."""
+"""JSON between the programs. All input from outside is validated here, once."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ T = TypeVar("T")
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 unreadable: Counter[str] = Counter()
-"""What this process has passed over because it could not be read, by kind."""
+"""How many values this process could not read and skipped, by kind."""
 
 
 class CodecError(ValueError):
-    """What was read is not what it should be; the message names the field."""
+    """Invalid input; the message names the field."""
 
     def __init__(self, message: str, zh: str = "") -> None:
-        """``zh``: the message in Chinese."""
+        """``zh``: the message in Chinese, if there is one."""
         super().__init__(message)
         self.zh = zh or message
 
 
 def dumps(value: Mapping[str, object]) -> str:
-    """The one spelling of JSON between the programs: compact, Chinese as it is."""
+    """JSON as all programs write it: compact, Chinese unescaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def loads(text: str | bytes) -> Any:
-    """CodecError: no JSON, or such as no program of ours writes: nested beyond reading, bytes that are no UTF-8, halves
-    of characters, numbers that are not finite."""
+    """Strict JSON. CodecError: invalid JSON, invalid UTF-8, lone surrogates, numbers that are not finite, or nesting
+    too deep to parse."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        # Redis' bytes that are no UTF-8 are read as halves of characters; JSON can spell such halves as well.
+        # Invalid UTF-8 from Redis is decoded to lone surrogates (see ``connect``); JSON can escape them as well.
         (text if isinstance(text, bytes) else text.encode()).decode()
         if "\\u" in (text if isinstance(text, str) else text.decode()):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, TypeError, RecursionError) as error:
-        raise CodecError(f"no readable JSON: {type(error).__name__}") from None
+        raise CodecError(f"not readable as JSON: {type(error).__name__}") from None
     return value
 
 
@@ -52,12 +52,12 @@ def loads_object(text: str | bytes) -> dict[str, Any]:
     """CodecError: not a JSON object."""
     value = loads(text)
     if not isinstance(value, dict):
-        raise CodecError("a JSON object is wanted")
+        raise CodecError("a JSON object is expected")
     return value
 
 
 def decode(kind: type[T], value: object) -> T:
-    """A dataclass from JSON's values, each field of its type. CodecError names the first that is not."""
+    """A dataclass from decoded JSON, with every field's type checked. CodecError names the first wrong field."""
     try:
         if kind not in _ADAPTERS:
             _ADAPTERS[kind] = TypeAdapter(kind)
@@ -83,6 +83,6 @@ def _finite(text: str) -> float:
 
 
 def skip_unreadable(what: str, error: CodecError) -> None:
-    """Count what cannot be read, and say so the first time: it may be met again and again."""
+    """Count an unreadable value; log a warning only the first time, since the same one may be read repeatedly."""
     unreadable[what] += 1
-    log.log(logging.WARNING if unreadable[what] == 1 else logging.DEBUG, "unreadable %s passed over: %s", what, error)
+    log.log(logging.WARNING if unreadable[what] == 1 else logging.DEBUG, "unreadable %s skipped: %s", what, error)

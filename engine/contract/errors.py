@@ -1,4 +1,4 @@
-"""The one family of errors that a person sees; everything else is a bug and belongs in the log."""
+"""The errors that users see. Every other exception is a bug and belongs in the log."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ERROR_CODES: tuple[ErrorCode, ...] = get_args(ErrorCode)
 
 
 class PoemError(Exception):
-    """A request that cannot be served, and what the person can send instead.
+    """A request that cannot be served, and what to send instead.
 
-    ``code`` is fixed by the interface; ``zh`` (simplified) and ``en`` are one sentence each for a person.
-    ``retry_after``: seconds, where waiting helps.
+    ``code`` is part of the public interface; ``zh`` (simplified) and ``en`` are one sentence each for the user.
+    ``retry_after``: in seconds, if waiting helps.
     """
 
     def __init__(self, code: ErrorCode, zh: str, en: str, retry_after: int | None = None) -> None:
@@ -40,18 +40,18 @@ class PoemError(Exception):
         self.retry_after = retry_after
 
     def to_json(self) -> dict[str, object]:
-        """As it travels from a worker to the bot, in both languages."""
+        """For the way from a worker to the bot, in both languages."""
         return {"code": self.code, "zh": self.zh, "en": self.en, "retry_after": self.retry_after}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        said = decode(_Said, value)
-        return cls(said.code, said.zh, said.en, said.retry_after)
+        fields = decode(_ErrorFields, value)
+        return cls(fields.code, fields.zh, fields.en, fields.retry_after)
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A ``PoemError`` as it travels."""
+class _ErrorFields:
+    """The JSON form of a ``PoemError``."""
 
     code: ErrorCode
     zh: str

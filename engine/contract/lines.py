@@ -1,4 +1,4 @@
-"""The lines of a child process, however long they are."""
+"""Reads the output lines of a child process, however long they are."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 
 async def lines_of(stream: asyncio.StreamReader, longest: int) -> AsyncIterator[bytes]:
-    """The lines without their ends. One of more than about ``longest`` bytes comes in pieces, so that neither the
-    reader fails nor the writer waits for a full pipe."""
+    """The lines, without their line ends. Lines longer than about ``longest`` bytes are split, so that neither the
+    reader fails nor the writer blocks on a full pipe."""
     rest = b""
     while chunk := await stream.read(longest):
         *whole, rest = (rest + chunk).split(b"\n")

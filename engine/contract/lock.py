@@ -1,4 +1,4 @@
-"""A lock file: one process holds it at a time, and the system frees it when that process dies."""
+"""A lock file: held by one process at a time, released by the operating system when that process dies."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 
 class HeldError(Exception):
-    """Another process holds the lock. ``holder``: its number, or "?" in the moment before it is written."""
+    """Another process holds the lock. ``holder``: its process ID, or "?" if it has not been written yet."""
 
     def __init__(self, holder: str) -> None:
-        super().__init__(f"process {holder} holds it")
+        super().__init__(f"process {holder} holds the lock")
         self.holder = holder
 
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold ``file`` as a lock. Raises HeldError, and OSError where the file cannot be opened for writing."""
+    """Hold ``file`` as a lock. Raises HeldError, or OSError if the file cannot be opened for writing."""
     with file.open("a+", encoding="ascii", errors="replace") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

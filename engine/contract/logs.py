@@ -1,4 +1,4 @@
-"""Log lines for a person (text) or a collector (json), the same in every program."""
+"""Logging for all programs: lines of text for people or of JSON for log collectors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-# These write whole addresses at INFO, and a Bot API address holds the token; `telegram` writes messages at DEBUG.
-_CHATTERERS = ("httpx", "httpcore", "aiohttp.access", "telegram")
+# These log whole URLs at INFO, and a Bot API URL contains the token; `telegram` logs messages at DEBUG.
+_QUIETED = ("httpx", "httpcore", "aiohttp.access", "telegram")
 
 
 def origin(error: BaseException) -> str:
-    """What an error is and where it arose, without its words, which may hold what people wrote."""
+    """An error's type and where it was raised, without its message, which may contain what users wrote."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     path = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
     return f"{type(error).__name__} at {path or 'an unknown place'}"
@@ -44,9 +44,9 @@ class _Text(logging.Formatter):
 
 
 def set_up(level: str, form: Literal["text", "json"]) -> None:
-    """Log to stderr from now on. A job's id is given as ``extra={"job": id}``."""
+    """Log to stderr from now on. Pass a job's ID as ``extra={"job": id}``."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _CHATTERERS:
+    for name in _QUIETED:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,6 +1,6 @@
-"""A request made definite: its clauses or heads, its form, its number and length of lines.
+"""Works out what a request asks for: its clauses or heads, its form, the number and length of its lines.
 
-Pure and small, so that the bot can refuse in the same words as the engine before a job is queued.
+Pure and cheap, so that the bot can refuse a request before it is queued with the same error as the engine.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ LEVEL_RHYMES = (
 )
 """The thirty level-tone groups of 平水韵, upper (上平) then lower (下平)."""
 
-# Form and rhyme names have few characters that the scripts spell differently; a table needs no dictionary.
+# Only a few characters in the names of forms and rhymes differ between the scripts: a table is enough.
 SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
 _LINES = {"绝": 4, "律": 8}
 _NUMERALS = "零一二三四五六七八九"
 MIN_LONG, MAX_GENERATED = 10, 200
 OLD_STYLE_LINES = 8
-"""Lines of an old-style poem that is asked to rhyme; without a rhyme the model ends it."""
+"""Lines of an old-style poem with a rhyme group; without one, the model decides where to end."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What a poem will be, before prosody and model have their say.
+    """What the poem will be, as far as the request decides it.
 
-    ``given``: the clauses that open it (continue) or its heads (acrostic), as written; a theme gives none.
-    ``mood``: the clauses that the model reads before the poem, the ``theme`` (as written, in Chinese) first.
-    ``line_length`` None: an old-style poem of free lines that the model ends itself; then ``lines`` is None too.
-    ``regulated``: tones and rhyme are those of regulated verse.
+    ``given``: the opening clauses (continue) or the heads (acrostic), as written; empty for a theme.
+    ``mood``: the clauses that the model reads before the poem, beginning with the ``theme`` (as written, in Chinese).
+    ``line_length`` None: an old-style poem with lines of any length that the model ends; ``lines`` is then None too.
+    ``regulated``: the poem follows the tones and rhymes of regulated verse.
     """
 
     form: str
@@ -50,7 +50,7 @@ class Outline:
 
 
 def outline(request: PoemRequest) -> Outline:
-    """Read a request as the interface describes it; PoemError says what to send instead."""
+    """Interpret a request. PoemError: it is invalid; the error says what to send instead."""
     form = _form(request.form)
     mood = tuple(_chinese(request.mood, "mood", MAX_MOOD)) if request.mood and request.mood.strip() else ()
     limit = MAX_HEADS if request.mode == "acrostic" else MAX_TEXT
@@ -106,7 +106,7 @@ def _continuation(
 
 
 def _themed(form: str, lines: int | None, rhyme: str | None, mood: tuple[str, ...]) -> Outline:
-    """A poem all of whose lines the model writes: a 绝句 of seven characters unless asked otherwise."""
+    """The model writes every line; by default a 七绝."""
     form = {"auto": "七绝", "七言": "七绝", "五言": "五绝"}.get(form, form)
     length = 7 if form[0] == "七" else 5
     if form == "古风":
@@ -142,14 +142,14 @@ def _acrostic(
             f"A 排律 has an even number of lines, {MIN_LONG} or more; you gave {count}. Ask for 五言 or 七言.",
         )
     if form in ("auto", "五言", "七言"):
-        # Eight lines that begin with given characters cannot be held to parallel couplets, so they are no 律诗.
+        # Eight lines with fixed first characters cannot be made parallel couplets, so they are not a 律诗.
         kind = "绝" if count == 4 else "言"
         form = "排律" if count >= MIN_LONG and count % 2 == 0 else f"{_digit(length)}{kind}"
     return Outline(form, heads, length, count, form != "古风", rhyme, mood)
 
 
 def _chinese(text: str, what: str, limit: int) -> list[str]:
-    """The clauses of what a person typed, or the reason why there are none."""
+    """The clauses of what a user typed; PoemError if they are not usable."""
     name, english, example = {
         "continue": ("首句", "the opening line", "老夫聊发少年狂"),
         "acrostic": ("藏头的字", "the characters to hide", "春风十里"),
@@ -206,7 +206,7 @@ def _rhyme(name: str) -> str:
 
 
 def _cut(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
-    """Clauses typed without marks between them: 床前明月光疑是地上霜 is two lines of a 五绝."""
+    """Split clauses typed without punctuation: 床前明月光疑是地上霜 is two lines of a 五绝."""
     for length in (wanted,) if wanted else (5, 7):
         if all(len(clause) % length == 0 for clause in given):
             return tuple(clause[i : i + length] for clause in given for i in range(0, len(clause), length))
@@ -214,7 +214,7 @@ def _cut(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
 
 
 def _count(form: str, length: int, lines: int | None) -> int:
-    """The lines of a regulated form."""
+    """The number of lines of a regulated form."""
     if form == "排律":
         return _long_lines(lines, length)
     _no_lines(form, lines)
@@ -238,12 +238,12 @@ def _no_lines(form: str, lines: int | None) -> None:
         raise PoemError(
             "length_mismatch",
             f"{form}的句数不能另定；要自定句数请选排律或藏头诗。",
-            f"The number of lines of a {form} is not yours to choose; ask for a 排律 or an acrostic.",
+            f"The number of lines of a {form} is fixed; ask for a 排律 or an acrostic to choose it.",
         )
 
 
 def _mismatch(zh: str, en: str, given: tuple[str, ...], fits: str = "") -> PoemError:
-    """``fits``: the form to ask for instead."""
+    """``fits``: the form to suggest instead."""
     lengths = [len(clause) for clause in given]
     others = (f"，或改用{fits}", f", or ask for {fits}") if fits else ("", "")
     if len(lengths) == 1:
@@ -257,7 +257,7 @@ def _mismatch(zh: str, en: str, given: tuple[str, ...], fits: str = "") -> PoemE
 
 
 def _number(number: int) -> str:
-    """As Chinese counts, up to 99."""
+    """A number up to 99 in Chinese."""
     if number == 2:
         return "两"
     tens, ones = divmod(number, 10)

@@ -1,4 +1,4 @@
-"""The poem within what somebody pasted: titles, authors, notes and sources around it are not its lines."""
+"""Finds the poem in pasted text, without titles, authors, notes and sources around it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from engine.contract.text import CLAUSE_MARKS, clauses, visible
 
 MOST_AROUND = 4
-"""Pieces before a poem, and after it, that can be passed over: a title, a dynasty, an author, a remark."""
+"""How many pieces (title, dynasty, author, remark) may be skipped before a poem, and after it."""
 _BRACKETED = re.compile(
     r"《[^《》]*》|〈[^〈〉]*〉|【[^【】]*】|〔[^〔〕]*〕|（[^（）]*）|\([^()]*\)|\[[^\[\]]*\]|［[^［］]*］"
 )
 _MARKS = CLAUSE_MARKS.replace("：", "") + ",.?!;"
-"""A colon is none: it may follow an author or a title."""
+"""Not the colon, which may follow an author or a title."""
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A run of Chinese characters. ``marked``: a mark of the verse closes it; ``parted``: an empty line follows."""
+    """A run of Chinese characters. ``marked``: punctuation of verse follows; ``parted``: an empty line follows."""
 
     text: str
     marked: bool
@@ -27,10 +27,10 @@ class _Piece:
 
 
 def poem_lines(text: str) -> list[str]:
-    """The lines of the poem in ``text``, as they were written; empty where there is no Chinese.
+    """The lines of the poem in ``text``, as written; empty if there is no Chinese.
 
-    What lies in brackets goes. Where the rest is not yet an even number of lines of 5 or 7 characters, and is so
-    without a few unpunctuated pieces before or after, these go too. Lines without a mark between them are cut.
+    Bracketed text is dropped. If the rest only becomes an even number of lines of 5 or 7 characters without a few
+    unpunctuated pieces before or after it, these are dropped too. Lines without punctuation between them are split.
     """
     pieces = _pieces(_BRACKETED.sub("\n", text)) or _pieces(text)
     for around in range(2 * MOST_AROUND + 1):
@@ -67,7 +67,7 @@ def _is_remark(pieces: Sequence[_Piece], poem: Sequence[_Piece]) -> bool:
 
 
 def _cut(pieces: Sequence[_Piece]) -> list[str] | None:
-    """The lines of 5 or 7 characters that the pieces are made of; None unless they are four or more, and even."""
+    """Split the pieces into lines of 5 or 7 characters; None unless this gives an even number of four or more."""
     for length in (5, 7):
         if any(len(piece.text) % length for piece in pieces):
             continue

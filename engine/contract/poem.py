@@ -1,4 +1,4 @@
-"""A request for a poem and the poem, with their one JSON form."""
+"""The request for a poem and the poem, with their JSON form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.contract.codec import decode
 from engine.contract.codec import dumps as dumps
 
 VERSION = 1
-"""Of the JSON form. A worker leaves a request of a newer version to newer workers."""
+"""Version of the JSON form. A worker leaves requests of a newer version to newer workers."""
 
 Mode = Literal["continue", "acrostic", "theme"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -26,13 +26,12 @@ MAX_CANDIDATES = 64
 
 @dataclass(frozen=True)
 class PoemRequest:
-    """What a person asks for, as typed: the engine normalises it (see ``engine.generation.plan``).
+    """What a user asks for, as typed (``engine.contract.outline`` interprets it).
 
-    ``text``: the first line(s), the heads of an acrostic, or the words of a theme.
-    ``form``: one of ``FORMS`` in either script.
-    ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境) steers without appearing.
-    ``lines``: how many, for 排律 and acrostics. ``seed``: None draws one. ``candidates``: how many poems
-    are written to choose from; None leaves it to the worker.
+    ``text``: the first line(s), the heads of an acrostic, or the theme. ``form``: one of ``FORMS`` in either script.
+    ``rhyme``: a level-tone 平水韵 group such as 七阳. ``mood`` (意境): verse that sets the mood but does not appear.
+    ``lines``: their number, for 排律 and acrostics. ``seed`` None: random. ``candidates``: how many poems to choose
+    from; None: the worker decides.
     """
 
     mode: Mode
@@ -48,12 +47,12 @@ class PoemRequest:
         return {"v": VERSION, **dataclasses.asdict(self)}
 
     def brief(self) -> dict[str, object]:
-        """What of the JSON form ``from_json`` cannot do without: the fields that do not hold their default."""
+        """The shortest JSON form that ``from_json`` reads: only the fields that differ from their default."""
         return {f.name: item for f in dataclasses.fields(self) if (item := getattr(self, f.name)) != f.default}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read a request; CodecError names the first field that is unknown or of the wrong kind."""
+        """Decode a request. CodecError names the first field that is unknown or has a wrong value."""
         fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
         if fields.get("mode") not in MODES:
             raise CodecError(
@@ -71,10 +70,10 @@ class PoemRequest:
 
 @dataclass(frozen=True)
 class Poem:
-    """A finished poem. ``lines`` carry no punctuation; ``text`` is as a person reads it, a couplet a row.
+    """A finished poem. ``lines``: without punctuation; ``text``: punctuated, one couplet per row.
 
-    ``seed`` is the chosen candidate's: the same request with it and ``candidates=1`` writes this poem again.
-    ``rhyme`` and ``template`` are None where the form has none. ``model`` names the version that wrote it.
+    ``seed``: the chosen candidate's; the same request with it and ``candidates=1`` gives this poem again.
+    ``rhyme`` and ``template`` are None if the form has none. ``model``: the version that wrote it.
     """
 
     mode: Mode
@@ -102,7 +101,7 @@ class Poem:
 
 def _fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise CodecError("a JSON object is wanted", "须为 JSON 对象")
+        raise CodecError("a JSON object is expected", "须为 JSON 对象")
     version = value.get("v", VERSION)
     if version != VERSION:
         raise CodecError(

@@ -1,4 +1,4 @@
-"""Settings from the environment and a ``.env`` file; the environment wins. Read once, at the start."""
+"""Settings from the environment and a ``.env`` file (the environment wins), read once at startup."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ENV_FILE = Path(".env")
 
 
 class SettingError(Exception):
-    """A wrong setting; the message is one sentence that says what would be right."""
+    """An invalid setting; the message is one sentence that says what would be valid."""
 
 
 class Settings(BaseModel):
-    """What bot and engine share; ``REDIS_URL`` is the field ``redis_url``, and so on.
+    """Settings that bot and engine share; ``REDIS_URL`` sets the field ``redis_url``, and so on.
 
-    ``lease``: seconds after which the jobs of a silent worker go to another one.
+    ``lease``: seconds after which another worker reclaims the jobs of one that stopped renewing them.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -46,9 +46,9 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, environ: Mapping[str, str], env_file: Path | None = ENV_FILE) -> Self:
-        """Settings from a mapping such as ``os.environ``, over ``env_file`` where there is one.
+        """Settings from a mapping such as ``os.environ``, which takes precedence over ``env_file``.
 
-        Empty values count as unset. Raises SettingError, which never shows the value: it may be a secret.
+        Empty values count as unset. Raises SettingError, which never contains the value: it may be a secret.
         """
         try:
             written = dotenv_values(env_file) if env_file is not None and env_file.is_file() else {}
@@ -62,7 +62,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             reason = first["msg"].removeprefix("Value error, ")
-            if not first["loc"]:  # of several settings together; the reason names them
+            if not first["loc"]:  # concerns several settings; the reason names them
                 raise SettingError(f"{reason}.") from error
             name = str(first["loc"][0]).upper()
             raise SettingError(f"{name} is wrong: {reason[0].lower()}{reason[1:]}.") from error

@@ -1,4 +1,4 @@
-"""Themes as people name them today, in Chinese or English, in the words that poets use."""
+"""Translates themes from modern Chinese or English into the words of classical poets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _IDLE = {"a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s"}
 
 
 THEMES = ("春", "秋", "月", "山水", "思乡", "送别", "边塞", "相思", "酒", "雪", "梅", "怀古")
-"""To choose from where nobody says what the poem is about."""
+"""Themes to choose from when the user names none."""
 _MORE = """
     山水 田园 咏史 咏梅 闺怨 中秋 重阳 清明 元宵 七夕 端午 除夕 新年 春雨 秋雨 春风 秋风 明月 落花 黄昏 夜雨 江南 长安
     洛阳 故乡 乡愁 离愁 友人 美人 将军 桃花 菊花 荷花 梅花 竹子 松树 雁 蝉 剑 琴 棋 书 画 诗 愁 闲 隐居 登高 塞外
@@ -39,14 +39,14 @@ _MORE = """
 
 
 def is_theme(text: str) -> bool:
-    """Whether a text, without more words, is plainly the name of a theme."""
+    """Whether the whole text is the name of a theme."""
     plain = in_chinese(text.strip().rstrip("。！!.?？～~"))
     named = {*THEMES, *_MORE.split(), *ENGLISH.values(), *_CLASSICAL.values()}
     return all(part.translate(_TRADITIONAL) in named for part in re.split(r"[\s，]+", plain))
 
 
 def in_chinese(theme: str) -> str:
-    """``theme`` in the words of poets: modern ones replaced, English ones too where all of them are known."""
+    """``theme`` in classical Chinese: modern words are replaced, English ones only if all of them are known."""
     theme = "，".join(_classical(part) for part in re.split(r"(?<=.)的(?=.)|[，、,]", theme.strip()))
     words = [word for word in re.findall(r"[a-z]+", theme.lower()) if word not in _IDLE]
     if not words:

@@ -14,12 +14,11 @@ BOTH: frozenset[Tone] = frozenset(("平", "仄"))
 
 @dataclass(frozen=True)
 class Prosody:
-    """Readings as sets: a character with a level and an oblique reading has both tones.
+    """Sets of readings: a character with a level and an oblique reading has both tones.
 
     ``tones``: character → its tones. ``rhymes``: character → the level-tone groups it belongs to.
-    ``attested_tones``, ``attested_rhymes``: only those that the poets really use. A reading gained when two
-    traditional characters share a simplified one is in the full set and not here; an examiner accepts it,
-    a poet does not write it.
+    ``attested_tones``, ``attested_rhymes``: only readings found in the corpus. A reading that a simplified character
+    owes to merging two traditional ones may be missing here: the examiner accepts it, the generator does not use it.
     """
 
     tones: Mapping[str, frozenset[Tone]]
@@ -27,31 +26,31 @@ class Prosody:
     attested_tones: Mapping[str, frozenset[Tone]]
     attested_rhymes: Mapping[str, frozenset[str]]
     oblique_rhymes: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The groups of the rising, departing and entering tones, for the old verse that rhymes there; older model folders
-    lack them."""
+    """The groups of the rising, departing and entering tones, for old-style verse that rhymes in them. Older model
+    folders lack it."""
 
     def fits(self, character: str, tone: Tone | None) -> bool:
-        """Whether some reading of ``character`` has ``tone``; an unknown character fits anywhere."""
+        """Whether ``character`` has a reading with ``tone``; unknown characters fit anywhere."""
         return tone is None or tone in self.tones.get(character, BOTH)
 
     def groups(self, character: str) -> frozenset[str]:
-        """The level-tone rhyme groups of a character; an unknown one never rhymes."""
+        """The level-tone rhyme groups of a character; unknown characters never rhyme."""
         return self.rhymes.get(character, frozenset())
 
     def to_bytes(self) -> bytes:
-        """As it lies in a model folder: JSON, the characters of each tone and group as one string."""
+        """The file in a model folder: JSON, with the characters of each tone and group as one string."""
         value = {part.name: _strings(getattr(self, part.name)) for part in fields(self)}
         return (json.dumps(value, ensure_ascii=False, indent=0) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read what ``to_bytes`` gave. ValueError, KeyError, TypeError, AttributeError: it is something else."""
+        """Read what ``to_bytes`` wrote. ValueError, KeyError, TypeError, AttributeError: it is something else."""
         value = {"oblique_rhymes": {}, **json.loads(content)}
         return cls(**{part.name: _sets(value[part.name]) for part in fields(cls)})
 
 
 def _strings(sets: Mapping[str, frozenset[str]] | Mapping[str, frozenset[Tone]]) -> dict[str, str]:
-    """Turned inside out: tone or group → the string of its characters."""
+    """Inverted: tone or group → the string of its characters."""
     strings: dict[str, list[str]] = {}
     for character in sorted(sets):
         for name in sorted(sets[character]):

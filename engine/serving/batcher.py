@@ -1,4 +1,4 @@
-"""One thread that keeps a poet writing: requests join at its next step, poems leave when they are done."""
+"""Continuous batching: one thread steps a poet; requests join at the next step, poems leave when finished."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from engine.contract.check import CheckRequest, Examination
 
 
 class PoemHandle(Protocol):
-    """A poem in the making, by identity."""
+    """Identifies a poem in progress."""
 
     @property
     def characters(self) -> int:
-        """How many characters were fed to the model for it so far."""
+        """How many characters have been fed to the model for it so far."""
         ...
 
 
 class PoetLike(Protocol):
-    """Writes poems step by step; blocks while it does. It is used by one thread."""
+    """Writes poems step by step, blocking. Used by one thread at a time."""
 
     def add(self, request: PoemRequest) -> PoemHandle:
-        """Begin a poem with the next step. PoemError: the request cannot be served."""
+        """Start a poem at the next step. PoemError: the request cannot be served."""
         ...
 
     def step(self) -> Iterable[tuple[PoemHandle, Poem]]:
-        """Go one step on with all that was added; what is finished. Whatever it raises has lost all in hand."""
+        """Advance all poems by one step; returns the finished ones. If it raises, all in-flight poems are lost."""
         ...
 
     def examine(self, request: CheckRequest) -> Examination:
@@ -41,7 +41,7 @@ class PoetLike(Protocol):
 
 @dataclass(frozen=True)
 class Written:
-    """``characters``: fed to the model; ``together``: poems in hand while this one was finished."""
+    """``characters``: fed to the model; ``together``: poems in flight when this one was finished."""
 
     poem: Poem
     characters: int
@@ -53,7 +53,7 @@ Answer = asyncio.Future[Written]
 
 @dataclass
 class _InFlight:
-    """What one poet is writing."""
+    """The poems that one poet is writing."""
 
     poet: PoetLike
     answers: dict[PoemHandle, Answer] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class _InFlight:
     def take(self, request: PoemRequest, answer: Answer) -> None:
         try:
             self.answers[self.poet.add(request)] = answer
-        except Exception as error:  # a refusal, or a bug: either way this request's own
+        except Exception as error:  # a refusal or a bug; either way it concerns only this request
             _fail(answer, error)
 
     def step(self) -> None:
@@ -78,19 +78,19 @@ class _InFlight:
 
 
 class Batcher:
-    """``poet`` may be exchanged at any time: poems that are begun are finished by the poet that began them."""
+    """``poet`` may be replaced at any time; poems in progress are finished by the poet that started them."""
 
     def __init__(self, poet: PoetLike) -> None:
         self.poet = poet
         self._asked: deque[tuple[PoetLike, PoemRequest, Answer]] = deque()
         self._changed = threading.Condition()
         self._closed = False
-        # A daemon: a program that ends does not wait for poems that it has given up.
+        # Daemon: a program that exits does not wait for poems it has abandoned.
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     async def write(self, request: PoemRequest) -> Written:
-        """PoemError: the request cannot be served. Anything else: a failure, of this request or one beside it."""
+        """PoemError: the request cannot be served. Other exceptions: this request, or another in its batch, failed."""
         answer: Answer = asyncio.get_running_loop().create_future()
         with self._changed:
             self._asked.append((self.poet, request, answer))
@@ -98,29 +98,29 @@ class Batcher:
         return await answer
 
     def close(self) -> None:
-        """Begin nothing more; the thread ends after the step that it is in."""
+        """Start no more poems; the thread ends after its current step."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
     def _run(self) -> None:
-        hands: list[_InFlight] = []
+        batches: list[_InFlight] = []
         while True:
             with self._changed:
-                while not (self._asked or hands or self._closed):
+                while not (self._asked or batches or self._closed):
                     self._changed.wait()
                 if self._closed:
                     return
                 asked = list(self._asked)
                 self._asked.clear()
             for poet, request, answer in asked:
-                if not hands or hands[-1].poet is not poet:
-                    hands.append(_InFlight(poet))
-                hands[-1].take(request, answer)
-            for hand in hands:
-                if hand.answers:
-                    hand.step()
-            hands = [hand for hand in hands if hand.answers]
+                if not batches or batches[-1].poet is not poet:
+                    batches.append(_InFlight(poet))
+                batches[-1].take(request, answer)
+            for batch in batches:
+                if batch.answers:
+                    batch.step()
+            batches = [batch for batch in batches if batch.answers]
 
 
 def _deliver(answer: Answer, written: Written) -> None:
@@ -132,6 +132,6 @@ def _fail(answer: Answer, error: Exception) -> None:
 
 
 def _settle(answer: Answer, settle: Callable[[], None]) -> None:
-    """Hand over to the loop that waits; nobody may be waiting any more, and the loop may be gone."""
+    """Set the result in the waiting event loop; the waiter may be cancelled and the loop closed by now."""
     with contextlib.suppress(RuntimeError):
         answer.get_loop().call_soon_threadsafe(lambda: None if answer.done() else settle())

@@ -1,4 +1,4 @@
-"""``python -m engine dead``: look at the jobs and replies that were given up, put one back, or forget it."""
+"""``python -m engine dead``: lists dead letters (jobs and replies that were given up), retries or drops them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.contract.settings import Settings
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """``dead list | retry ID | drop ID [--json]``."""
     parser.add_argument("action", choices=("list", "retry", "drop"))
-    parser.add_argument("id", nargs="?", help="as `list` shows it")
+    parser.add_argument("id", nargs="?", help="the ID that `list` shows")
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")
 
 
 def run(args: argparse.Namespace, settings: Settings) -> int:
-    """Returns the exit code; ``args`` as ``add_arguments`` makes them."""
+    """Returns the exit code. ``args``: as parsed by ``add_arguments``."""
     if (args.action == "list") != (args.id is None):
-        return _complain("Say `dead list`, `dead retry ID` or `dead drop ID`.", 2)
+        return _complain("Use `dead list`, `dead retry ID` or `dead drop ID`.", 2)
     try:
         return asyncio.run(_run(args.action, args.id, args.json, settings))
     except RedisError as error:
@@ -43,14 +43,14 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
             return 0
         found = {name: job for name, job, _ in dead}
         if entry not in found:
-            return _complain(f"There is no dead job {entry}; `dead list` shows those there are.", 2)
+            return _complain(f"There is no dead letter {entry}; `dead list` shows them all.", 2)
         job = found[entry]
         if action == "drop":
             done = await queue.drop(entry)
         elif entry in replies and not isinstance(replies[entry].to, Waiter):
             done = await queue.retry(entry, replies[entry])
         elif job is None or isinstance(job.to, Waiter):
-            return _complain(f"Nobody waits for job {entry} any more; `dead drop {entry}` forgets it.", 2)
+            return _complain(f"Nobody is waiting for job {entry} any more; `dead drop {entry}` deletes it.", 2)
         else:
             done = await queue.retry(entry, job, settings.job_deadline)
         print(json.dumps({"id": entry, "action": action, "done": done}) if as_json else f"{action}: {entry}")
@@ -61,7 +61,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
 
 def _asked(request: Request | None) -> str:
     if request is None:
-        return "words"
+        return "text"
     return "check" if isinstance(request, CheckRequest) else f"{request.mode} {request.form}"
 
 
@@ -84,7 +84,7 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
         asked = _asked(requests[row["id"]]) if row["id"] in requests else "unreadable"
         print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
     if not rows:
-        print("No dead jobs.")
+        print("No dead letters.")
 
 
 def _moment(entry: str) -> str:

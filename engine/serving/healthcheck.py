@@ -1,4 +1,4 @@
-"""``python -m engine.serving.healthcheck``: whether a worker of this host lives, for a container's health check."""
+"""``python -m engine.serving.healthcheck``: whether a worker runs on this host, for a container's health check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.contract.settings import SettingError, Settings
 
 
 async def alive(settings: Settings) -> bool:
-    """Whether a worker that runs under this host's name has said so lately. Raises RedisError."""
+    """Whether a worker with this host's name has sent a heartbeat recently. Raises RedisError."""
     redis = connect(settings.redis_url)
     try:
         workers = await Queue(redis, settings.key_prefix).workers()
@@ -25,16 +25,16 @@ async def alive(settings: Settings) -> bool:
 
 
 def main() -> int:
-    """Exit 0 if one lives, 1 if not, 2 for a wrong setting."""
+    """Exit code 0: a worker is alive, 1: none is, 2: invalid setting."""
     ArgumentParser(
         prog="python -m engine.serving.healthcheck",
-        description="Whether a worker of this host lives, for a container's health check.",
+        description="Whether a worker is alive on this host, for a container's health check.",
         epilog="example: REDIS_URL=redis://127.0.0.1:6379 python -m engine.serving.healthcheck",
     ).parse_args()
     try:
         if asyncio.run(alive(Settings.read(os.environ))):
             return 0
-        print("No worker of this host lives.", file=sys.stderr)
+        print("No worker is alive on this host.", file=sys.stderr)
         return 1
     except RedisError as error:
         print(f"Redis does not answer ({error}); check REDIS_URL.", file=sys.stderr)

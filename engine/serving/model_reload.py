@@ -1,4 +1,4 @@
-"""A worker changes its model between two batches, and only for one that loads."""
+"""Changes a worker's model without a restart, if the new one loads."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger("engine.serving.model_reload")
 P = TypeVar("P")
 
 MODEL_POLL_SECONDS = 1.0
-"""Seconds between two looks at what is wished for."""
+"""Seconds between two checks of the desired version."""
 
 
 class ModelReload(Generic[P]):
-    """``load`` turns a version's name into a poet and may raise anything; ``version``: what serves at the start."""
+    """``load``: loads a version's poet by name and may raise anything; ``version``: the one served at the start."""
 
     def __init__(
         self, models: Models, load: Callable[[str], P], version: str, figures: Callable[[], Iterable[VersionInfo]]
@@ -29,7 +29,7 @@ class ModelReload(Generic[P]):
         self.serving = Serving(version, 0)
 
     async def look(self) -> P | None:
-        """A poet to serve from now on, loaded while the old one served; None: nothing changes."""
+        """A poet to serve from now on, loaded while the old one keeps serving; None: no change."""
         desired = await self._models.desired()
         if desired is None or desired.serial == self.serving.serial:
             return None
@@ -45,20 +45,21 @@ class ModelReload(Generic[P]):
             try:
                 poet = await asyncio.to_thread(self._load, version)
             except Exception as problem:
-                log.error("version %s does not load, %s goes on: %s", version, self.serving.version, problem)
+                log.error("version %s does not load, keeping %s: %s", version, self.serving.version, problem)
                 error = error or str(problem) or type(problem).__name__
                 continue
-            log.info("version %s takes the place of %s", version, self.serving.version)
+            log.info("version %s replaces %s", version, self.serving.version)
             self.serving = Serving(version, desired.serial, error)
             return poet
         self.serving = Serving(self.serving.version, desired.serial, error)
         return None
 
     async def tell(self, worker: str, ttl: int) -> None:
-        """Say what this worker serves and which versions it could."""
+        """Report which version this worker serves."""
         await self._models.tell(worker, self.serving, ttl)
 
     async def publish(self) -> None:
+        """Publish the versions that this worker could serve."""
         await self._models.publish(await asyncio.to_thread(lambda: list(self._figures())))
 
     async def leave(self, worker: str) -> None:

@@ -1,4 +1,4 @@
-"""A program that serves until it is told to stop."""
+"""Running a service until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from redis.exceptions import RedisError
 
 class StoppableService(Protocol):
     def stop(self) -> None:
-        """End soon: finish what is in hand, take nothing more."""
+        """Finish what is in flight, start nothing new, then end."""
         ...
 
     async def run(self) -> None:
-        """Serve until ``stop``. RedisError: it was asked to stop while Redis was gone."""
+        """Serve until ``stop`` is called. RedisError: it was stopped while Redis was unavailable."""
         ...
 
 
 def asked_to_stop() -> asyncio.Event:
-    """Set by SIGTERM and Ctrl-C from now on."""
+    """An event that SIGTERM and Ctrl-C set from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -31,7 +31,7 @@ def asked_to_stop() -> asyncio.Event:
 
 
 async def run_until(stop: asyncio.Event, service: StoppableService, redis: Redis, log: logging.Logger) -> None:
-    """Run ``service`` until ``stop`` is set, and close ``redis`` after it."""
+    """Run ``service`` until ``stop`` is set, then close ``redis``."""
     running = asyncio.create_task(service.run())
     stopped = asyncio.create_task(stop.wait())
     try:

@@ -1,15 +1,15 @@
-"""How fast a worker writes."""
+"""Measures how fast a worker writes."""
 
 from __future__ import annotations
 
 import time
 
 DECAY = 0.98
-"""How much of what was measured before counts beside the newest poem."""
+"""Weight of all earlier measurements relative to the newest poem."""
 
 
 class Throughput:
-    """Seconds of work a poem, over the poems of late. Time with empty hands does not count."""
+    """Moving average of busy seconds per poem; idle time is not counted."""
 
     def __init__(self) -> None:
         self._since = 0.0
@@ -17,7 +17,7 @@ class Throughput:
         self._poems = 0.0
 
     def begin(self, *, idle: bool) -> None:
-        """A poem is begun; ``idle``: with nothing else in hand."""
+        """A poem is started. ``idle``: no other poem is in flight."""
         if idle:
             self._since = time.monotonic()
 
@@ -30,5 +30,5 @@ class Throughput:
 
     @property
     def seconds(self) -> float | None:
-        """None: nothing was written yet."""
+        """Seconds per poem; None: nothing has been written yet."""
         return self._busy / self._poems if self._poems else None

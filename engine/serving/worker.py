@@ -1,4 +1,4 @@
-"""The worker: takes jobs, has them written, finishes them. The poet is handed in; else it knows Redis alone."""
+"""The worker: takes jobs from Redis, has a poet write them, and finishes them. It is given the poet."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ log = logging.getLogger("engine.serving.worker")
 T = TypeVar("T")
 
 MAX_IN_FLIGHT = 64
-"""Jobs in hand at most."""
+"""Maximum number of jobs in flight."""
 READ_SECONDS = 0.5
-"""Seconds a read waits for work, and so how often an idle worker looks for jobs of the dead."""
+"""How long a read waits for jobs, and so how often an idle worker looks for jobs to reclaim."""
 _RECLAIM_LOCK = "workers"
-"""What the worker engages that takes nothing new, as a button is engaged by who pressed it."""
+"""Lock held by the one worker that takes no new jobs, to become free for reclaiming one."""
 PUBLISH_SECONDS = 15.0
-"""How often a worker says which versions it has."""
+"""Interval at which a worker publishes the versions it has."""
 DRAIN_SECONDS = 8.0
-"""Seconds that poems in hand are given when the worker is told to stop; what is left then is another's to take over."""
+"""Time that poems in flight are given when the worker stops; other workers reclaim the rest."""
 
 
 class Worker:
-    """One consumer of the queue. ``lease``: seconds after which others may take its jobs, if it falls silent.
+    """One consumer of the queue. ``lease``: seconds without renewal after which others may reclaim its jobs.
 
-    ``model_reload`` brings another poet when another model is wished for; without it the poet stays.
+    ``model_reload`` replaces the poet when another model version is requested; without it the poet stays.
     """
 
     def __init__(
@@ -69,27 +69,27 @@ class Worker:
         self._gone = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish what is in hand, take no more."""
+        """Finish what is in flight, take no more jobs."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serve until ``stop``; an absent Redis is waited for."""
+        """Serve until ``stop`` is called; retries while Redis is unavailable."""
         await self._persist(self._queue.prepare)
         if self._model_reload is not None:
             await self._persist(self._model_reload.publish)
             await self._persist(self._reload_model)
-        beside = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
+        background = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
         try:
             while not self._stopping.is_set():
                 await self._persist(self._take)
             await self._finish_in_flight(DRAIN_SECONDS)
         finally:
             self._batcher.close()
-            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            # Cancel too, for a quick end; redis-py may swallow CancelledError.
             self._gone.set()
-            for task in (*beside, *self._in_flight):
+            for task in (*background, *self._in_flight):
                 task.cancel()
-            await asyncio.gather(*beside, *self._in_flight, return_exceptions=True)
+            await asyncio.gather(*background, *self._in_flight, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._queue.leave(self.name)
                 if self._model_reload is not None:
@@ -97,10 +97,10 @@ class Worker:
                 await self._queue.jobs.retire(self.name)
 
     async def _take(self) -> None:
-        """One job of a dead worker, if there is one, written alone; then new ones, as many as there is room for.
+        """Reclaim one job of a dead worker, if there is one, and run it alone; then take new jobs up to the limit.
 
-        Such a job is claimed, and the attempt counted, once nothing else is in hand: it may be what killed the other.
-        Until then it is nobody's. Of several busy workers one at a time takes nothing new, to become free for it.
+        A reclaimed job may have crashed its last worker, so it is claimed, and the attempt counted, only when nothing
+        else is in flight. Of several busy workers, one at a time stops taking new jobs to become free for it.
         """
         orphan = None
         if not self._in_flight:
@@ -120,13 +120,13 @@ class Worker:
             self._begin(delivery)
 
     async def _drains_to_reclaim(self) -> bool:
-        """Whether a job of a dead worker waits, and this is the worker that is to become free for it."""
+        """Whether a job waits to be reclaimed and this is the worker that becomes free for it."""
         jobs = self._queue.jobs
         seconds = max(1.0, self._lease)
         return await jobs.orphaned(self._lease) and await self._queue.chats.acquire(_RECLAIM_LOCK, self.name, seconds)
 
     async def _wait_for_one(self) -> None:
-        """Wait for one of those in hand, but not for long."""
+        """Wait a moment for one of the jobs in flight."""
         await asyncio.wait(self._in_flight, timeout=min(READ_SECONDS, self._lease), return_when=asyncio.FIRST_COMPLETED)
 
     def _begin(self, delivery: Delivery) -> None:
@@ -153,13 +153,13 @@ class Worker:
         except PoemError as refusal:
             answer = refusal
         except Exception as error:
-            # Left unfinished: its lease runs out, and it comes back alone.
-            log.error("not written: %s", origin(error), extra={"job": delivery.id})
+            # Not finished: its lease expires, and it is reclaimed and run alone.
+            log.error("failed: %s", origin(error), extra={"job": delivery.id})
             return
         reply = Reply(job.to, job.language, answer, job.request, delivery.id, work)
         done = await self._persist(partial(self._queue.jobs.finish, delivery.id, reply))
         outcome = answer.code if isinstance(answer, PoemError) else answer.form
-        log.info("%s%s", outcome, "" if done else ", but someone else was first", extra={"job": delivery.id})
+        log.info("%s%s", outcome, "" if done else ", but another worker was first", extra={"job": delivery.id})
 
     async def _write(self, request: PoemRequest, delivery: Delivery) -> tuple[Poem, WorkDone]:
         began = time.monotonic()
@@ -170,7 +170,7 @@ class Worker:
         return written.poem, WorkDone(waited, wrote, written.together, written.characters)
 
     async def _readable(self, delivery: Delivery) -> Job | None:
-        """The job, unless it ends here: unreadable, given up or too late."""
+        """The job, or None if it ends here: unreadable, out of attempts, or past its deadline."""
         try:
             job = Job.from_fields(delivery.fields)
         except CodecError as error:
@@ -178,7 +178,7 @@ class Worker:
             await self._persist(partial(self._queue.dead_letter, delivery, None, "unreadable"))
             return None
         if delivery.redeliveries > MAX_REDELIVERIES:
-            log.error("given up after %d attempts alone", MAX_REDELIVERIES, extra={"job": delivery.id})
+            log.error("dead letter after %d attempts alone", MAX_REDELIVERIES, extra={"job": delivery.id})
             await self._persist(
                 partial(self._queue.dead_letter, delivery, job, f"failed {MAX_REDELIVERIES} times alone")
             )
@@ -197,7 +197,7 @@ class Worker:
                 await self._queue.jobs.renew(self.name, list(self._in_flight.values()))
 
     async def _reload_model(self) -> None:
-        """A poem in hand is finished by the poet that began it; the next one has the new."""
+        """Switch to the desired model, if it changed. Poems in progress are finished by the old one."""
         if self._model_reload is not None and (poet := await self._model_reload.look()) is not None:
             self._batcher.poet = poet
 
@@ -207,7 +207,7 @@ class Worker:
             before = self._model_reload.serving
             with contextlib.suppress(RedisError):
                 if time.monotonic() - published > PUBLISH_SECONDS:
-                    await self._model_reload.publish()  # again: the server may have lost its data
+                    await self._model_reload.publish()  # repeated, because the server may have lost its data
                     published = time.monotonic()
                 await self._reload_model()
                 if self._model_reload.serving != before:
@@ -234,7 +234,7 @@ ReloadFactory = Callable[[Queue], ModelReload[PoetLike]]
 
 
 async def serve(load: Callable[[], PoetLike], settings: Settings, model_reload_for: ReloadFactory | None = None) -> int:
-    """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; errors of ``load`` pass through."""
+    """Load the poet, then work until SIGTERM or Ctrl-C. Returns the exit code; exceptions of ``load`` propagate."""
     stop = asked_to_stop()
     poet = await asyncio.to_thread(load)
     redis = connect(settings.redis_url)
@@ -249,6 +249,6 @@ async def serve(load: Callable[[], PoetLike], settings: Settings, model_reload_f
 
 
 def main(load: Callable[[], PoetLike], settings: Settings, model_reload_for: ReloadFactory | None = None) -> int:
-    """``python -m engine``: exit 0 after SIGTERM or Ctrl-C; what ``load`` raises is the caller's to explain."""
+    """``python -m engine``: exit code 0 after SIGTERM or Ctrl-C; the caller reports exceptions of ``load``."""
     set_up(settings.log_level, settings.log_format)
     return asyncio.run(serve(load, settings, model_reload_for))

@@ -60,7 +60,7 @@ def all_batches(data: Batches, position: Position, tokens: int) -> list[tuple[Ba
 
 def test_an_epoch_holds_each_poem_once() -> None:
     texts = [poem[: 6 + 3 * (i % 7)] for i, poem in enumerate(poems(100))]
-    data = Batches(encode(texts, VOCABULARY), VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30)
+    data = Batches(encode(texts, VOCABULARY), VOCABULARY.pad, seed=1, poems_per_batch=4, pool=30)
     for tokens in (0, 64):
         seen: Counter[str] = Counter()
         for batch, _ in all_batches(data, Position(), tokens):
@@ -69,11 +69,11 @@ def test_an_epoch_holds_each_poem_once() -> None:
             for row in batch.targets:
                 seen[VOCABULARY.decode(row[row != VOCABULARY.pad].tolist())] += 1
         assert seen == Counter(f"{text}<EOP>" for text in texts)
-    assert data.tokens_an_epoch == sum(len(text) + 1 for text in texts)
+    assert data.tokens_per_epoch == sum(len(text) + 1 for text in texts)
 
 
 def test_a_run_finds_its_place_again_and_each_epoch_has_its_own_order() -> None:
-    data = Batches(encode(poems(100), VOCABULARY), VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30)
+    data = Batches(encode(poems(100), VOCABULARY), VOCABULARY.pad, seed=1, poems_per_batch=4, pool=30)
     whole = all_batches(data, Position(), 64)
     for number in (0, 3, 7, len(whole) - 2):
         rest = all_batches(data, whole[number][1], 64)
@@ -87,11 +87,11 @@ def test_a_run_finds_its_place_again_and_each_epoch_has_its_own_order() -> None:
 def mixed(song: int = 45) -> Batches:
     """A hundred Tang poems, and Song poems that start with another symbol."""
     tang, others = encode(poems(100), VOCABULARY), encode(poems(song, 1), VOCABULARY, start=VOCABULARY.song_start)
-    return Batches(tang, VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30, song=others)
+    return Batches(tang, VOCABULARY.pad, seed=1, poems_per_batch=4, pool=30, song=others)
 
 
 def test_song_poems_come_on_top_of_the_same_tang_poems() -> None:
-    data, alone = mixed(), Batches(encode(poems(100), VOCABULARY), VOCABULARY.pad, seed=1, poems_a_batch=4, pool=30)
+    data, alone = mixed(), Batches(encode(poems(100), VOCABULARY), VOCABULARY.pad, seed=1, poems_per_batch=4, pool=30)
     without = list(data.pool(Position(pool=1, tokens=64)))
     assert all(
         np.array_equal(a.ids, b.ids) and np.array_equal(a.targets, b.targets) and left == right
@@ -142,10 +142,10 @@ def test_long_poems_are_cut_and_short_ones_end() -> None:
 
 def test_a_uniform_model_has_the_perplexity_of_its_choices() -> None:
     nats = backend_nats(Fixed(), VOCABULARY.pad)
-    assert perplexity(nats, VOCABULARY, ["春风", "秋月花鸟"], lacking=7) == pytest.approx(len(VOCABULARY))
+    assert perplexity(nats, VOCABULARY, ["春风", "秋月花鸟"], missing=7) == pytest.approx(len(VOCABULARY))
     # a character that the vocabulary lacks is one of seven: ln 7 more for one target of three
     surcharge = math.exp(math.log(len(VOCABULARY)) + math.log(7) / 3)
-    assert perplexity(nats, VOCABULARY, ["春龘"], lacking=7) == pytest.approx(surcharge)
+    assert perplexity(nats, VOCABULARY, ["春龘"], missing=7) == pytest.approx(surcharge)
 
 
 def test_perplexity_counts_every_character_the_end_and_nothing_else() -> None:
@@ -156,7 +156,7 @@ def test_perplexity_counts_every_character_the_end_and_nothing_else() -> None:
         return 0.0
 
     texts = ["春风，秋月。", "".join(poems(40))]
-    perplexity(nats, VOCABULARY, texts, lacking=1)
+    perplexity(nats, VOCABULARY, texts, missing=1)
     assert Counter(seen) == Counter(VOCABULARY.encode("".join(texts)) + [VOCABULARY.eop] * 2)
 
 
@@ -194,13 +194,13 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_batches_grow_over_the_run() -> None:
     config = PRESETS["best"]
-    assert [config.tokens_a_batch(part) for part in (0.0, 0.07, 0.08, 0.49, 0.5, 1.0)] == [
+    assert [config.tokens_per_batch(part) for part in (0.0, 0.07, 0.08, 0.49, 0.5, 1.0)] == [
         *(512, 512, 1024),
         *(1024, 2048, 2048),
     ]
-    assert PRESETS["tutorial"].tokens_a_batch(0.5) == 0
+    assert PRESETS["tutorial"].tokens_per_batch(0.5) == 0
     two = config.with_settings({"batch_tokens": (256, 512)})
-    assert [two.tokens_a_batch(part) for part in (0.4, 0.5)] == [256, 512]
+    assert [two.tokens_per_batch(part) for part in (0.4, 0.5)] == [256, 512]
 
 
 def test_the_tutorials_preset_has_the_tutorials_values() -> None:

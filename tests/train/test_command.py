@@ -51,7 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["evaluate", "--pairs", "x", "--candidates", "65"], 2, "65 is more than 64"),
         (["export", "nowhere.safetensors", "--out", "x"], 2, "--notes"),
         (["export", "nowhere", "--out", "x"], 2, "there is no run in"),
-        (["prepare", "--source", "nowhere"], 1, "holds no chinese-poetry JSON"),
+        (["prepare", "--source", "nowhere"], 1, "has no chinese-poetry JSON"),
     ],
 )
 def test_a_mistake_is_answered_in_one_sentence(

@@ -1,4 +1,4 @@
-"""Batches of poems of similar length, in an order that a resumed run finds again."""
+"""Batches of poems of similar length, in an order that a resumed run reproduces."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from engine.model.vocab import Vocabulary
 Ids = npt.NDArray[np.int64]
 
 POOL_POEMS = 4096
-"""Poems that are sorted by length together: enough for even batches, few enough for a new mixture an epoch."""
+"""Poems sorted by length together: enough for even batches, few enough for other batches in each epoch."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands in its data: the next batch is number ``batch`` of pool ``pool`` of ``epoch``.
+    """A run's position in its data: the next batch is number ``batch`` of pool ``pool`` of ``epoch``.
 
-    ``tokens``: the batch size with which this pool was cut; 0 where batches are counted in poems.
-    ``song_share``: the share of Song poems in this pool; ``song``: how many Song poems the pools before it had.
+    ``tokens``: the batch size of this pool; 0 if batches are counted in poems. ``song_share``: the share of Song poems
+    in this pool; ``song``: how many Song poems the earlier pools had.
     """
 
     epoch: int = 0
@@ -35,7 +35,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Batch:
-    """Poems side by side, padded on the right: ``ids`` and their successors ``targets``, both [B, T]."""
+    """Poems padded on the right: ``ids`` and the ids that follow them, ``targets``, both [B, T]."""
 
     ids: Ids
     targets: Ids
@@ -43,7 +43,7 @@ class Batch:
 
     @classmethod
     def of(cls, rows: Sequence[Ids], pad: int) -> Batch:
-        """From rows of a start symbol, characters, <EOP>."""
+        """From rows of start symbol, characters, <EOP>."""
         longest = max(len(row) for row in rows)
         grid = np.full((len(rows), longest), pad, np.int64)  # [B, T + 1]
         for line, row in zip(grid, rows, strict=True):
@@ -54,22 +54,22 @@ class Batch:
 def encode(
     poems: Sequence[str], vocabulary: Vocabulary, maxlen: int | None = None, start: int | None = None
 ) -> list[Ids]:
-    """Each poem as its start symbol (<START> if not given), characters, <EOP>; cut at ``maxlen`` ids."""
+    """Each poem as start symbol (default <START>), characters, <EOP>; truncated to ``maxlen`` ids."""
     start, eop = vocabulary.start if start is None else start, vocabulary.eop
     return [np.array([start, *vocabulary.encode(poem), eop][:maxlen], np.int64) for poem in poems]
 
 
 def by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
-    """All rows once, short ones first, about ``tokens`` a batch: for measuring."""
+    """All rows once, shortest first, about ``tokens`` per batch, for evaluation."""
     for group in _cut(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
         yield Batch.of([rows[i] for i in group], pad)
 
 
 class Batches:
-    """The training poems, epoch after epoch, each epoch in another order drawn from ``seed``.
+    """The training poems, epoch by epoch, each epoch in its own order drawn from ``seed``.
 
-    An epoch is one pass over the Tang poems, ``rows``. Song poems come on top of a pool's Tang poems, so these are the
-    same with and without; they have an order of their own, which goes on from pool to pool and begins anew at its end.
+    An epoch is one pass over the Tang poems, ``rows``. Song poems are added to a pool's Tang poems, which are the same
+    with and without them; they have their own order, which continues from pool to pool and then starts again.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Batches:
         rows: Sequence[Ids],
         pad: int,
         seed: int,
-        poems_a_batch: int,
+        poems_per_batch: int,
         pool: int = POOL_POEMS,
         song: Sequence[Ids] = (),
     ) -> None:
@@ -86,21 +86,21 @@ class Batches:
         self._pool = pool
         self._pad = pad
         self._seed = seed
-        self._poems_a_batch = poems_a_batch
-        self.tokens_an_epoch = sum(len(row) - 1 for row in rows)
+        self._poems_per_batch = poems_per_batch
+        self.tokens_per_epoch = sum(len(row) - 1 for row in rows)
 
     def pool(self, position: Position) -> Iterator[tuple[Batch, Position]]:
-        """What is left of one pool: each batch with the position after it.
+        """The remaining batches of one pool, each with the position after it.
 
-        Batch size and share of ``position`` hold for the whole pool; the last position of the pool begins the
-        next one, or the next epoch, and leaves both to be chosen anew.
+        The batch size and Song share of ``position`` hold for the whole pool. The last position is the start of the
+        next pool or epoch, without a batch size and share.
         """
         order = np.random.default_rng([self._seed, position.epoch]).permutation(self._tang)
         first = position.pool * self._pool
         tang = order[first : first + self._pool].tolist()
         song = self._song_poems(position, len(tang))
         members = sorted([*tang, *song], key=lambda i: len(self._rows[i]))
-        groups = list(_cut(members, self._rows, position.tokens, self._poems_a_batch))
+        groups = list(_cut(members, self._rows, position.tokens, self._poems_per_batch))
         np.random.default_rng([self._seed, position.epoch, position.pool]).shuffle(groups)
         last = first + self._pool >= len(order)
         for number in range(position.batch, len(groups)):
@@ -111,7 +111,7 @@ class Batches:
             yield Batch.of([self._rows[i] for i in groups[number]], self._pad), after
 
     def _song_poems(self, position: Position, tang: int) -> list[int]:
-        """The rows of the Song poems that join ``tang`` Tang poems in a pool."""
+        """Indices of the Song poems to add to a pool of ``tang`` Tang poems."""
         count = round(tang * position.song_share / (1 - position.song_share)) if self._song else 0
         found: list[int] = []
         while len(found) < count:
@@ -122,7 +122,7 @@ class Batches:
 
 
 def _cut(members: Sequence[int], rows: Sequence[Ids], tokens: int, poems: int) -> Iterator[list[int]]:
-    """Groups of neighbours of at most ``tokens`` places, or of ``poems`` rows where ``tokens`` is 0."""
+    """Consecutive groups of at most ``tokens`` positions, or of ``poems`` rows if ``tokens`` is 0."""
     group: list[int] = []
     for i in members:
         places = (len(group) + 1) * (len(rows[i]) - 1)

@@ -1,4 +1,4 @@
-"""The corpus: Tang poems, simplified, cleaned, deduplicated and split; Song poems beside them, for training alone."""
+"""The corpus: Tang poems, simplified, cleaned, deduplicated and split; optionally Song poems, for training only."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from train.data.npz import read_npz
 from train.data.source import PACKAGE, CorpusError, Dynasty, fetch_package, read_poems
 
 SPLITS = ("train", "validation", "test")
-"""Of the Tang poems."""
+"""Splits of the Tang poems."""
 SONG: Dynasty = "song"
 MIN_CHARACTERS = 10
 LEAK_CHARACTERS = 5
-"""A held-out line of this length or longer in a Song poem is a leak; shorter ones are set phrases."""
+"""A line of a held-out poem in a Song poem counts as a leak from this length on; shorter ones are set phrases."""
 TUTORIAL_MAXLEN = 125
 
 _NOTE_OPENS, _NOTE_CLOSES = "（([〖{〔", "）)]〗}〕"
@@ -35,24 +35,24 @@ _EMENDED = re.compile(r"\[(\w)\]")
 
 @dataclass(frozen=True)
 class Corpus:
-    """Poems by split, each one string with its marks; in simplified characters.
+    """Poems by split, each one string with punctuation, in simplified characters.
 
-    ``song``: poems of another dynasty, of which none is held out. The vocabulary and every measure are those of
-    the Tang poems, so weights trained with and without Song poems compare.
+    ``song``: poems of another dynasty, none of them held out. The vocabulary and all measurements use Tang poems only,
+    so that weights trained with and without Song poems can be compared.
     """
 
     poems: dict[str, list[str]]
     song: list[str] = field(default_factory=list)
 
     def vocabulary(self) -> Vocabulary:
-        """Every character seen twice or more in training, the frequent first."""
+        """Every character that occurs at least twice in training, most frequent first."""
         counts = Counter("".join(self.poems["train"]))
         known = [c for c, n in counts.items() if n >= 2]
         return Vocabulary(tuple(sorted(known, key=lambda c: (-counts[c], c))))
 
 
 def without_notes(text: str) -> str:
-    """Drop bracketed editors' notes, nested ones too; a single character in [ ] is an emendation and stays."""
+    """Remove bracketed editors' notes, also nested ones; a single character in [ ] is an emendation and is kept."""
     kept, depth = [], 0
     for character in _EMENDED.sub(r"\1", text):
         if character in _NOTE_OPENS:
@@ -65,20 +65,20 @@ def without_notes(text: str) -> str:
 
 
 def clean(text: str, simplify: OpenCC) -> str:
-    """One poem as the model sees it: simplified, no notes, only Chinese characters and clause marks."""
+    """A poem as the model reads it: simplified, without notes, only Chinese characters and clause marks."""
     return only_verse(without_notes(simplify.convert(text)))
 
 
 def split_of(text: str) -> str:
-    """The split of a cleaned poem by the hash of its text: 1 % test, 1 % validation, the rest training."""
+    """The split of a cleaned poem, by the hash of its text: 1 % test, 1 % validation, the rest training."""
     bucket = int(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), 16) % 100
     return {0: "test", 1: "validation"}.get(bucket, "train")
 
 
 def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[str, int], dict[str, int]]:
-    """Clean, deduplicate (without punctuation, before splitting) and split; with Tang's and Song's counts.
+    """Clean, deduplicate (ignoring punctuation, before splitting) and split. Returns also the Tang and Song counts.
 
-    Of the Song poems only those are kept that no Tang poem equals and that share no line with a held-out poem.
+    A Song poem is kept only if it equals no Tang poem and shares no line with a held-out poem.
     """
     simplify = converter("t2s")
     seen: set[str] = set()
@@ -98,7 +98,7 @@ def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[st
 
 
 def _new_poems(raw: Iterable[str], simplify: OpenCC, seen: set[str], counts: Counter[str]) -> Iterator[str]:
-    """Each poem, cleaned, that is long enough and not in ``seen``, to which it is added."""
+    """The cleaned poems that are long enough and not in ``seen``; adds them to it."""
     for text in raw:
         counts["read"] += 1
         poem = clean(text, simplify)
@@ -117,7 +117,7 @@ def _long_lines(poem: str) -> Iterator[str]:
 
 
 def near_duplicates(corpus: Corpus, split: str) -> int:
-    """How many poems of ``split`` share at least half of their lines with one training poem."""
+    """How many poems of ``split`` share at least half of their lines with some training poem."""
     places: dict[str, set[int]] = defaultdict(set)
     for number, poem in enumerate(corpus.poems["train"]):
         for line in clauses(poem):
@@ -131,9 +131,10 @@ def near_duplicates(corpus: Corpus, split: str) -> int:
 
 
 def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
-    """Write the corpus into ``out``: one text file a split (a poem a line), Song's, the tutorial's npz, a manifest.
+    """Write the corpus to ``out``: one text file per split (one poem per line), song.txt, the tutorial's npz, a
+    manifest.
 
-    ``song``: with the Song poems, where the source has them.
+    ``song``: include the Song poems if the source has them. Returns the manifest.
     """
     with tempfile.TemporaryDirectory() as scratch:
         if source.endswith(".npz"):
@@ -143,10 +144,10 @@ def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
             song_poems = read_poems(folder, SONG) if song else ()
             corpus, counts, song_counts = build(read_poems(folder, "tang"), song_poems)
     if not corpus.poems["train"]:
-        raise CorpusError("no poem was left after cleaning; the source should hold Chinese poems")
+        raise CorpusError("no poems are left after cleaning; the source should contain Chinese poems")
     out.mkdir(parents=True, exist_ok=True)
     files = {**corpus.poems, str(SONG): corpus.song} if corpus.song else corpus.poems
-    (out / f"{SONG}.txt").unlink(missing_ok=True)  # of an earlier corpus
+    (out / f"{SONG}.txt").unlink(missing_ok=True)  # from an earlier corpus
     for name, poems in files.items():
         (out / f"{name}.txt").write_text("".join(f"{poem}\n" for poem in poems), "utf-8")
     write_tutorial_npz(corpus, out / "tang_poem.npz")
@@ -176,7 +177,7 @@ def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
 
 
 def load(folder: Path, song: bool = False) -> Corpus:
-    """A prepared corpus, with its Song poems if asked; every file read must have the hash that its manifest names."""
+    """A prepared corpus, with Song poems if ``song``; every file must match the hash in the manifest."""
     hashes = manifest(folder, song)["sha1"]
     poems = {name: _read(folder / f"{name}.txt", sha1) for name, sha1 in hashes.items()}
     return Corpus({split: poems[split] for split in SPLITS}, poems.get(SONG, []))
@@ -184,12 +185,12 @@ def load(folder: Path, song: bool = False) -> Corpus:
 
 def _read(file: Path, sha1: str) -> list[str]:
     if not file.exists() or _sha1(file) != sha1:
-        raise CorpusError(f"{file} is not the file that the manifest names; run: python -m train prepare")
+        raise CorpusError(f"{file} is missing or does not match the manifest; run: python -m train prepare")
     return file.read_text("utf-8").splitlines()
 
 
 def manifest(folder: Path, song: bool = False) -> dict[str, Any]:
-    """What ``prepare`` noted of a corpus: source, counts, hashes; of its Song poems only if asked."""
+    """The manifest that ``prepare`` wrote: source, counts, hashes; about Song poems only if ``song``."""
     try:
         read: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
     except FileNotFoundError as error:
@@ -208,11 +209,11 @@ def manifest(folder: Path, song: bool = False) -> dict[str, Any]:
 
 
 def write_tutorial_npz(corpus: Corpus, file: Path) -> None:
-    """The whole corpus as the tutorial's loader expects it.
+    """The whole corpus in the format of the tutorial's loader.
 
-    ``data`` int32 [poems, 125]: START, characters, EOP, padded on the left, cut at 125; ``ix2word`` and
-    ``word2ix``: 0-d object arrays with a dictionary each. The loader must unpickle them, so this file is
-    for that tutorial alone and nothing here reads it.
+    ``data`` int32 [poems, 125]: START, characters, EOP, padded on the left, truncated to 125; ``ix2word`` and
+    ``word2ix``: 0-d object arrays with one dictionary each. Reading them requires unpickling, so the file is only for
+    the tutorial and nothing here reads it.
     """
     poems = [poem for split in SPLITS for poem in corpus.poems[split]]
     words = [*sorted(set("".join(poems))), EOP, START, PAD]
@@ -232,7 +233,7 @@ def write_tutorial_npz(corpus: Corpus, file: Path) -> None:
 def _tutorial_poems(file: Path) -> list[str]:
     try:
         return read_npz(file)
-    except ValueError as error:  # no file of the tutorial's, or no ordinary one
+    except ValueError as error:  # not the tutorial's format, or not a regular file
         raise CorpusError(f"{file}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Files that came from elsewhere, opened so that none can make a program wait for ever or fill the memory."""
+"""Opens untrusted files so that they can neither block the program nor fill its memory."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path
 from typing import BinaryIO
 
 LARGEST_FILE = 1 << 26
-"""Bytes of a file that is read whole."""
+"""Maximum size in bytes of a file that is read as a whole."""
 
 
 class SpecialFileError(ValueError):
-    """A pipe, a device or another thing that is no ordinary file."""
+    """A pipe, a device or something else that is not a regular file."""
 
 
 class LargeFileError(ValueError):
-    """More than LARGEST_FILE."""
+    """Larger than LARGEST_FILE."""
 
 
 def open_ordinary(file: Path) -> BinaryIO:
-    """``file``, open for reading: an ordinary one of LARGEST_FILE bytes at most. What is looked at is what is opened.
+    """Open a regular file of at most LARGEST_FILE bytes; the checks apply to the opened file itself.
 
     Raises SpecialFileError, LargeFileError, OSError.
     """
-    # Without O_NONBLOCK a pipe would be waited for until somebody writes to it.
+    # Without O_NONBLOCK, opening a pipe would block until somebody writes to it.
     opened = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     found = os.fstat(opened.fileno())
     if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE:
         return opened
     opened.close()
     if not stat.S_ISREG(found.st_mode):
-        raise SpecialFileError("it is no ordinary file")
+        raise SpecialFileError("it is not a regular file")
     raise LargeFileError(f"it is larger than {LARGEST_FILE >> 20} MiB")

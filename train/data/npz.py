@@ -1,7 +1,7 @@
-"""The tutorial's ``tang_poem.npz``, read without letting it run code.
+"""Reads the tutorial's ``tang_poem.npz`` without letting it run code.
 
-Two of its arrays hold a pickled dictionary each. A pickle is a program that may call anything it can name, so the
-names that such an array needs are given stand-ins that only keep what they are handed, and every other is refused.
+Two of its arrays contain a pickled dictionary each. A pickle can call anything it can name, so the names that such an
+array needs are replaced by stand-ins that only store their arguments, and all other names are refused.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from engine.model.vocab import EOP, PAD, START
 from train.data.files import open_ordinary
 
 MOST_POEMS, MOST_IDS = 1_000_000, 1 << 24
-"""Rows and numbers of ``data``, twenty and two times the tutorial's. A small archive can unpack to anything, so what it
-says of its size is checked before it is unpacked, and no more than that is unpacked."""
+"""Limits for ``data``: rows and numbers, twenty and two times the tutorial's. A small archive can unpack to any size,
+so the stated size is checked before unpacking, and no more than that is unpacked."""
 LARGEST_DICTIONARY = 1 << 21
-"""Bytes of the pickled dictionary, ten times the tutorial's."""
+"""Maximum size in bytes of the pickled dictionary, ten times the tutorial's."""
 LONGEST_WORD = 16
 MOST_CHARACTERS = MOST_IDS
-"""Of all poems together: a number stands for one character, or for a symbol that is left out."""
+"""In all poems together: each number stands for one character or for a symbol that is left out."""
 _LONGEST_HEADER = 1 << 14
 _NOT_A_TUTORIAL_FILE = "it is not the tutorial's file (data, ix2word)"
 
 
 class NpzError(ValueError):
-    """A file that is not what the tutorial wrote; the message says what is wrong with it."""
+    """A file that is not in the tutorial's format; the message says why."""
 
 
 def read_npz(file: Path) -> list[str]:
-    """The poems of a file in the tutorial's format, each as one string with its marks.
+    """The poems of a file in the tutorial's format, each as one string with punctuation.
 
     Raises NpzError and what ``open_ordinary`` raises.
     """
@@ -60,10 +60,10 @@ def _poems(data: npt.NDArray[Any], words: dict[int, str]) -> list[str]:
         try:
             poem = "".join(word for i in row.tolist() if (word := words[i]) not in specials)
         except KeyError as error:
-            raise NpzError(f"data holds the id {error}, which ix2word does not know") from error
+            raise NpzError(f"data contains the id {error}, which ix2word lacks") from error
         characters += len(poem)
         if characters > MOST_CHARACTERS:
-            raise NpzError(f"its poems have more than {MOST_CHARACTERS:,} characters together")
+            raise NpzError(f"its poems have more than {MOST_CHARACTERS:,} characters in total")
         poems.append(poem)
     return poems
 
@@ -72,27 +72,27 @@ def _member(archive: zipfile.ZipFile, name: str, largest: int) -> IO[bytes]:
     found = archive.getinfo(name)
     if found.file_size > largest:
         raise NpzError(f"{name} is larger than {largest:,} bytes")
-    # Of the other methods a few bytes can unpack to many megabytes at once; numpy writes these two.
+    # With other methods a few bytes can unpack to many megabytes at once; numpy writes only these two.
     if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise NpzError(f"{name} is packed in another way than numpy packs")
+        raise NpzError(f"{name} uses a compression method that numpy does not use")
     return archive.open(found)
 
 
 def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether it lies in columns, type."""
+    """Shape, whether in column order, type."""
     try:
         version = np.lib.format.read_magic(content)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         return read(content)
     except ValueError as error:
-        raise NpzError(f"{name} is no array: {error}") from error
+        raise NpzError(f"{name} is not an array: {error}") from error
 
 
 def _numbers(content: IO[bytes]) -> npt.NDArray[Any]:
-    """whole numbers [poems, ids]; anything else is refused before it is unpacked."""
+    """Integers [poems, ids]; anything else is refused before it is unpacked."""
     shape, in_columns, kind = _header(content, "data")
     if len(shape) != 2 or kind.hasobject or not np.issubdtype(kind, np.integer):
-        raise NpzError("data must be whole numbers, a row a poem")
+        raise NpzError("data must be whole numbers, one row per poem")
     rows, width = shape
     if not 0 <= rows <= MOST_POEMS or not 0 <= rows * width <= MOST_IDS:
         raise NpzError(f"data has {rows} rows of {width}: more than {MOST_POEMS:,} poems or {MOST_IDS:,} numbers")
@@ -104,7 +104,7 @@ def _numbers(content: IO[bytes]) -> npt.NDArray[Any]:
 
 
 def _dictionary(content: io.BytesIO) -> dict[int, str]:
-    """The one dictionary, number to word, of a 0-d array of objects."""
+    """The dictionary from number to word in a 0-d array of objects."""
     shape, _, kind = _header(content, "ix2word")
     if shape != () or not kind.hasobject:
         raise NpzError("ix2word must be one dictionary")
@@ -115,25 +115,26 @@ def _dictionary(content: io.BytesIO) -> dict[int, str]:
         value = found.items[0] if isinstance(found, _Array) else found
     except NpzError:
         raise
-    except Exception as error:  # a broken pickle fails in as many ways as there are operations
+    except Exception as error:  # a broken pickle can raise anything
         raise NpzError(f"ix2word cannot be read: {type(error).__name__}") from error
     if type(value) is not dict or not all(type(k) is int and type(v) is str for k, v in value.items()):
         raise NpzError("ix2word must be a dictionary from whole numbers to strings")
     if any(len(word) > LONGEST_WORD for word in value.values()):
-        raise NpzError(f"ix2word holds a word of more than {LONGEST_WORD} characters")
+        raise NpzError(f"ix2word contains a word of more than {LONGEST_WORD} characters")
     return value
 
 
 def _check_memory(pickled: bytes) -> None:
-    """Refuse what makes the unpickler take memory by a number in the file: places far beyond any use, byte arrays."""
+    """Refuse opcodes that make the unpickler allocate memory by a number in the file: huge memo indices, byte
+    arrays."""
     for operation, argument, _ in pickletools.genops(pickled):
         far = operation.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > len(pickled)
         if far or operation.name == "BYTEARRAY8":
-            raise NpzError("ix2word holds more than dictionaries of strings and whole numbers")
+            raise NpzError("ix2word contains more than a dictionary of strings and whole numbers")
 
 
 class _Array:
-    """Stands in for the array: keeps its list of objects."""
+    """Stand-in for the array: keeps its list of objects."""
 
     def __init__(self, *_: object) -> None:
         self.items: list[Any] = []
@@ -146,7 +147,7 @@ class _Array:
 
 
 class _Kind:
-    """Stands in for types that are named and never used."""
+    """Stand-in for types that are named but not used."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -154,9 +155,9 @@ class _Kind:
 
 
 def _plain_bytes(text: object, encoding: object) -> bytes:
-    """As old pickles spell bytes."""
+    """Bytes as old pickles encode them."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
-        raise NpzError("ix2word holds more than dictionaries of strings and whole numbers")
+        raise NpzError("ix2word contains more than a dictionary of strings and whole numbers")
     return text.encode("latin1")
 
 
@@ -175,7 +176,7 @@ class _Restricted(pickle.Unpickler):
             return _ADMITTED[module, name]
         except KeyError:
             raise NpzError(
-                f"it asks for {module}.{name}; only dictionaries of strings and whole numbers are read"
+                f"it requires {module}.{name}; only dictionaries of strings and whole numbers are read"
             ) from None
 
     def persistent_load(self, _: object) -> Any:

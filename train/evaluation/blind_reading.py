@@ -1,7 +1,8 @@
-"""Pairs of poems for a reader who does not know which is which, and what the reader said.
+"""Blind comparison: pairs of poems for a reader who does not know which is which, and the score of the answers.
 
-A folder of pairs holds ``pairs.md`` and ``task.md`` for the reader, and ``key.json``: where side 2 stands in each pair.
-Side 2 is the model that is measured; side 1 is a poet or, in a duel, another model. The reader adds ``judge*.json``.
+A folder of pairs has ``pairs.md`` and ``task.md`` for the reader, and ``key.json``: the position of side 2 in each
+pair. Side 2 is the evaluated model; side 1 is a human poet or, in a duel, another model. The reader adds
+``judge*.json``.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from train.evaluation.report import FORMS
 
 ASPECTS = ("fluency", "coherence", "meaning", "poetry")
 MARKS = range(1, 6)
-SEEDS_A_READING = 1000
-"""Poem n of the reading with seed s is written with the seed s × this + n, so no two readings share one."""
+SEEDS_PER_READING = 1000
+"""Poem n of the reading with seed s uses the seed s × this + n, so that no two readings share a seed."""
 
 TASK = """Each pair begins with the same line. Judge each poem by reading it: only the lines after the shared \
 first line, and how they fit it. Use no programs and no rules of thumb.
@@ -42,12 +43,12 @@ Then say which is the better poem: "A", "B" or "=". Write judge1.json:
 
 
 class BlindReadingError(ValueError):
-    """A folder of pairs that cannot be made or scored; the message says why."""
+    """A folder of pairs that cannot be written or scored; the message says why."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """A way of writing: a model and how many candidates it chooses from."""
+    """A model and how many candidates it chooses from."""
 
     poet: Poet
     candidates: int | None
@@ -69,12 +70,12 @@ def write_pairs(
     seed: int,
     report: Callable[[str], None],
 ) -> int:
-    """Make a folder of ``poems`` pairs a form from held-out first lines; how many there are.
+    """Write a folder with ``poems`` pairs per form from held-out first lines; returns the number of pairs.
 
-    ``rival``: side 1; None: the poets themselves.
+    ``rival``: side 1; None: the human poems.
     """
     if (folder / "key.json").exists():
-        raise BlindReadingError(f"{folder} holds pairs already; name another folder")
+        raise BlindReadingError(f"{folder} already contains pairs; name another folder")
     held_out = [poem for split in ("test", "validation") for poem in corpus.poems[split]]
     pairs: list[str] = []
     key: dict[int, str] = {}
@@ -84,7 +85,7 @@ def write_pairs(
         report(f"{form}: {len(chosen)} pairs")
         numbers = range(len(key) + 1, len(key) + len(chosen) + 1)
         openings = [clauses(poem)[0] for poem in chosen]
-        seeds = [seed * SEEDS_A_READING + number for number in numbers]
+        seeds = [seed * SEEDS_PER_READING + number for number in numbers]
         firsts = rival.write(openings, form, seeds) if rival else chosen
         seconds = side.write(openings, form, seeds)
         for number, first, second in zip(numbers, firsts, seconds, strict=True):
@@ -92,7 +93,7 @@ def write_pairs(
             a, b = (second, first) if key[number] == "A" else (first, second)
             pairs.append(f"## {number} · {form}\nA: {a}\nB: {b}\n")
     if not pairs:
-        raise BlindReadingError("the corpus holds no held-out poem of a form; a larger one is needed")
+        raise BlindReadingError("the corpus has no held-out poem of any form; a larger one is needed")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pairs.md").write_text("\n".join(pairs), "utf-8")
     (folder / "task.md").write_text(TASK, "utf-8")
@@ -101,11 +102,11 @@ def write_pairs(
 
 
 def score(folder: Path) -> dict[str, Any]:
-    """Of every ``judge*.json`` of the folder: wins by side, side 2's share of the decided ones, mean marks by side."""
+    """Score all ``judge*.json`` of the folder: wins by side, side 2's share of decided pairs, mean marks by side."""
     key = _json(folder / "key.json")
     files = sorted(folder.glob("judge*.json"))
     if not files:
-        raise BlindReadingError(f"{folder} holds no judge*.json; a reader writes it, see task.md there")
+        raise BlindReadingError(f"{folder} has no judge*.json; readers write it, see task.md there")
     wins = Counter({"1": 0, "2": 0, "=": 0})
     marks: dict[str, dict[str, list[float]]] = {side: defaultdict(list) for side in "12"}
     for file in files:
@@ -128,7 +129,7 @@ def score(folder: Path) -> dict[str, Any]:
 
 
 def _has_single_marks(poem: str) -> bool:
-    """One mark a line; a few poems of the corpus have two in a row, which would give them away."""
+    """Whether each line ends in one mark; a few corpus poems have two in a row, which would give them away."""
     return len(poem) == sum(len(line) + 1 for line in clauses(poem))
 
 

@@ -1,4 +1,4 @@
-"""How well a model predicts poems that it has not seen."""
+"""Perplexity: how well a model predicts poems that it has not seen."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ if TYPE_CHECKING:
     from engine.model.lstm import PoemLSTM
 
 Nats = Callable[[Ids, Ids], float]
-"""ids, targets [B, T] -> the sum of -ln p(target), targets that are <PAD> not counted."""
+"""ids, targets [B, T] -> the sum of -ln p(target), not counting <PAD>."""
 
 
-def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], lacking: int) -> float:
-    """exp of the mean nats a target, over whole poems.
+def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], missing: int) -> float:
+    """exp of the mean nats per target, over whole poems.
 
-    Every character, every mark and the end symbol is a target; the start and padding are none; nothing is
-    cut off. ``lacking``: how many character types the vocabulary lacks (``missing_types``). To predict
-    <UNK> says only that it is one of them, so as a target it costs ln(lacking) more: models with different
-    vocabularies compare.
+    Every character, mark and end symbol is a target; the start symbol and padding are not; nothing is truncated.
+    ``missing``: how many character types the vocabulary lacks (``missing_types``). Predicting <UNK> only says that it
+    is one of them, so as a target it costs ln(missing) more; this makes models with different vocabularies comparable.
     """
     total, targets = 0.0, 0
     for batch in by_length(encode(list(poems), vocabulary), vocabulary.pad, tokens=2048):
         unknown = int((batch.targets == vocabulary.unk).sum())
-        total += nats(batch.ids, batch.targets) + unknown * math.log(max(lacking, 1))
+        total += nats(batch.ids, batch.targets) + unknown * math.log(max(missing, 1))
         targets += batch.count
     if not targets:
         raise ValueError("perplexity needs a poem")
@@ -39,12 +38,12 @@ def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], lacking
 
 
 def missing_types(corpus: Corpus, vocabulary: Vocabulary) -> int:
-    """How many character types of the whole corpus the vocabulary lacks."""
+    """How many character types of the whole corpus are not in the vocabulary."""
     return len({c for poems in corpus.poems.values() for poem in poems for c in poem} - set(vocabulary.characters))
 
 
 def model_nats(model: PoemLSTM, pad: int) -> Nats:
-    """Measured by the model that is in training, without dropout."""
+    """Computed by the model that is being trained, without dropout."""
     from engine.model.lstm import paddle
 
     def nats(ids: Ids, targets: Ids) -> float:
@@ -60,7 +59,7 @@ def model_nats(model: PoemLSTM, pad: int) -> Nats:
 
 
 def backend_nats(backend: Backend, pad: int) -> Nats:
-    """Measured by a backend, as poems are written: one character after the other."""
+    """Computed by a backend, one character at a time as in generation."""
 
     def nats(ids: Ids, targets: Ids) -> float:
         state, total = backend.start(len(ids)), 0.0

@@ -1,4 +1,4 @@
-"""Measures of what poems are made of, against the training corpus."""
+"""Metrics of poems, some relative to the training corpus."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import numpy.typing as npt
 from engine.contract.text import clauses
 
 Lines = Sequence[str]
-"""One poem, its lines without marks."""
+"""The lines of one poem, without punctuation."""
 
 MIN_PAIR_COUNT = 5
 
 
 def repetition(poems: Sequence[Lines]) -> float:
-    """The share of characters that stood earlier in their poem."""
+    """The share of characters that occurred earlier in the same poem."""
     texts = ["".join(poem) for poem in poems]
     return 1 - sum(len(set(text)) for text in texts) / max(1, sum(map(len, texts)))
 
 
 def distinct_2(poems: Sequence[Lines]) -> float:
-    """Different pairs of neighbouring characters in a line ÷ all of them (Li et al. 2016)."""
+    """Distinct character bigrams within lines ÷ all of them (Li et al. 2016)."""
     pairs = [a + b for poem in poems for line in poem for a, b in pairwise(line)]
     return len(set(pairs)) / max(1, len(pairs))
 
 
 class Background:
-    """What the training corpus has: its lines, its pairs, and which characters go together across lines."""
+    """Statistics of the training corpus: its lines, its bigrams, and which characters co-occur in adjacent lines."""
 
     def __init__(self, poems: Iterable[str]) -> None:
         split = [clauses(poem) for poem in poems]
@@ -46,18 +46,19 @@ class Background:
         self._total = max(1, len(keys))
 
     def copied(self, poems: Sequence[Lines]) -> int:
-        """Lines that stand in the corpus."""
+        """How many lines are copied from the corpus."""
         return sum(line in self.lines for poem in poems for line in poem)
 
     def attested(self, poems: Sequence[Lines]) -> float:
-        """The share of the pairs at places 1–2, 3–4, 5–6 of a line that the corpus has at least five times."""
+        """The share of the bigrams at positions 1–2, 3–4, 5–6 of a line that occur at least five times in the
+        corpus."""
         words = [line[i : i + 2] for poem in poems for line in poem for i in range(0, len(line) - 1, 2)]
         return sum(self._pairs[word] >= MIN_PAIR_COUNT for word in words) / max(1, len(words))
 
     def association(self, poems: Sequence[Lines]) -> float:
-        """Mean pointwise mutual information of the characters of neighbouring lines, in nats.
+        """Mean pointwise mutual information of characters in adjacent lines, in nats.
 
-        ln((c(x,y) + 1) / (n p(x) p(y) + 1)): c counts x in a line and y in the next one, over n such pairs.
+        ln((c(x,y) + 1) / (n p(x) p(y) + 1)), where c counts x in a line and y in the next, over n such pairs.
         """
         keys = np.concatenate([self._keys(a, b) for poem in poems for a, b in pairwise(poem)] or [self._keys("", "")])
         if not len(keys):
@@ -69,15 +70,16 @@ class Background:
         return float(np.log((seen + 1) / (expected + 1)).mean())
 
     def _keys(self, line: str, after: str) -> npt.NDArray[np.int64]:
-        """Each character of ``line`` with each of ``after``, as one number; those the corpus lacks are left out."""
+        """Each pair of characters from ``line`` and ``after`` as one number; characters not in the corpus are left
+        out."""
         first, second = ([self._ids[c] for c in text if c in self._ids] for text in (line, after))
         return (np.array(first, np.int64)[:, None] * len(self._ids) + np.array(second, np.int64)).ravel()
 
 
 def shuffled(poems: Sequence[Lines], seed: int) -> list[Lines]:
-    """The same lines dealt anew among the poems, each at a place that it had in its own."""
+    """The same lines shuffled among the poems, each at the position it had in its own poem."""
     columns = [list(column) for column in zip(*poems, strict=True)]
-    shuffle = random.Random(seed)  # noqa: S311  # a fixed shuffle, no secret
+    shuffle = random.Random(seed)  # noqa: S311  # reproducible, not a secret
     for column in columns:
         shuffle.shuffle(column)
     return list(zip(*columns, strict=True))

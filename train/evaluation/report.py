@@ -1,4 +1,4 @@
-"""The evaluation table: this decoder, the tutorial's, and the poets themselves, measured alike."""
+"""The evaluation table: our decoder, the tutorial's, and human poems, by the same metrics."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.evaluation.tutorial_decoder import gen_acrostic, generate
 
 FORMS = {"五绝": (5, 4), "七绝": (7, 4), "五律": (5, 8), "七律": (7, 8)}
-"""Length and number of lines."""
+"""Form → line length, number of lines."""
 HEADS = 4
 
 Measures = dict[str, Any]
 
 
 CANDIDATES = 8
-"""That each poem measured is chosen from."""
+"""How many candidates each evaluated poem is chosen from."""
 
 
 @dataclass(frozen=True)
 class EvalContext:
-    """What all columns are measured against; one for the whole table."""
+    """What all columns of the table are measured against."""
 
     corpus: Corpus
     background: Background
@@ -46,18 +46,18 @@ class EvalContext:
         return cls(corpus, Background(corpus.poems["train"]), rhyme_table, poems, seed)
 
     def human(self, form: str) -> list[Lines]:
-        """The test poems of a form, by shape."""
+        """The test poems of a form, recognised by their shape."""
         found = [clauses(poem) for poem in self.corpus.poems["test"]]
         return [lines for lines in found if form_of(lines) == form]
 
     def openings(self, length: int) -> list[str]:
-        """First lines of test poems: each once, then again, as many as poems are wanted."""
+        """First lines of test poems, repeated until there are as many as poems to write."""
         firsts = [clauses(poem)[0] for poem in self.corpus.poems["test"]]
         fitting = list(dict.fromkeys(line for line in firsts if len(line) == length))
         return list(islice(cycle(fitting), self.poems if fitting else 0))
 
     def heads(self) -> list[str]:
-        """The characters that begin the first lines of a test poem."""
+        """The first characters of the first lines of test poems."""
         found = ["".join(line[0] for line in lines[:HEADS]) for lines in map(clauses, self.corpus.poems["test"])]
         return list(islice(cycle(heads for heads in found if len(heads) == HEADS), self.poems))
 
@@ -65,7 +65,7 @@ class EvalContext:
 def columns(
     poet: Poet, backend: Backend, vocabulary: Vocabulary, context: EvalContext, report: Callable[[str], None]
 ) -> dict[str, Measures]:
-    """The three columns, without perplexity. ``report`` is told what is being written."""
+    """The three columns, without perplexity. ``report`` receives a line of progress."""
     ours: Measures = {}
     tutorial: Measures = {}
     human: Measures = {}
@@ -76,7 +76,7 @@ def columns(
         written = _write(
             poet, [PoemRequest("continue", o, form, seed=context.seed + i) for i, o in enumerate(openings)]
         )
-        # greedy decoding: the same opening is the same poem
+        # greedy decoding: the same opening always gives the same poem
         greedy = {opening: clauses(generate(backend, vocabulary, opening + "，")) for opening in set(openings)}
         ours[form] = measure(form, written, 1, people, poet, context)
         tutorial[form] = measure(form, [greedy[opening] for opening in openings], 1, people, poet, context)
@@ -93,7 +93,7 @@ def columns(
 def measure(
     form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, context: EvalContext
 ) -> Measures:
-    """One form of one column. The first ``forced`` lines of each poem were given and are not judged."""
+    """One form of one column. The first ``forced`` lines of each poem were given and do not count."""
     length, count = FORMS[form]
     rhymes = [context.rhyme_table.rhymes(poem) for poem in poems]
     scans = [context.rhyme_table.scans(poem, forced) for poem in poems]
@@ -115,7 +115,7 @@ def measure(
 
 
 def _coherence(poems: Sequence[Lines], people: Sequence[Lines], context: EvalContext) -> float:
-    """Association of neighbouring lines: 1 as in human poems, 0 as in human poems with their lines shuffled."""
+    """Association of adjacent lines, scaled: 1 as in human poems, 0 as in human poems with shuffled lines."""
     human = context.background.association(people)
     chance = context.background.association(shuffled(people, context.seed))
     return (context.background.association(poems) - chance) / (human - chance) if human != chance else 0.0
@@ -135,7 +135,7 @@ def _share(facts: Sequence[bool]) -> float:
 
 
 def as_markdown(table: Mapping[str, Measures]) -> str:
-    """A table a form: the measures down, the columns across."""
+    """One Markdown table per form: metrics as rows, columns as columns."""
     parts = []
     for form in FORMS:
         rows = [f"| {form} | {' | '.join(table)} |", f"|---|{'---|' * len(table)}"]

@@ -1,4 +1,4 @@
-"""Rhyme and tone of a poem by any table, such as one that the decoder never saw."""
+"""Rhyme and tone of a poem by any table, for example one that the decoder never saw."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.prosody.table import BOTH
 
 
 class TableError(Exception):
-    """A rhyme table that cannot be read; the message says what is wanted."""
+    """A rhyme table that cannot be read; the message gives the expected format."""
 
 
 @dataclass(frozen=True)
 class RhymeToneTable:
-    """Any reading counts. A character that the table lacks fits any tone and rhymes with nothing."""
+    """Any reading of a character counts. Unknown characters fit any tone and rhyme with nothing."""
 
     tones: Mapping[str, frozenset[Tone]]
     groups: Mapping[str, frozenset[str]]
@@ -30,7 +30,7 @@ class RhymeToneTable:
 
     @classmethod
     def read(cls, file: Path) -> RhymeToneTable:
-        """A table ``{character: [[tone, group], …]}``; tones 平 上 去 入. TableError: it is something else."""
+        """A table ``{character: [[tone, group], …]}``; tones 平 上 去 入. TableError: invalid format."""
         try:
             table = json.loads(file.read_text("utf-8"))
             level: dict[str, frozenset[Tone]] = {}
@@ -41,14 +41,14 @@ class RhymeToneTable:
             raise TableError(f"{file} is not a rhyme table {{character: [[tone, group], …]}}: {error}") from error
 
     def rhymes(self, lines: Sequence[str]) -> bool:
-        """Whether the even lines, two at least, end in one group."""
+        """Whether all even lines, at least two, end in the same rhyme group."""
         ends = [self.groups.get(line[-1], frozenset()) for line in lines[1::2]]
         return len(ends) > 1 and bool(frozenset.intersection(*ends))
 
     def scans(self, lines: Sequence[str], forced: int = 0) -> bool:
-        """Whether one of the templates of its shape fits, at places 2, 4, 6 and the last of every line.
+        """Whether one of the templates of its shape fits at positions 2, 4, 6 and the last of every line.
 
-        The first ``forced`` lines were given, and are not judged.
+        The first ``forced`` lines were given and do not count.
         """
         if form_of(lines) == "古风":
             return False

@@ -1,4 +1,4 @@
-"""The tutorial's decoder, from its description: feed, then always the most likely character."""
+"""The tutorial's decoder, implemented from its description: greedy decoding."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NONE = np.zeros(0, np.int64)
 def generate(
     backend: Backend, vocabulary: Vocabulary, start_words: str, prefix_words: str = "", max_length: int = MAX_LENGTH
 ) -> str:
-    """Go on from ``start_words`` until the end symbol; ``prefix_words`` sets the mood and does not appear."""
-    line = _GreedyLine(backend, vocabulary)
+    """Continue ``start_words`` until the end symbol; ``prefix_words`` sets the mood and does not appear."""
+    line = _GreedySequence(backend, vocabulary)
     line.read(prefix_words + start_words)
     poem = start_words
     while len(poem) < max_length and (character := line.write(may_end=True)):
@@ -27,11 +27,11 @@ def generate(
 def gen_acrostic(
     backend: Backend, vocabulary: Vocabulary, heads: str, prefix_words: str = "", max_length: int = MAX_LENGTH
 ) -> str:
-    """A poem whose clauses begin with ``heads``: after a clause mark the next head stands in for the likeliest.
+    """A poem whose clauses begin with ``heads``: after a clause mark the next head replaces the likeliest character.
 
-    Ends when the heads are used up and the last clause is closed; the end symbol is passed over.
+    Ends when the heads are used up and the last clause is closed; the end symbol is ignored.
     """
-    line = _GreedyLine(backend, vocabulary)
+    line = _GreedySequence(backend, vocabulary)
     line.read(prefix_words)
     poem, used = "", 0
     while len(poem) < max_length:
@@ -46,8 +46,8 @@ def gen_acrostic(
     return poem
 
 
-class _GreedyLine:
-    """One line of the backend. The last id waits in ``_next`` until its successor is known or asked for."""
+class _GreedySequence:
+    """One sequence in the backend. ``_next``: the last id, not yet fed to the model."""
 
     def __init__(self, backend: Backend, vocabulary: Vocabulary) -> None:
         self._backend, self._vocabulary = backend, vocabulary
@@ -60,7 +60,7 @@ class _GreedyLine:
             self._next = self._vocabulary.id(character)
 
     def write(self, may_end: bool) -> str:
-        """The likeliest next character; an empty string for the end symbol."""
+        """The likeliest next character, or an empty string for the end symbol."""
         scores, self._state = self._backend.step(np.array([self._next]), self._state)
         known = self._vocabulary.unk  # the characters come first, then <UNK> and <EOP>
         self._next = int(scores[0, :known].argmax())

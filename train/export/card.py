@@ -1,4 +1,4 @@
-"""What a model's card says of how the model came to be."""
+"""The part of a model's card that describes how the model was trained."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from train.fit.run_folder import RunError
 _OF_AN_ANCESTOR = ("version", "date", "made_by", "training", "perplexity", "start_symbols", "shape")
 
 START_SYMBOLS = {"tang": START, "song": PAD}
-"""On the card of a model that has learnt from Song poems too: what the poems of each dynasty begin with."""
+"""On the card of a model that was also trained on Song poems: the start symbol of each dynasty's poems."""
 
 Card = dict[str, Any]
 
 
 def ancestor(card: Mapping[str, Any]) -> Card:
-    """What the card of a model keeps of its parent's: how that came to be, how good it was and on which poems, and its
-    own parent."""
+    """What a card records of its parent: how it was trained, its perplexity and on which poems, and its own parent."""
     kept = {name: card[name] for name in _OF_AN_ANCESTOR if name in card}
     if "sha1" in card.get("corpus", {}):
         kept["corpus"] = {"sha1": card["corpus"]["sha1"]}
@@ -30,21 +29,21 @@ def ancestor(card: Mapping[str, Any]) -> Card:
 
 
 def start_symbols(song_share: float, parent: Mapping[str, Any] | None) -> Card:
-    """The entry ``start_symbols`` where the model, or one that it goes on from, has learnt from Song poems."""
+    """The entry ``start_symbols`` if the model, or one of its ancestors, was trained on Song poems."""
     known = song_share > 0 or (parent or {}).get("start_symbols")
     return {"start_symbols": START_SYMBOLS} if known else {}
 
 
 def read_notes(file: Path) -> list[Card]:
-    """The legs of a training outside this project, the oldest first; the last one made the weights.
+    """The stages ("legs") of a training outside this project, oldest first; the last one produced the weights.
 
-    A list of ``{"made_by": a sentence, "training": {…}}``, with ``version``, ``date`` and ``perplexity`` if wanted;
-    ``training.song_share`` above 0 says that the leg had Song poems.
+    A list of ``{"made_by": a sentence, "training": {…}}``, optionally with ``version``, ``date`` and ``perplexity``;
+    ``training.song_share`` above 0 means that the stage used Song poems.
     """
     try:
         legs = json.loads(file.read_text("utf-8"))
         if not isinstance(legs, list) or not legs:
-            raise TypeError("no list")
+            raise TypeError("not a list")
         for leg in legs:
             if not isinstance(leg["made_by"], str) or not isinstance(leg["training"], dict):
                 raise TypeError("made_by is text, training an object")
@@ -56,7 +55,7 @@ def read_notes(file: Path) -> list[Card]:
 
 
 def lineage(legs: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> Card:
-    """The legs as a card, each the parent of the next and the model ``base`` the parent of the first."""
+    """The stages as one card: each is the parent of the next, and the model ``base`` is the parent of the first."""
     card = ancestor(base)
     for leg in legs:
         share = float(leg["training"].get("song_share") or 0)

@@ -1,4 +1,4 @@
-"""A run, or weights trained elsewhere, become a model folder."""
+"""Turns a run, or weights trained elsewhere, into a model folder."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
 
 WORST_DECODER = 1.01
-"""How many times the model's perplexity the CPU decoder's may be."""
+"""Maximum ratio of the CPU decoder's perplexity to the model's."""
 SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
 
 
 def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
     """Write the newest checkpoint of ``run`` as a model folder and return its card.
 
-    The perplexities on the card are those of the weights as they are stored, in float16. RunError: the run has no
-    good checkpoint, or ``out`` is there and is no model folder.
+    The card's perplexities are those of the weights as stored, in float16. RunError: the run has no intact checkpoint,
+    or ``out`` exists and is not a model folder.
     """
     _check_replaceable(out)
     setup, kept = run.setup(), run.newest()
@@ -46,7 +46,7 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
     model = Checkpoint(setup.config.shape, setup.vocabulary, _as_stored(weights))
     facts = {
         "training": {
-            "epochs": round(state.tokens / max(1, tokens_an_epoch(setup.config.maxlen, corpus)), 3),
+            "epochs": round(state.tokens / max(1, tokens_per_epoch(setup.config.maxlen, corpus)), 3),
             "steps": state.step,
             "tokens": state.tokens,
             "minutes": round(state.seconds / 60, 1),
@@ -70,8 +70,8 @@ def export_weights(
 ) -> dict[str, Any]:
     """Write weights that were trained outside this project as a model folder and return its card.
 
-    ``file``: safetensors with the names and shapes of the model folder ``base`` that they went on from, whose
-    vocabulary they keep; ``notes``: how they were trained (``train.export.card.read_notes``).
+    ``file``: safetensors with the names and shapes of the model folder ``base`` that training started from, whose
+    vocabulary is kept; ``notes``: how they were trained (``train.export.card.read_notes``).
     """
     _check_replaceable(out)
     origin, card = checkpoint.load(base), lineage(read_notes(notes), parent_card(base))
@@ -79,7 +79,7 @@ def export_weights(
         weights = {name: tensor.astype(np.float32) for name, tensor in load_file(file).items()}
         checkpoint.check_weights(origin.shape, len(origin.vocabulary), weights)
     except (OSError, ValueError, SafetensorError, ModelFolderError) as error:
-        raise RunError(f"{file} does not hold weights of the names and shapes of {base}: {error}") from error
+        raise RunError(f"{file} does not have weights with the names and shapes of {base}: {error}") from error
     model = Checkpoint(origin.shape, origin.vocabulary, _as_stored(weights))
     corpus, manifest = load_corpus(corpus_folder), read_manifest(corpus_folder, song="start_symbols" in card)
     facts = {name: value for name, value in card.items() if name not in ("version", "date", "perplexity")}
@@ -88,19 +88,18 @@ def export_weights(
 
 def _check_replaceable(out: Path) -> None:
     try:
-        checkpoint.check_replaceable(out)  # before minutes of measuring
+        checkpoint.check_replaceable(out)  # before measuring, which takes minutes
     except ModelFolderError as error:
         raise RunError(f"--out: {error}") from error
 
 
 def _as_stored(weights: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """In float32, as float16 holds them."""
+    """In float32, rounded to float16."""
     with np.errstate(over="ignore"):
         stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
     if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
         raise RunError(
-            f"the weights grew beyond all bounds ({burst[0]}), so the training went wrong; "
-            "train again with a lower --lr or a --clip"
+            f"the weights diverged ({burst[0]}), so the training failed; train again with a lower --lr or a --clip"
         )
     return stored
 
@@ -118,7 +117,7 @@ def _write(
     out: Path,
     device: DeviceChoice,
 ) -> dict[str, Any]:
-    """Measure the model and write it with a card of ``facts`` and what every card has."""
+    """Measure the model and write it, with ``facts`` and the standard entries on its card."""
     card: dict[str, Any] = {
         "version": version,
         "date": _today(),
@@ -137,7 +136,7 @@ def _write(
 
 
 def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
-    """What serving needs beside the weights: the CPU decoder, the prosody table, the index of corpus lines."""
+    """What serving needs besides the weights: CPU decoder, prosody table, index of corpus lines."""
     lines = (line for poems in corpus.poems.values() for poem in poems for line in clauses(poem))
     return {
         DECODER: build_decoder(model),
@@ -147,40 +146,40 @@ def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
 
 
 def decoder_perplexity(decoder: bytes, model: Checkpoint, corpus: Corpus) -> float:
-    """Perplexity of the CPU decoder on the test poems."""
+    """The CPU decoder's perplexity on the test poems."""
     nats = backend_nats(OnnxBackend(decoder, model), model.vocabulary.pad)
-    lacking = missing_types(corpus, model.vocabulary)
-    return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), lacking), 3)
+    missing = missing_types(corpus, model.vocabulary)
+    return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), missing), 3)
 
 
 def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
-    """Perplexity on validation and test poems, by the split's name."""
+    """Perplexity on the validation and test poems, by split."""
     from engine.model.lstm import PoemLSTM, paddle
 
     choose_device(device, paddle)
     network = PoemLSTM(len(model.vocabulary), model.shape, initialisation="default")
     network.load_weights(model.weights)
     network.eval()
-    nats, lacking = model_nats(network, model.vocabulary.pad), missing_types(corpus, model.vocabulary)
+    nats, missing = model_nats(network, model.vocabulary.pad), missing_types(corpus, model.vocabulary)
     return {
-        split: round(perplexity(nats, model.vocabulary, held_out(corpus, split), lacking), 3)
+        split: round(perplexity(nats, model.vocabulary, held_out(corpus, split), missing), 3)
         for split in ("validation", "test")
     }
 
 
 def _without_paths(config: TrainConfig) -> dict[str, Any]:
-    """The settings with the names of folders instead of where they lay: a card travels."""
+    """The settings with folder names instead of paths, since the card is published."""
     settings = config.to_json()
     return {**settings, **{name: Path(settings[name]).name for name in ("data_path", "model_path", "model_prefix")}}
 
 
 def held_out(corpus: Corpus, split: str) -> list[str]:
-    """The poems of a split; of a corpus too small to have any, the training poems."""
+    """The poems of a split, or the training poems if the corpus is too small to have any."""
     return corpus.poems[split] or corpus.poems["train"]
 
 
-def tokens_an_epoch(maxlen: int, corpus: Corpus) -> int:
-    """Targets that one pass over the training poems has: every character that is not cut off, and the end symbol."""
+def tokens_per_epoch(maxlen: int, corpus: Corpus) -> int:
+    """The number of targets in one pass over the training poems: characters after truncation, and end symbols."""
     return sum(min(len(poem) + 2, maxlen) - 1 for poem in corpus.poems["train"])
 
 

@@ -1,4 +1,4 @@
-"""Writes the CPU decoder of a model folder as an ONNX graph; what it computes: ``engine.model.decoder_graph``."""
+"""Builds the CPU decoder of a model folder as an ONNX file from ``engine.model.decoder_graph``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build_decoder(checkpoint: Checkpoint, normalised: bool = True) -> bytes:
 
 
 def serialised(graph: Graph, name: str, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]) -> bytes:
-    """A checked ONNX file with what ``graph`` computes."""
+    """``graph`` as a validated ONNX file."""
     nodes = [helper.make_node(n.kind, n.inputs, n.outputs, **dict(n.attributes)) for n in graph.nodes]
     constants = [numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
     model = helper.make_model(

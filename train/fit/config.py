@@ -1,4 +1,4 @@
-"""What a training run is told: one dataclass, every field a flag."""
+"""The settings of a training run: one dataclass, each field a command-line flag."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Preset = Literal["best", "release", "tutorial"]
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be; the message names it and says what would be right."""
+    """An invalid setting; the message names it and says what would be valid."""
 
 
 _SHORT_FLAGS = {"epoch": "--epochs", "model_path": "--from", "model_prefix": "--run"}
 
 
 def flag(name: str) -> str:
-    """The flag of a setting as the documentation has it; the tutorial's own name for it is a flag as well."""
+    """The documented flag of a setting; the tutorial's name for it works as well."""
     return _SHORT_FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
@@ -31,39 +31,39 @@ def _setting(default: Any, help_text: str) -> Any:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The settings of ``fit``. The defaults are the tutorial's; ``PRESETS`` has ours."""
+    """The settings of ``fit``. The defaults are the tutorial's; ours are in ``PRESETS``."""
 
     num_layers: int = _setting(3, "LSTM layers")
-    data_path: str = _setting("", "folder of the prepared corpus; TRAIN_DIR/corpus if not given")
-    lr: float = _setting(1e-3, "highest learning rate of Adam")
-    use_gpu: bool | None = _setting(None, "train on the GPU; as --device gpu, and --no-use-gpu as --device cpu")
-    epoch: float = _setting(20, "length of the run in passes over the Tang poems, in tokens; a fraction is fine")
-    batch_size: int = _setting(4, "poems a batch, where --batch-tokens is empty")
-    maxlen: int = _setting(125, "poems are cut at this many ids, <START> and <EOP> included")
-    plot_every: int = _setting(1000, "steps between two loss curves and sample poems")
-    max_gen_len: int = _setting(200, "characters of a sample poem at most")
-    model_path: str = _setting("", "model folder to start from; as --from")
+    data_path: str = _setting("", "folder of the prepared corpus (default: TRAIN_DIR/corpus)")
+    lr: float = _setting(1e-3, "peak learning rate of Adam")
+    use_gpu: bool | None = _setting(None, "same as --device gpu; --no-use-gpu: same as --device cpu")
+    epoch: float = _setting(20, "length of the run in passes over the Tang poems (may be fractional)")
+    batch_size: int = _setting(4, "poems per batch, if --batch-tokens is empty")
+    maxlen: int = _setting(125, "poems are truncated to this many ids, including <START> and <EOP>")
+    plot_every: int = _setting(1000, "steps between loss curves and sample poems")
+    max_gen_len: int = _setting(200, "maximum characters in a sample poem")
+    model_path: str = _setting("", "model folder to start from; same as --from")
     prefix_words: str = _setting("欲穷千里目，更上一层楼", "mood of the sample poem")
-    start_words: str = _setting("老夫聊发少年狂，", "beginning of the sample poem")
-    model_prefix: str = _setting("tang", "name of the run below TRAIN_DIR, or its path")
+    start_words: str = _setting("老夫聊发少年狂，", "opening of the sample poem")
+    model_prefix: str = _setting("tang", "name of the run in TRAIN_DIR, or its path")
     embedding_dim: int = _setting(256, "width of the embedding")
     hidden_dim: int = _setting(512, "width of an LSTM layer")
 
-    batch_tokens: tuple[int, ...] = _setting((), "tokens a batch, growing over the run: 512,1024,2048")
-    batch_growth: tuple[float, ...] = _setting((), "where it grows, as parts of the run: 0.08,0.5")
-    schedule: Literal["constant", "cosine"] = _setting("constant", "learning rate over the run")
-    warmup: int = _setting(0, "steps in which the learning rate rises to its highest")
-    cosine_from: float = _setting(0.0, "part of the run at the highest rate, before the cosine begins")
-    final_lr: float = _setting(0.05, "last learning rate of the cosine, as a part of the highest")
-    clip: float = _setting(0.0, "longest gradient (2-norm over all weights); 0 lets it be")
-    dropout: float = _setting(0.0, "part of the activations dropped in training")
-    initialisation: Literal["careful", "default"] = _setting("default", "first weights; see engine/model/lstm.py")
-    song_share: float = _setting(0.0, "share of Song poems in each pool of poems; 0: Tang alone")
-    tang_from: float = _setting(0.6, "part of the run from which on it is Tang alone again")
-    minutes: float = _setting(0.0, "end the run, schedule included, after this time; 0 goes by --epoch alone")
-    save_every: float = _setting(5.0, "minutes between two checkpoints")
-    validate_every: float = _setting(10.0, "minutes between two validations; each epoch ends with one anyway")
-    seed: int = _setting(1, "of first weights, order and dropout")
+    batch_tokens: tuple[int, ...] = _setting((), "tokens per batch, growing during the run: 512,1024,2048")
+    batch_growth: tuple[float, ...] = _setting((), "when the batch grows, as fractions of the run: 0.08,0.5")
+    schedule: Literal["constant", "cosine"] = _setting("constant", "learning rate schedule")
+    warmup: int = _setting(0, "steps of learning rate warm-up")
+    cosine_from: float = _setting(0.0, "fraction of the run at the peak rate before the cosine begins")
+    final_lr: float = _setting(0.05, "final learning rate of the cosine, as a fraction of the peak")
+    clip: float = _setting(0.0, "maximum gradient norm (2-norm over all weights); 0 disables clipping")
+    dropout: float = _setting(0.0, "dropout probability in training")
+    initialisation: Literal["careful", "default"] = _setting("default", "initial weights; see engine/model/lstm.py")
+    song_share: float = _setting(0.0, "share of Song poems in each pool of poems; 0: Tang only")
+    tang_from: float = _setting(0.6, "fraction of the run after which only Tang poems are used")
+    minutes: float = _setting(0.0, "end the run, including its schedule, after this time; 0: only --epoch counts")
+    save_every: float = _setting(5.0, "minutes between checkpoints")
+    validate_every: float = _setting(10.0, "minutes between validations; each epoch also ends with one")
+    seed: int = _setting(1, "seed of initial weights, order and dropout")
 
     def __post_init__(self) -> None:
         for name in ("num_layers", "batch_size", "plot_every", "max_gen_len", "embedding_dim", "hidden_dim"):
@@ -94,19 +94,19 @@ class TrainConfig:
         return device_of(self.use_gpu)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """These settings instead; other batch sizes without their growth are given equal parts of the run."""
+        """A copy with these settings; batch sizes given without growth points get equal fractions of the run."""
         sizes = len(settings.get("batch_tokens", ()))
         growth = {"batch_growth": tuple(i / sizes for i in range(1, sizes))} if "batch_tokens" in settings else {}
         return dataclasses.replace(self, **{**growth, **settings})
 
-    def tokens_a_batch(self, progress: float) -> int:
-        """At this part of the run; 0 where batches are counted in poems."""
+    def tokens_per_batch(self, progress: float) -> int:
+        """Tokens per batch at this fraction of the run; 0 if batches are counted in poems."""
         if not self.batch_tokens:
             return 0
         return self.batch_tokens[sum(progress >= part for part in self.batch_growth)]
 
     def song_share_at(self, progress: float) -> float:
-        """The share of Song poems at this part of the run."""
+        """The share of Song poems at this fraction of the run."""
         return self.song_share if progress < self.tang_from else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class TrainConfig:
 
 
 def device_of(use_gpu: bool | None) -> DeviceChoice:
-    """The device by the tutorial's name for it."""
+    """The device for the tutorial's setting."""
     return "auto" if use_gpu is None else "gpu" if use_gpu else "cpu"
 
 
@@ -157,4 +157,4 @@ PRESETS: dict[Preset, TrainConfig] = {
         tang_from=0.6,
     ),
 }
-"""``best``: a few hours of one CPU, Tang alone. ``release``: the released weights' recipe, 120 million tokens."""
+"""``best``: a few hours on one CPU, Tang only. ``release``: the recipe of the released weights, 120 million tokens."""

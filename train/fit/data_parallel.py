@@ -1,7 +1,7 @@
-"""Data-parallel training: under ``python -m paddle.distributed.launch`` every process takes its share of each batch.
+"""Data-parallel training: under ``python -m paddle.distributed.launch`` each process trains on its share of each batch.
 
-All processes hold the same weights, walk through the same batches and make the same step, from the sum of their
-gradients. The first one measures, draws, saves and speaks.
+All processes have the same weights, go through the same batches, and make the same update from the sum of their
+gradients. Only the first one validates, draws, saves and reports.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ RUN_SECONDS = 600.0
 
 
 def rank_of(environment: Mapping[str, str]) -> tuple[int, int]:
-    """This process's number among how many, as the launcher says; 0 of 1 without one."""
+    """This process's rank and the number of processes, as set by the launcher; (0, 1) without one."""
     return int(environment.get("PADDLE_TRAINER_ID") or 0), int(environment.get("PADDLE_TRAINERS_NUM") or 1)
 
 
 def wait_for_run(folder: Path) -> None:
-    """Until the first process has made the run."""
+    """Wait until the first process has created the run."""
     end = time.monotonic() + RUN_SECONDS
     while not (folder / "run.json").exists():
         if time.monotonic() > end:
-            raise RunError(f"the first process made no run in {folder}")
+            raise RunError(f"the first process did not create a run in {folder}")
         time.sleep(0.1)
 
 
 class Ranks:
-    """This process among the others; alone, every method gives back what it was given."""
+    """Communication with the other processes; in a single process every method returns its argument."""
 
     def __init__(self, rank: int, world: int, paddle: Any) -> None:
         self.first = rank == 0
@@ -45,9 +45,9 @@ class Ranks:
             paddle.distributed.init_parallel_env()
 
     def share(self, batch: Batch, pad: int) -> tuple[Batch, float]:
-        """Every nth row of a batch, and by what its mean loss counts in that of the whole batch.
+        """This process's rows of a batch, and the weight of their mean loss in that of the whole batch.
 
-        A batch with fewer rows than there are processes is given whole to the first; the others learn nothing of it.
+        A batch with fewer rows than processes is processed by the first alone; the weight of the others is 0.
         """
         if self.alone:
             return batch, 1.0

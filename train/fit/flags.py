@@ -1,4 +1,4 @@
-"""Every field of ``TrainConfig`` as a flag of the command line."""
+"""Command-line flags for every field of ``TrainConfig``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from train.fit.config import PRESETS, TrainConfig, flag
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for each setting; one that is not given keeps the preset's value."""
+    """Add a flag for each setting; settings without their flag keep the preset's value."""
     hints = get_type_hints(TrainConfig)
     group = parser.add_argument_group("settings (defaults: preset best)")
     for field in dataclasses.fields(TrainConfig):
@@ -28,7 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the command line names."""
+    """The settings given on the command line."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     return {name: value for name, value in vars(arguments).items() if name in names}
 

@@ -1,4 +1,4 @@
-"""The loss curve of a run, as a picture."""
+"""Draws the loss curve of a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def draw_curve(history: Sequence[dict[str, float]], file: Path) -> None:
-    """Draw training loss and validation perplexity (as nats a token) over tokens into a PNG.
+    """Draw training loss and validation perplexity (as nats per token) over tokens into a PNG.
 
-    ``history``: as in ``train.fit.run_folder.State``. The file is replaced in one piece.
+    ``history``: as in ``train.fit.run_folder.State``. The file is replaced atomically.
     """
     from matplotlib.figure import Figure  # slow to import, and only drawing needs it
 
@@ -22,7 +22,7 @@ def draw_curve(history: Sequence[dict[str, float]], file: Path) -> None:
         if points:
             axes.plot([x for x, _ in points], [y for _, y in points], style, label=label, markersize=4)
     axes.set_xlabel("tokens")
-    axes.set_ylabel("nats a token")
+    axes.set_ylabel("nats per token")
     axes.grid(alpha=0.3)
     if training or validation:
         axes.legend()

@@ -1,4 +1,4 @@
-"""What the training loop says to whoever watches it. Imports nothing heavy."""
+"""What the training loop reports. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ Event = Literal["step", "validation", "sample", "checkpoint"]
 
 
 class TrainingError(Exception):
-    """Training cannot go on; the message says what to change. The last checkpoint stands."""
+    """Training cannot continue; the message says what to change. The last checkpoint is intact."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher is told, after every step and at each event."""
+    """A report, made after every step and at each event."""
 
     event: Event
     step: int
     epoch: float
     tokens: int
     part: float  # of the whole run, 0 to 1
-    loss: float  # nats a token, a moving mean
+    loss: float  # nats per token, moving average
     tokens_per_second: float
     seconds_left: float
     validation: float | None  # the last perplexity on the validation poems

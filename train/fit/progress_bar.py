@@ -1,4 +1,4 @@
-"""A run on the terminal: a bar with loss, speed and time left; validations and samples above it."""
+"""Progress on the terminal: a bar with loss, speed and time left; validations and samples above it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tqdm import tqdm
 from train.fit.progress import Progress
 
 LINE_SECONDS = 30.0
-"""Seconds between two lines where stderr is no terminal, and a bar would fill a log."""
+"""Seconds between lines if stderr is not a terminal, where a bar would fill the log."""
 
 
 class Bar:
-    """On stderr; with ``with``."""
+    """Shown on stderr; a context manager."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()

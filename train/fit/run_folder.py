@@ -1,4 +1,4 @@
-"""A run's folder: how it was set up, and checkpoints that survive a kill at any moment.
+"""A run's folder: its settings, and checkpoints that survive a kill at any moment.
 
 ``run.json`` (settings, corpus, parent), ``vocabulary.json``, ``loss.png`` and ``checkpoints/step-N/`` with
 ``weights.safetensors``, ``optimizer.safetensors`` (both float32) and ``state.json``.
@@ -30,7 +30,7 @@ from train.fit.config import TrainConfig
 log = logging.getLogger("train.fit")
 
 KEPT_CHECKPOINTS = 2
-"""Checkpoints: the newest, and the one before should the disk have spoilt it."""
+"""The newest checkpoint, and the one before in case the newest is damaged."""
 
 _WEIGHTS, _OPTIMIZER, _STATE = "weights.safetensors", "optimizer.safetensors", "state.json"
 
@@ -38,14 +38,14 @@ Tensors = dict[str, FloatArray]
 
 
 class RunError(Exception):
-    """A run's folder that cannot be used as asked; the message says what would be right."""
+    """A run's folder that cannot be used as requested; the message says what to do."""
 
 
 @dataclass
 class State:
-    """Where a run stands. ``tokens``: targets learnt from; ``seconds``: time spent; ``history``: its log.
+    """A run's state. ``tokens``: targets trained on; ``seconds``: time spent; ``history``: its log.
 
-    An entry of the history has ``step``, ``tokens`` and ``loss`` (mean nats since the last one) or
+    A history entry has ``step``, ``tokens`` and ``loss`` (mean nats since the last one) or
     ``validation`` (perplexity).
     """
 
@@ -62,7 +62,7 @@ class State:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run was started with. ``corpus``: the manifest; ``parent``: the card of the model it went on from."""
+    """What a run was started with. ``corpus``: its manifest; ``parent``: the card of the model it started from."""
 
     config: TrainConfig
     vocabulary: Vocabulary
@@ -76,10 +76,10 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, setup: Setup) -> Self:
-        """A new run; RunError where there is one already."""
+        """Create a run. RunError: there is one already."""
         run = cls(folder)
         if (folder / "run.json").exists():
-            raise RunError(f"there is a run in {folder} already; go on with --resume, or name another with --run")
+            raise RunError(f"there is already a run in {folder}; continue it with --resume, or name another with --run")
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "vocabulary.json", _json(setup.vocabulary.characters))
         settings = {"config": setup.config.to_json(), "corpus": setup.corpus, "parent": setup.parent}
@@ -97,10 +97,10 @@ class Run:
         except FileNotFoundError as error:
             raise RunError(f"there is no run in {self.folder}; start one with: python -m train fit") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{self.folder} holds no run that this version can read: {error}") from error
+            raise RunError(f"{self.folder} has no run that this version can read: {error}") from error
 
     def save(self, state: State, weights: Tensors, optimizer: Tensors) -> None:
-        """Write a checkpoint: it appears whole under its name, on disk, before an older one goes."""
+        """Write a checkpoint: it is complete and on disk before an older one is deleted."""
         files = {_WEIGHTS: save_tensors(weights), _OPTIMIZER: save_tensors(optimizer)}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         place = self._checkpoints / f"step-{state.step:09d}"
@@ -111,7 +111,7 @@ class Run:
         for name, content in files.items():
             write_durably(fresh / name, content)
         sync_folder(fresh)
-        shutil.rmtree(place, ignore_errors=True)  # the same step again, as at the end of a run
+        shutil.rmtree(place, ignore_errors=True)  # the same step may be saved again at the end of a run
         fresh.rename(place)
         sync_folder(self._checkpoints)
         for old in [*self._newest_first()[KEPT_CHECKPOINTS:], *self._checkpoints.glob(".step-*.new")]:
@@ -119,7 +119,7 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Whoever trains the run holds this; RunError while another process does."""
+        """The lock of the process that trains the run. RunError: another process has it."""
         try:
             with locked(self.folder / ".lock"):
                 yield
@@ -130,9 +130,9 @@ class Run:
             ) from error
 
     def newest(self) -> tuple[State, Tensors, Tensors] | None:
-        """State, weights and optimiser of the newest checkpoint that is whole; None where there is none.
+        """State, weights and optimiser of the newest intact checkpoint; None if there is no checkpoint.
 
-        RunError where there are some and every one is damaged.
+        RunError: there are checkpoints, but all are damaged.
         """
         damaged = []
         for place in self._newest_first():
@@ -140,19 +140,19 @@ class Run:
                 kept = _read(place)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
                 damaged.append(f"{place.name} ({_why(error)})")
-                continue  # the one before it is next
+                continue  # try the one before
             if damaged:
-                log.warning("damaged and passed over in %s: %s", self._checkpoints, "; ".join(damaged))
+                log.warning("skipped damaged checkpoints in %s: %s", self._checkpoints, "; ".join(damaged))
             return kept
         if damaged:
             raise RunError(
-                f"every checkpoint in {self._checkpoints} is damaged: {'; '.join(damaged)}; put a copy back, or start "
+                f"every checkpoint in {self._checkpoints} is damaged: {'; '.join(damaged)}; restore a copy, or start "
                 "another run"
             )
         return None
 
     def newest_step(self) -> int | None:
-        """The step of the newest checkpoint, unread."""
+        """The step of the newest checkpoint, without reading it."""
         return next((int(place.name.removeprefix("step-")) for place in self._newest_first()), None)
 
     @property
@@ -164,11 +164,11 @@ class Run:
 
 
 class _NotWrittenError(ValueError):
-    """The named file is not the one that was written."""
+    """The named file differs from what was written."""
 
 
 def _why(error: Exception) -> str:
-    """The damaged file of a checkpoint, in a few words."""
+    """Why a checkpoint cannot be read."""
     if isinstance(error, _NotWrittenError):
         return f"{error} is not what was written"
     if isinstance(error, OSError):

@@ -1,4 +1,4 @@
-"""What ``fit`` says at its end."""
+"""What ``fit`` prints at its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from train.fit.run_folder import Setup, State
 
 
 def summary(folder: Path, name: str, setup: Setup, state: State, loss: float, finished: bool) -> dict[str, Any]:
-    """``name``: what the run is called on the command line; ``loss``: the moving mean that the bar has shown."""
+    """``name``: the run's name on the command line; ``loss``: the moving average that the bar shows."""
     measured = state.last("validation")
     said: dict[str, Any] = {
         "run": str(folder),

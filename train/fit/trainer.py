@@ -24,19 +24,19 @@ from train.fit.progress import Event, Progress, TrainingError
 from train.fit.run_folder import Run, RunError, State, Tensors
 
 LOG_STEPS = 50
-"""Steps between two entries of the history."""
+"""Steps between history entries."""
 LOSS_WEIGHT = 1 / LOG_STEPS
-"""Of the newest step in the moving mean of the loss."""
+"""Weight of the newest step in the moving average of the loss."""
 FIRST_SAVE_STEPS, FIRST_SAVE_SECONDS = 50, 20.0
-"""The first checkpoint after a start comes after so many steps or seconds: whoever dies early loses little."""
+"""The first checkpoint after a start is saved after so many steps or seconds, so that an early death loses little."""
 
 
-class _Stopped(Exception):  # noqa: N818  (no error: someone asked for it)
+class _Stopped(Exception):  # noqa: N818  (not an error: it was requested)
     pass
 
 
 class Trainer:
-    """One run, from its newest checkpoint (or its beginning) to its end."""
+    """Trains one run, from its newest checkpoint (or its start) to its end."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class Trainer:
         stop: Callable[[], bool] = lambda: False,
         device: DeviceChoice | None = None,
     ) -> None:
-        """``stop`` is asked after every step; when it says yes, ``train`` saves and returns.
+        """``stop`` is polled after every step; when it returns True, ``train`` saves and returns.
 
-        ``device``: another one than the run's settings name.
+        ``device``: overrides the run's setting.
         """
         from engine.model.lstm import PoemLSTM, paddle
 
@@ -59,14 +59,14 @@ class Trainer:
         if not corpus.poems["train"] or not corpus.poems["validation"]:
             raise RunError("the corpus has no training or no validation poems; a larger one is needed")
         self._corpus = corpus
-        self._lacking = missing_types(corpus, self._vocabulary)
+        self._missing = missing_types(corpus, self._vocabulary)
         config = self._config
         if config.song_share and not corpus.song:
             raise RunError("the corpus has no Song poems; train with --song-share 0")
         rows = encode(corpus.poems["train"], self._vocabulary, config.maxlen)
         song = encode(corpus.song, self._vocabulary, config.maxlen, self._vocabulary.song_start)
         self._batches = Batches(rows, self._vocabulary.pad, config.seed, config.batch_size, song=song)
-        self._total = round(config.epoch * self._batches.tokens_an_epoch)
+        self._total = round(config.epoch * self._batches.tokens_per_epoch)
 
         self._device = device or config.device
         choose_device(self._device, paddle)
@@ -89,13 +89,13 @@ class Trainer:
 
     @property
     def part(self) -> float:
-        """How much of the run is done, 0 to 1: by tokens, or by time where that is further."""
+        """The finished fraction of the run, by tokens or by time, whichever is further."""
         by_time = self.state.seconds / (60 * self._config.minutes) if self._config.minutes else 0.0
         return min(1.0, max(self.state.tokens / self._total, by_time))
 
     @property
     def loss(self) -> float:
-        """Nats a token, the moving mean that watchers are told."""
+        """Nats per token, moving average."""
         return self._loss
 
     @property
@@ -103,7 +103,7 @@ class Trainer:
         return self.part >= 1.0
 
     def train(self) -> State:
-        """Go on until the run is finished or told to stop; either way its checkpoint is on disk."""
+        """Train until the run is finished or ``stop`` is set; the checkpoint is on disk either way."""
         self._saved = self._validated = time.monotonic()
         try:
             while not self.finished:
@@ -117,19 +117,19 @@ class Trainer:
         return self.state
 
     def _pool(self) -> None:
-        """Train on what is left of one pool of poems."""
+        """Train on the rest of one pool of poems."""
         config, state = self._config, self.state
         if state.position.batch == 0:
             state.position = dataclasses.replace(
                 state.position,
-                tokens=config.tokens_a_batch(self.part),
+                tokens=config.tokens_per_batch(self.part),
                 song_share=config.song_share_at(self.part),
             )
         for batch, after in self._batches.pool(state.position):
             self._step(batch)
             epoch_ends = after.epoch > state.position.epoch
             state.position = after
-            # Agreed upon, for what follows from it has to be the same in every process.
+            # Shared, since all processes must make the same decisions from it.
             state.seconds = self._ranks.most(time.monotonic() - self._began)
             self._tell("step")
             if self._ranks.most(self._stop()):
@@ -150,7 +150,7 @@ class Trainer:
         """One update of the weights."""
         paddle, config, state = self._paddle, self._config, self.state
         began = time.monotonic()
-        # Dropout hangs on the step alone, so a resumed run drops what an unbroken one would have dropped.
+        # Dropout is seeded from the step only, so a resumed run drops the same units as an uninterrupted one.
         paddle.seed(config.seed * 1_000_003 + state.step)
         self._optimizer.set_lr(learning_rate(config, state.step, self.part))
         share, weight = self._ranks.share(batch, self._vocabulary.pad)
@@ -158,7 +158,7 @@ class Trainer:
         loss = loss * weight
         nats = self._ranks.sum(float(loss))
         if not math.isfinite(nats):
-            raise TrainingError(f"the loss is no number at step {state.step}; try a lower --lr or a --clip")
+            raise TrainingError(f"the loss is not a number at step {state.step}; try a lower --lr or a --clip")
         loss.backward()
         self._ranks.sum_gradients(self._model.named_weights().values())
         self._optimizer.step()
@@ -167,7 +167,7 @@ class Trainer:
         state.tokens += batch.count
         self._since_log.append((nats, batch.count))
         self._seen += 1
-        # At first a plain mean, so that the loss of the first step does not stay in it.
+        # A plain mean at first, so that the first step's loss does not dominate.
         weight = max(LOSS_WEIGHT, 1 / self._seen)
         self._loss = nats if math.isnan(self._loss) else (1 - weight) * self._loss + weight * nats
         speed = batch.count / (time.monotonic() - began)
@@ -183,13 +183,13 @@ class Trainer:
                 raise _Stopped
             return self._nats(ids, targets)
 
-        measured = perplexity(nats, self._vocabulary, self._corpus.poems["validation"], self._lacking)
+        measured = perplexity(nats, self._vocabulary, self._corpus.poems["validation"], self._missing)
         self.state.history.append({**self._now(), "validation": measured})
         self._validated = time.monotonic()
         self._tell("validation")
 
     def _sample(self) -> str:
-        """A poem as the tutorial shows it: always the likeliest character."""
+        """A sample poem by greedy decoding, as in the tutorial."""
         if not self._ranks.first:
             return ""
         config = self._config
@@ -198,7 +198,7 @@ class Trainer:
         return generate(backend, self._vocabulary, config.start_words, config.prefix_words, config.max_gen_len)
 
     def _log(self) -> None:
-        """Put the mean loss since the last entry into the history."""
+        """Append the mean loss since the last entry to the history."""
         if self._since_log:
             targets = sum(count for _, count in self._since_log)
             loss = sum(nats * count for nats, count in self._since_log) / targets
@@ -239,7 +239,7 @@ class Trainer:
         progress = Progress(
             event=event,
             step=state.step,
-            epoch=state.tokens / self._batches.tokens_an_epoch,
+            epoch=state.tokens / self._batches.tokens_per_epoch,
             tokens=state.tokens,
             part=self.part,
             loss=self._loss,
@@ -251,7 +251,7 @@ class Trainer:
         self._report(progress)
 
     def _restore(self) -> State:
-        """Weights, optimiser and place of the newest checkpoint; without one, of the model to start from."""
+        """Load weights, optimiser and position from the newest checkpoint, or weights from the model to start from."""
         kept = self._run.newest()
         if kept is None:
             if self._config.model_path:
@@ -267,7 +267,7 @@ class Trainer:
         return state
 
     def _moments(self) -> Tensors:
-        """The optimiser's tensors as ``weight/moment``. Paddle prefixes its own names, which hang on the process."""
+        """The optimiser's tensors as ``weight/moment``, because Paddle's own names depend on the process."""
         kept = {}
         for key, tensor in self._optimizer.state_dict().items():
             for name, weight in self._model.named_weights().items():
@@ -282,7 +282,7 @@ class Trainer:
 
 
 def learning_rate(config: TrainConfig, step: int, part: float) -> float:
-    """Rising over the warm-up, then constant or, from ``cosine_from`` on, down a cosine to the end of the run."""
+    """Linear warm-up, then constant; with the cosine schedule, decaying from ``cosine_from`` to the end of the run."""
     rising = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
     if config.schedule == "constant":
         return config.lr * rising

@@ -1,4 +1,4 @@
-"""Before and after: two models measured on the same poems, as rows for a person."""
+"""Compares two models on the same poems."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.model_folder import measure as perplexities
 
 MEASURES = ("rhyme", "tone", "attested_words", "coherence")
-"""Of verse; the first two are shares of poems."""
+"""Metrics of poems; the first two are shares of poems."""
 SEED = 1
 
 
 def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, threads: int | None) -> dict[str, float]:
-    """Perplexities of a model folder, and means over ``poems`` poems a form by its own decoder."""
+    """Perplexities of a model folder, and mean metrics over ``poems`` poems per form by its decoder."""
     model = checkpoint.load(folder)
     found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
     poet = Poet.load(folder, device, threads, CANDIDATES)
@@ -34,7 +34,7 @@ def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, thre
 
 
 def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str, Any] | None:
-    """None where the corpus has no poem to compare with."""
+    """Metrics of one form; None if the corpus has no such poems to compare with."""
     openings, people = context.openings(length), context.human(form)
     if not openings or not people:
         return None
@@ -44,5 +44,5 @@ def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str,
 
 
 def table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:
-    """Name, before, after."""
+    """Rows of name, before, after."""
     return [[name, before.get(name), after.get(name)] for name in after]

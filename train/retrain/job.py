@@ -1,7 +1,7 @@
-"""One retraining from beginning to end, in a process of its own: ``python -m train.retrain.job TASK``.
+"""One retraining from beginning to end, in its own process: ``python -m train.retrain.job TASK``.
 
-The trainer starts it, reads a JSON object a line from its stdout, and ends it: SIGTERM stops training with a
-checkpoint, and a task that was begun is gone on with. It dies with the trainer.
+The trainer starts it, reads one JSON object per line from its stdout, and stops it: SIGTERM ends training with a
+checkpoint, from which the same task continues later. It dies with the trainer.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ from train.retrain import multi_gpu
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LOCK_POLL_SECONDS = 0.5
 MAX_NAMED_FILES = 20
-"""Own files that could not be read are counted beyond these."""
+"""How many unreadable own files are reported by name; the rest is only counted."""
 DETAIL_CHARACTERS = 2000
 REPORT_SECONDS = 0.5
-"""Seconds between two lines of progress."""
+"""Minimum seconds between progress events."""
 
 
-class _CancelledByAdmin(Exception):  # noqa: N818  (no error: someone asked for it)
+class _CancelledByAdmin(Exception):  # noqa: N818  (not an error: it was requested)
     pass
 
 
 class SmallCorpusError(Exception):
-    """Too few poems to hold some out."""
+    """Too few poems for a validation and a test split."""
 
 
 class KilledError(Exception):
-    """One of several processes that train was killed."""
+    """One of the training processes was killed."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Folders as text. ``base``: the model in use; ``run``, ``version``: names of the run and of what it makes."""
+    """Folders as strings. ``base``: the model in use; ``run``, ``version``: names of the run and of the new version."""
 
     home: str
     run: str
@@ -81,7 +81,7 @@ class Task:
 
 
 class RetrainJob:
-    """``say`` writes an event; ``step`` events come while it trains. ``processes``: how many train, on which device."""
+    """``processes``: returns how many processes train on a device."""
 
     def __init__(
         self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = multi_gpu.process_count
@@ -92,13 +92,14 @@ class RetrainJob:
         self._home = Path(task.home)
         self._stop = False
         self._training = False
-        self._spoke = 0.0
+        self._emitted = 0.0
 
     def emit(self, event: str, **facts: Any) -> None:
+        """Write an event to stdout."""
         print(json.dumps({"event": event, **facts}, ensure_ascii=False), file=self._out, flush=True)
 
     def stop(self, *_: object) -> None:
-        """A signal: while it trains the loop asks, anything else is left at once."""
+        """Signal handler: training ends after its current step, everything else at once."""
         self._stop = True
         if not self._training:
             raise _CancelledByAdmin
@@ -132,19 +133,19 @@ class RetrainJob:
         self.emit("done", better=better, table=table(before, after), curve=str(curve) if curve.exists() else "")
 
     def _corpus(self) -> corpora.Corpus:
-        """The prepared corpus; fetched where it is not there."""
+        """The prepared corpus; downloaded if it does not exist."""
         folder = self._home / "corpus"
         if not (folder / "manifest.json").exists():
             corpora.prepare("npm", folder, song=False)
         return corpora.load(folder)
 
     def _run(self, corpus: corpora.Corpus, manifest: dict[str, Any]) -> Run:
-        """The run that was begun for this task, or a new one."""
+        """The run that was started for this task, or a new one."""
         task = self._task
         run = Run(self._home / task.run)
         if (run.folder / "run.json").exists():
             if run.setup().corpus["sha1"] != manifest["sha1"]:
-                raise RunError("the corpus or the own poems changed while the training rested; start it again")
+                raise RunError("the corpus or the own poems changed while the training was paused; start it again")
             return run
         model = checkpoint.load(Path(task.base))
         goes_on = task.start == "continue"
@@ -167,7 +168,7 @@ class RetrainJob:
         from train.fit.trainer import Trainer
 
         with run.locked():
-            trainer = Trainer(run, corpus, self._hear, lambda: self._stop, self._task.device)
+            trainer = Trainer(run, corpus, self._report, lambda: self._stop, self._task.device)
             self.emit("training", step=trainer.state.step)
             self._training = True
             try:
@@ -180,7 +181,7 @@ class RetrainJob:
         self.emit("training", step=run.newest_step() or 0)
         self._training = True
         try:
-            code = multi_gpu.train(run, corpus, self._task.device, processes, self._hear, lambda: self._stop)
+            code = multi_gpu.train(run, corpus, self._task.device, processes, self._report, lambda: self._stop)
         finally:
             self._training = False
         if self._stop:
@@ -189,22 +190,22 @@ class RetrainJob:
             raise OSError(code, os.strerror(code))
         if code:
             ended = f"training in {processes} processes ended with exit code {code}; the trainer's log says more"
-            # Paddle's launcher hands on what killed one of them as a negative code, which the system makes positive.
+            # Paddle's launcher returns the signal that killed a process as a negative code, seen here as 128 or more.
             raise KilledError(ended) if not 0 < code < 128 else TrainingError(ended)
         return True
 
-    def _hear(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.event in ("step", "sample") and now - self._spoke < REPORT_SECONDS:
+        if progress.event in ("step", "sample") and now - self._emitted < REPORT_SECONDS:
             return
-        self._spoke = now
+        self._emitted = now
         numbers = dataclasses.asdict(progress)
-        # NaN is no JSON.
+        # NaN is not valid JSON.
         self.emit("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
 
 
 def settings(goes_on: bool) -> TrainConfig:
-    """How a retraining trains: gently where it goes on from a model, as ``fit`` where it begins anew."""
+    """Settings for retraining: a low learning rate to continue from a model, those of ``fit`` to start from scratch."""
     best = PRESETS["best"]
     if not goes_on:
         return best
@@ -213,7 +214,7 @@ def settings(goes_on: bool) -> TrainConfig:
 
 
 def explain(error: Exception) -> tuple[Failure, str]:
-    """What went wrong, as a code the bot has words for and a detail in English."""
+    """Why it failed: a code for which the bot has a text, and a detail in English."""
     if isinstance(error, OSError):
         return ("disk" if error.errno in _DISK else "other"), error.strerror or str(error)
     if isinstance(error, SmallCorpusError):
@@ -233,28 +234,28 @@ def explain(error: Exception) -> tuple[Failure, str]:
 
 @contextlib.contextmanager
 def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Of several jobs in one TRAIN_DIR one runs; the others say so once with ``waiting``, and wait."""
+    """Only one job runs per TRAIN_DIR; the others call ``waiting`` once and wait."""
     home.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
-        told = False
+        reported = False
         while True:
             try:
                 held.enter_context(locked(home / ".retraining"))
                 break
             except HeldError:
-                if not told:
+                if not reported:
                     waiting()
-                told = True
+                reported = True
             time.sleep(LOCK_POLL_SECONDS)
         yield
 
 
 def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_gpu.process_count) -> int:
-    """Exit 0 when all is said, also that it failed; 3 when it was stopped."""
+    """Exit code 0: finished or failed, as its last event says; 3: stopped."""
     multi_gpu.die_with_parent()
-    os.nice(10)  # the workers beside it come first
+    os.nice(10)  # workers on the same machine come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
-    os.dup2(2, 1)  # what libraries print must not stand among the events
+    os.dup2(2, 1)  # keeps output of libraries out of the events
     task = Task.from_json(arguments[0])
     job = RetrainJob(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -265,12 +266,12 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_
     except _CancelledByAdmin:
         return 3
     except BrokenPipeError:
-        return 1  # nobody listens any more
+        return 1  # the trainer is gone
     except Exception as error:
         failure, detail = explain(error)
         with contextlib.suppress(BrokenPipeError):
             job.emit("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
-        with contextlib.suppress(OSError):  # the disk may be full for the log as well
+        with contextlib.suppress(OSError):  # the log's disk may be full too
             traceback.print_exc()
     return 0
 

@@ -1,7 +1,7 @@
-"""A run trained by several processes, one a card: Paddle's launcher as a child, and what each process it starts does.
+"""Trains a run in several processes, one per GPU: starts Paddle's launcher as a child, and is what the launcher starts.
 
-``python -m train.retrain.multi_gpu RUN DEVICE`` is one of those processes; with a third word, a
-number, it becomes the launcher of so many. All of them die with whoever started them.
+``python -m train.retrain.multi_gpu RUN DEVICE`` is one training process; with a third argument, a number, it becomes
+the launcher of that many. All of them die with the process that started them.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from train.fit.run_folder import Run
 _SET_PARENT_DEATH_SIGNAL = 1
 _CORPUS, _PROGRESS = "corpus.json", "progress.json"
 WRITE_SECONDS = 0.5
-"""Seconds between two notes of progress, and between two looks at them."""
+"""Seconds between writes of the progress file, and between reads of it."""
 UNFINISHED = 3
 
-# The launcher writes its whole environment into files: what may hold a secret is kept from it.
-_HANDED_ON = ("PATH", "HOME", "LANG", "LC_", "TMP", "TZ", "PYTHON", "LD_", "CUDA", "NVIDIA", "NCCL", "GLOO", "OMP_",
+# The launcher writes its environment to files, so variables that may contain secrets are not passed on.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TMP", "TZ", "PYTHON", "LD_", "CUDA", "NVIDIA", "NCCL", "GLOO", "OMP_",
               "MKL_", "FLAGS_")  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def die_with_parent() -> None:
 
 
 def process_count(device: DeviceChoice) -> int:
-    """How many processes train: one a GPU that Paddle sees (``CUDA_VISIBLE_DEVICES`` counts), and one on a CPU."""
+    """One process per GPU that Paddle sees (respecting ``CUDA_VISIBLE_DEVICES``), or one on the CPU."""
     paddle = import_paddle()
     if device == "cpu" or not paddle.is_compiled_with_cuda():
         return 1
@@ -57,15 +57,16 @@ def train(
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> int:
-    """Train ``run`` to its end, or until ``stop`` says yes: then with a checkpoint. The launcher's exit code, 0 well.
+    """Train ``run`` to its end, or until ``stop`` returns True, and save a checkpoint. Returns the exit code, 0:
+    success.
 
-    It is the first failed process's: the errno of an OSError, ``UNFINISHED``, or 1. Its last words stand in stderr.
+    It is that of the first failed process: the errno of an OSError, ``UNFINISHED``, or 1; the error is on stderr.
     """
-    # With the operator's own poems it is not the corpus of TRAIN_DIR.
+    # Includes the operator's own poems, so it differs from the corpus in TRAIN_DIR.
     (run.folder / _CORPUS).write_text(json.dumps(corpus.poems, ensure_ascii=False), "utf-8")
     (run.folder / _PROGRESS).unlink(missing_ok=True)
     words = [sys.executable, "-m", "train.retrain.multi_gpu", str(run.folder), device, str(processes)]
-    environment = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
+    environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     seen: Progress | None = None
     asked = False
     with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL) as launcher:  # noqa: S603
@@ -93,8 +94,8 @@ def _read(run: Run) -> Progress | None:
     return None
 
 
-class _Notes:
-    """The newest progress in a file of the run, replaced in one piece."""
+class _ProgressFile:
+    """Writes the newest progress to a file of the run, atomically."""
 
     def __init__(self, run: Run) -> None:
         self._file = run.folder / _PROGRESS
@@ -116,7 +117,7 @@ def main(arguments: list[str]) -> int:
     if processes:
         launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", *processes, "--log_dir", f"{folder}/logs"]
         itself = [sys.executable, "-m", "train.retrain.multi_gpu", folder, device]
-        os.execv(sys.executable, [sys.executable, *launch, *itself])  # noqa: S606  (no shell is wanted)
+        os.execv(sys.executable, [sys.executable, *launch, *itself])  # noqa: S606  (no shell needed)
     asked: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
@@ -131,7 +132,7 @@ def main(arguments: list[str]) -> int:
         corpus = Corpus(json.loads((run.folder / _CORPUS).read_text("utf-8")))
         [choice] = (choice for choice in DEVICE_CHOICES if choice == device)
         with run.locked() if rank_of(os.environ)[0] == 0 else contextlib.nullcontext():
-            trainer = Trainer(run, corpus, _Notes(run), lambda: bool(asked), choice)
+            trainer = Trainer(run, corpus, _ProgressFile(run), lambda: bool(asked), choice)
             trainer.train()
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One order of an admin carried out: the job run and watched, its end judged, the better model promoted."""
+"""Executes one training order of an admin: runs the job, handles its outcome, promotes the better model."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice
 from engine.model.versions import Versions
 from train.retrain.job import Task, explain
-from train.retrain.process import Verdict, run_job
+from train.retrain.process import JobAction, run_job
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.order")
 T = TypeVar("T")
 
-_RUN = re.compile(r"retrain-\d{13}-\d+")  # and no run that somebody has named like one
+_RUN = re.compile(r"retrain-\d{13}-\d+")  # not a run that somebody named similarly
 
 LEASE_FACTOR = 4
 """An order's lease is this many times a job's: training loads the machine, so a trainer may be slow to renew it."""
 MAX_STALLS = 3
-"""How often in a row an order may be gone on with, after a death, without a step gained."""
+"""How often in a row an order is continued after a crash without having gained a step."""
 PAUSE_SECONDS = 1.0
-"""Before a training process that died is followed by another."""
+"""Pause before a crashed training process is started again."""
 LEFT_BEHIND_SECONDS = 7 * 86_400
-"""A run untouched for so long belongs to no order any more."""
+"""A run unchanged for this long is assumed to be abandoned, and deleted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """How jobs compute. ``poems``: a form in the table; ``save_every``: minutes between two checkpoints."""
+    """``poems``: per form in the table; ``save_every``: minutes between checkpoints."""
 
     device: DeviceChoice = "auto"
     threads: int | None = None
@@ -56,7 +56,7 @@ class TrainOptions:
 
 @dataclasses.dataclass(frozen=True)
 class TrainerContext:
-    """What every order of one trainer shares."""
+    """What all orders of one trainer share."""
 
     name: str
     queue: Queue
@@ -89,7 +89,7 @@ class TrainerContext:
 
 
 class OrderExecution:
-    """One order in hand."""
+    """One order being executed."""
 
     def __init__(self, trainer: TrainerContext, entry: str, order: Order) -> None:
         self._trainer = trainer
@@ -106,17 +106,17 @@ class OrderExecution:
             paused_before = before.report.phase == "paused"
             self._report = dataclasses.replace(before.report, phase="preparing")
             if before.report.phase in OVER:
-                return before.report  # its trainer died between saying so and finishing it
+                return before.report  # its trainer died after reporting this and before finishing the entry
         if self._report.train_dir and not self._run_folder.is_dir():
             begun = self._report.train_dir
-            log.warning("dropped: it was begun in %s, which this trainer does not see", begun, extra={"job": entry})
+            log.warning("dropped: it was started in %s, which this trainer cannot see", begun, extra={"job": entry})
             detail = f"{begun} → {trainer.home}"
             return dataclasses.replace(self._report, phase="failed", failure="moved", detail=detail)
-        if reclaimed and not paused_before and not self._goes_on_after("the trainer fell silent"):
+        if reclaimed and not paused_before and not self._may_continue_after("the trainer stopped responding"):
             return dataclasses.replace(self._report, phase="failed", failure="died")
-        await self._say()
+        await self._send_report()
         try:
-            # The order is tied to this TRAIN_DIR from here on: what is left of it lies in this folder.
+            # From here on the order is tied to this TRAIN_DIR, which has its checkpoints.
             await asyncio.to_thread(self._run_folder.mkdir, parents=True, exist_ok=True)
         except OSError as error:
             failure, detail = explain(error)
@@ -134,8 +134,8 @@ class OrderExecution:
         self._report = dataclasses.replace(self._report, version=version, before=before_name)
         task = self._task(base, version)
         events = await self._compute(task)
-        while events is not None and events.get("failure") == "died" and self._goes_on_after(events["detail"]):
-            await self._say()
+        while events is not None and events.get("failure") == "died" and self._may_continue_after(events["detail"]):
+            await self._send_report()
             await sleep_unless(trainer.stopping, PAUSE_SECONDS)
             events = None if trainer.stopping.is_set() else await self._compute(task)
         if self._cancelled:
@@ -150,7 +150,7 @@ class OrderExecution:
         return await self._end(events)
 
     async def _end(self, last: Mapping[str, Any]) -> TrainingReport:
-        """Promote what is better; publish and prune either way."""
+        """Promote the new version if it is better; publish and prune versions either way."""
         trainer, report = self._trainer, self._report
         if last["event"] == "failed":
             self._forget(report.version)
@@ -165,13 +165,13 @@ class OrderExecution:
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)
 
-    def _goes_on_after(self, death: str) -> bool:
-        """Count an interruption; False when there have been too many without a step gained."""
+    def _may_continue_after(self, cause: str) -> bool:
+        """Count an interruption; False if there were too many without progress."""
         report = self._report
         self._report = dataclasses.replace(
             report, phase="preparing", stalls=report.stalls + 1, interruptions=report.interruptions + 1
         )
-        log.warning("interrupted: %s", death, extra={"job": self._entry})
+        log.warning("interrupted: %s", cause, extra={"job": self._entry})
         return self._report.stalls <= MAX_STALLS
 
     @property
@@ -179,7 +179,7 @@ class OrderExecution:
         return self._trainer.home / run_name(self._entry)
 
     def _forget(self, version: str) -> None:
-        """What there is of a version that came to nothing, half-written files included."""
+        """Delete what exists of a version that was not completed."""
         folder = self._trainer.versions.folder
         for place in (folder / version, folder / f".{version}.new"):
             shutil.rmtree(place, ignore_errors=True)
@@ -196,7 +196,7 @@ class OrderExecution:
         await trainer.models.forget(gone)
 
     async def _base(self) -> Path:
-        """The model in use: what the new one goes on from and is compared with."""
+        """The model in use, from which the new one starts and with which it is compared."""
         trainer = self._trainer
         desired = await trainer.persist(trainer.models.desired)
         home = trainer.versions.home
@@ -210,7 +210,7 @@ class OrderExecution:
         trainer, options = self._trainer, self._trainer.options
         own = trainer.settings.own_poems_dir
         for other in trainer.home.glob("retrain-*"):
-            # One that is younger may belong to a trainer of another store.
+            # A more recent one may belong to a trainer that uses another Redis.
             if _RUN.fullmatch(other.name) and time.time() - _touched(other) > LEFT_BEHIND_SECONDS:
                 shutil.rmtree(other, ignore_errors=True)
         return Task(
@@ -228,33 +228,33 @@ class OrderExecution:
         )
 
     async def _compute(self, task: Task) -> dict[str, Any] | None:
-        """Run the job; its last event, or None where it did not come to one: stopped, cancelled or lost."""
-        last = await run_job(task, self._heard, self._verdict, min(1.0, self._trainer.lease / 4))
-        return None if last.get("failure") == "died" and self._is_to_end else last
+        """Run the job; returns its last event, or None if it was stopped, cancelled or lost."""
+        last = await run_job(task, self._handle_event, self._next_action, min(1.0, self._trainer.lease / 4))
+        return None if last.get("failure") == "died" and self._must_end else last
 
-    async def _heard(self, event: Mapping[str, Any]) -> None:
-        if self._hear(event):
-            await self._say()
+    async def _handle_event(self, event: Mapping[str, Any]) -> None:
+        if self._apply(event):
+            await self._send_report()
 
     @property
-    def _is_to_end(self) -> bool:
+    def _must_end(self) -> bool:
         return self._cancelled or self._lost or self._trainer.stopping.is_set()
 
-    async def _verdict(self) -> Verdict:
-        """Renew the lease; end the job when it is cancelled, lost to another trainer, or this one is to stop."""
+    async def _next_action(self) -> JobAction:
+        """Renew the lease; end the job if it is cancelled, reclaimed by another trainer, or this trainer stops."""
         trainer = self._trainer
         with contextlib.suppress(RedisError):
             if await trainer.trainings.cancelled(self._entry):
                 self._cancelled = True
             elif not await trainer.trainings.hold(trainer.name, self._entry, self._order, self._report):
                 self._lost = True
-                log.warning("the order is in other hands", extra={"job": self._entry})
+                log.warning("another trainer has reclaimed the order", extra={"job": self._entry})
         if self._cancelled or self._lost:
             return "kill"
         return "stop" if trainer.stopping.is_set() else "go on"
 
-    def _hear(self, event: Mapping[str, Any]) -> bool:
-        """Take an event into the report."""
+    def _apply(self, event: Mapping[str, Any]) -> bool:
+        """Update the report from an event; returns whether it changed."""
         kind, report = event["event"], self._report
         if kind in ("waiting", "preparing"):
             report = dataclasses.replace(report, phase=kind)
@@ -263,7 +263,7 @@ class OrderExecution:
             report = dataclasses.replace(report, own_poems=event["own_poems"], skipped=skipped, more_skipped=more)
         elif kind == "training":
             resumed = event["step"] if report.stalls else None
-            # Steps gained since the last death: it is not the order that kills.
+            # It gained steps since the last crash, so the order itself is not the cause.
             stalls = 1 if resumed is not None and (report.resumed or 0) < resumed else report.stalls
             report = dataclasses.replace(report, phase="training", step=event["step"], resumed=resumed, stalls=stalls)
         elif kind == "progress":
@@ -278,8 +278,8 @@ class OrderExecution:
         self._report = report
         return changed
 
-    async def _say(self) -> None:
-        """Report; while Redis is gone the training goes on unreported."""
+    async def _send_report(self) -> None:
+        """Report progress; while Redis is unavailable, training continues without reports."""
         with contextlib.suppress(RedisError):
             await self._trainer.trainings.report(self._entry, self._report)
 
@@ -289,13 +289,13 @@ def run_name(entry: str) -> str:
 
 
 def _touched(run: Path) -> float:
-    """Unix seconds of the last checkpoint or other file of a run."""
+    """When the run's folder or its checkpoints last changed, in Unix seconds."""
     with contextlib.suppress(OSError):
         return max(place.stat().st_mtime for place in (run, *run.glob("checkpoints")))
     return time.time()
 
 
 def version_name(entry: str) -> str:
-    """After the moment of the order, short enough to be typed: r20261123-221530."""
+    """Named after the time of the order and short enough to type: r20261123-221530."""
     moment = datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC)
     return f"r{moment:%Y%m%d-%H%M%S}"

@@ -1,4 +1,4 @@
-"""A retraining's process (``train.retrain.job``): started, listened to, and ended with all that it has started."""
+"""Runs ``train.retrain.job`` in a child process: reads its events and ends it with all its children."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from train.retrain.job import Task
 log = logging.getLogger("train.retrain.process")
 
 JOB = ("-m", "train.retrain.job")
-"""What Python runs, with the task after it."""
+"""Arguments for Python, followed by the task."""
 GRACE_SECONDS = 12.0
-"""What a job may take to write its checkpoint when it is asked to stop."""
+"""How long a job may take to write its checkpoint when it is told to stop."""
 LONGEST_EVENT = 1 << 20
 
-Verdict = Literal["go on", "stop", "kill"]
+JobAction = Literal["go on", "stop", "kill"]
 
 
 async def run_job(
     task: Task,
-    hear: Callable[[Mapping[str, Any]], Awaitable[None]],
-    verdict: Callable[[], Awaitable[Verdict]],
-    look_every: float,
+    on_event: Callable[[Mapping[str, Any]], Awaitable[None]],
+    next_action: Callable[[], Awaitable[JobAction]],
+    poll_seconds: float,
 ) -> dict[str, Any]:
-    """Its last event: "done" or "failed", the latter with the failure "died" where it ended without a word.
+    """Returns the last event: "done" or "failed"; with the failure "died" if the process ended without one.
 
-    ``hear`` is called with every other event; ``verdict`` is asked every ``look_every`` seconds.
+    ``on_event`` is called with every other event; ``next_action`` is polled every ``poll_seconds``.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -42,20 +42,20 @@ async def run_job(
         task.to_json(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C in the terminal is for the trainer
+        start_new_session=True,  # Ctrl-C in the terminal is handled by the trainer
     )
-    watching = asyncio.create_task(_watch(process, verdict, look_every))
+    watching = asyncio.create_task(_watch(process, next_action, poll_seconds))
     last: dict[str, Any] | None = None
     try:
         assert process.stdout is not None
         async for line in lines_of(process.stdout, LONGEST_EVENT):
             event = _event(line)
             if event is None:
-                log.warning("passed over %d bytes of a job that are no event", len(line))
+                log.warning("skipped %d bytes from a job that are not an event", len(line))
             elif event["event"] in ("done", "failed"):
                 last = event
             else:
-                await hear(event)
+                await on_event(event)
         code = await process.wait()
     finally:
         watching.cancel()
@@ -75,22 +75,22 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 async def _watch(
-    process: asyncio.subprocess.Process, verdict: Callable[[], Awaitable[Verdict]], look_every: float
+    process: asyncio.subprocess.Process, next_action: Callable[[], Awaitable[JobAction]], poll_seconds: float
 ) -> None:
     clock = asyncio.get_running_loop().time
     asked: float | None = None
     while process.returncode is None:
-        found = await verdict()
-        if found == "kill" or (asked is not None and clock() - asked > GRACE_SECONDS):
+        action = await next_action()
+        if action == "kill" or (asked is not None and clock() - asked > GRACE_SECONDS):
             _kill(process)
-        elif found == "stop" and asked is None:
+        elif action == "stop" and asked is None:
             asked = clock()
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-        await asyncio.sleep(look_every)
+        await asyncio.sleep(poll_seconds)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """The job and whatever it has started."""
+    """Kill the job and its children."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

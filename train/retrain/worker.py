@@ -1,7 +1,7 @@
-"""``python -m train worker``: takes an admin's order from Redis, has it trained, and promotes what came out.
+"""``python -m train worker``: executes admins' training orders from Redis.
 
-The training itself is a process of its own (``train.retrain.job``): this one stays quick to answer, renews its lease,
-and says so when the other is killed. Of an order in a dead trainer's hands the next one takes over, at the last
+Training runs in its own process (``train.retrain.job``), so that this one stays responsive, renews its lease, and
+reports when the other is killed. If a trainer dies, the next one reclaims its order and continues from the last
 checkpoint.
 """
 
@@ -37,7 +37,7 @@ READ_SECONDS = 0.5
 
 
 class TrainingWorker:
-    """One trainer."""
+    """One consumer of training orders."""
 
     def __init__(self, queue: Queue, settings: TrainSettings, options: TrainOptions) -> None:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -51,19 +51,19 @@ class TrainingWorker:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Serve until ``stop``; an absent Redis is waited for."""
+        """Serve until ``stop`` is called; retries while Redis is unavailable."""
         await self._persist(self._trainings.orders.prepare)
-        alive = asyncio.create_task(self._beat())
+        beating = asyncio.create_task(self._beat())
         try:
             while not self._stopping.is_set():
                 delivery = await self._persist(self._next)
                 if delivery is not None:
                     await self._serve(delivery)
         finally:
-            # Cancelled as well, for a quick end; but a library under it may swallow that.
+            # Cancel too, for a quick end; redis-py may swallow CancelledError.
             self._gone.set()
-            alive.cancel()
-            await asyncio.gather(alive, return_exceptions=True)
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(RedisError):
                 await self._trainings.leave(self.name)
                 await self._trainings.orders.retire(self.name)
@@ -75,7 +75,7 @@ class TrainingWorker:
         return next(iter(await orders.take(self.name, 1, READ_SECONDS)), None)
 
     async def _serve(self, delivery: Delivery) -> None:
-        """Carry an order out. Asked to stop in the middle, it is left for the next trainer."""
+        """Execute an order. If told to stop meanwhile, it is left for the next trainer."""
         try:
             order = Order.from_body(delivery.fields["body"])
         except (CodecError, KeyError) as error:
@@ -85,7 +85,7 @@ class TrainingWorker:
         report = await OrderExecution(self._trainer, delivery.id, order).carry_out(reclaimed=delivery.redeliveries > 0)
         if report.phase not in OVER:
             return
-        # The end is reported first: an order that is gone without a word would be the worst.
+        # Report before finishing, so that no order disappears without a report.
         if await self._persist(partial(self._trainings.report, delivery.id, report)):
             await self._persist(partial(self._trainings.orders.finish, delivery.id))
         log.info("%s %s", report.phase, report.failure or report.version, extra={"job": delivery.id})
@@ -103,7 +103,7 @@ class TrainingWorker:
 
 
 async def serve(settings: TrainSettings, options: TrainOptions) -> None:
-    """OrderExecution until SIGTERM or Ctrl-C."""
+    """Run a trainer until SIGTERM or Ctrl-C."""
     stop = asked_to_stop()
     redis = connect(settings.redis_url)
     worker = TrainingWorker(Queue(redis, settings.key_prefix), settings, options)
