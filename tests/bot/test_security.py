@@ -1,4 +1,4 @@
-"""Who may knock, and what is looked at before anything else. SECURITY.md names the law of every door."""
+"""Who has access, and what is checked before anything else. SECURITY.md names the test of every entry point."""
 
 from __future__ import annotations
 
