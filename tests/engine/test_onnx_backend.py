@@ -117,8 +117,12 @@ def test_a_decoder_of_another_model_is_refused() -> None:
 
 def external(model: onnx.ModelProto) -> None:
     """The embedding comes from a file of the working directory: scores then tell what stands in it."""
+    external_beside_its_content(model)
+    model.graph.initializer[0].ClearField("raw_data")
+
+
+def external_beside_its_content(model: onnx.ModelProto) -> None:
     tensor = model.graph.initializer[0]
-    tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", "secret"), ("offset", "0"), ("length", str(np.prod(tensor.dims)))):
         entry = tensor.external_data.add()
@@ -168,6 +172,7 @@ def longer_than_it_is(model: onnx.ModelProto) -> None:
     "change",
     [
         external,
+        external_beside_its_content,
         subgraph,
         operator,
         custom_domain,

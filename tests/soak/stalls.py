@@ -1,4 +1,4 @@
-"""A bot that stands still with answers in its hands while another one takes its place."""
+"""A program that stands still with work under way while another one takes its place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 
-from tests.soak.harness import PATIENT, QUICK_WORKER, SoakResult, bot_and_workers, crew
+from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, crew, looking
 from tests.support.programs import free_port
 from tests.support.stage import BOT, stage
 
@@ -37,3 +37,25 @@ async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **e
             max(0, sent - answers),
             {"programs_that_ended": sum(member.has_ended for member in bots.members)},
         )
+
+
+async def worker(stops: int = 10, jobs: int = 200, **environ: str) -> SoakResult:
+    """One of two workers stands still for four leases, again and again; then it goes on with what it had."""
+    slow = (*QUICK_WORKER, "0.5")
+    async with (
+        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, slow, 2) as (_, writing),
+        looking(here) as (_, queue),
+    ):
+        crowd, in_flight = Crowd(here.telegram), 0
+        asking = asyncio.create_task(crowd.ask(jobs, 6.0 * stops / jobs))
+        for _ in range(stops):
+            await asyncio.sleep(1.0)
+            victim = writing.members[0].pid
+            os.kill(victim, signal.SIGSTOP)
+            in_flight += await queue.jobs.held()
+            await asyncio.sleep(4.0)
+            os.kill(victim, signal.SIGCONT)
+        await asking
+        await crowd.answered()
+        return crowd.figures("a worker stopped for four leases", stops, in_flight_at_stops=in_flight)

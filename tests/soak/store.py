@@ -1,8 +1,10 @@
-"""The Redis-protocol server killed under load, and gone for a minute."""
+"""The Redis-protocol server killed under load, gone for a minute, standing still, full, without its groups."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from functools import partial
 
 from engine.contract.queue.store import Queue
@@ -66,6 +68,47 @@ async def gone(
         ended = sum(member.has_ended for member in programs)
         return crowd.figures(
             f"Redis gone for {seconds:g} s", 1, programs_that_ended=ended, attempts=tries, cpu_seconds=used
+        )
+
+
+async def troubled(
+    rounds: int = 5, seconds: float = 15.0, every: float = 0.2, worker: tuple[str, ...] = WORKER, **environ: str
+) -> SoakResult:
+    """In each round it stands still for so long, then has no memory for as long, then its groups are destroyed again
+    and again, while somebody asks."""
+    async with (
+        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, worker) as (bots, writing),
+        looking(here) as (redis, queue),
+    ):
+        crowd, done = Crowd(here.telegram), asyncio.Event()
+        asking = asyncio.create_task(crowd.ask_until(done, every))
+        destroyed = 0
+        for _ in range(rounds):
+            await asyncio.sleep(1.0)
+            server = here.store.pid()
+            os.kill(server, signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            os.kill(server, signal.SIGCONT)
+            await here.ready()
+            await redis.config_set("maxmemory", 1)
+            await answers(f"{here.url}/readyz", 503)
+            await asyncio.sleep(seconds)
+            await redis.config_set("maxmemory", 0)
+            await here.ready()
+            for _ in range(10):
+                for stream in (queue.jobs, queue.replies):
+                    destroyed += int(await redis.xgroup_destroy(stream.key, stream.group))
+                await asyncio.sleep(0.2)
+        done.set()
+        await asking
+        await crowd.answered()
+        ended = sum(member.has_ended for member in (*bots.members, *writing.members))
+        return crowd.figures(
+            f"Redis stopped for {seconds:g} s, full for as long, its groups destroyed",
+            2 * rounds + destroyed,
+            groups_destroyed=destroyed,
+            programs_that_ended=ended,
         )
 
 

@@ -62,6 +62,19 @@ async def test_while_the_store_is_gone_nothing_crashes_or_spins_and_everybody_he
     assert 0 < figures.more["attempts"] < 200
 
 
+async def test_a_store_that_stands_still_is_full_or_loses_its_groups_loses_no_poem() -> None:
+    figures = await store.troubled(1, 2.0, 0.2, SLOW_WORKER)
+    assert kept(figures)
+    assert figures.more["groups_destroyed"] > 2
+    assert figures.more["programs_that_ended"] == 0
+
+
+async def test_a_worker_that_stood_still_for_four_leases_adds_nothing_to_what_others_wrote() -> None:
+    figures = await stalls.worker(2, 24)
+    assert kept(figures)
+    assert figures.more["in_flight_at_stops"] > 0
+
+
 async def test_jobs_that_kill_their_worker_are_given_up_and_told_and_harm_no_other() -> None:
     figures = await workers.poison(10, 2)
     assert kept(figures)
