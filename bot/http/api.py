@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -17,9 +18,10 @@ from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
 from bot.http.fair_share import FairShare
 from bot.http.pending import Answer, PendingRequests
 from bot.metrics import Metrics
-from bot.submission import Submitter, cost_of
+from bot.submission import LOCAL_SENDER, Submitter, cost_of
 from bot.views import http_errors as texts
 from bot.views.messages import Language, accepted_language
+from bot.views.refusals import rate_limited
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.messages import deadline_error
@@ -49,6 +51,8 @@ class Api:
         try:
             asked = PoemRequest.from_json(await read_json(request))
             sender = self.callers.sender(request.remote, request.headers)
+            if sender != LOCAL_SENDER and not self.shares.has_room(sender):
+                raise rate_limited(math.ceil(self.submitter.seconds))
             async with contextlib.AsyncExitStack() as turn:
                 try:
                     async with asyncio.timeout(self.submitter.seconds):

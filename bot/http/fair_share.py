@@ -10,11 +10,18 @@ from collections.abc import AsyncIterator
 SHARE_COST = 32
 """Of one caller, in units of cost; half of what a worker has in hand at most."""
 
+MAX_OPEN = 96
+"""Requests of one caller that are written or wait here: each holds a connection, of which there are few."""
+
 
 class FairShare:
     def __init__(self, share: int = SHARE_COST) -> None:
         self._share = share
         self._lanes: dict[str, _Lane] = {}
+
+    def has_room(self, caller: str) -> bool:
+        """Whether one more request of ``caller`` may wait."""
+        return caller not in self._lanes or self._lanes[caller].users < MAX_OPEN
 
     @contextlib.asynccontextmanager
     async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:

@@ -80,6 +80,33 @@ async def test_a_caller_has_no_more_than_its_share_in_the_queue_and_loses_nothin
         assert await asyncio.gather(other, *greedy) == [200] * (MANY + 21)
 
 
+async def test_a_caller_whose_requests_wait_already_is_turned_away_and_another_is_not(
+    server: RedisServer, queue: Queue, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.http.fair_share.MAX_OPEN", 3)
+    poet, asked = FakePoet(), {"mode": "acrostic", "text": "春"}
+    poet.may_go_on.clear()
+    async with (
+        running_worker(redis, prefix, poet),
+        running_bot(server.url, prefix, TRUSTED_PROXIES="127.0.0.1") as where,
+        aiohttp.ClientSession() as http,
+    ):
+
+        async def ask(caller: str) -> tuple[int, str | None]:
+            headers = {"X-Forwarded-For": caller}
+            async with http.post(f"{where}/api/poems", json=asked, headers=headers) as answer:
+                return answer.status, answer.headers.get("Retry-After")
+
+        three = [asyncio.create_task(ask("203.0.113.1")) for _ in range(3)]
+        await until(partial(_waiting, queue, 3))
+        assert await ask("203.0.113.1") == (429, "60")
+        other = asyncio.create_task(ask("203.0.113.2"))
+        local = [asyncio.create_task(ask("127.0.0.1")) for _ in range(4)]
+        await until(partial(_waiting, queue, 8))
+        poet.may_go_on.set()
+        assert {status for status, _ in await asyncio.gather(other, *three, *local)} == {200}
+
+
 async def test_turns_come_in_the_order_of_asking_whatever_they_cost_and_who_goes_away_keeps_none() -> None:
     shares, order = FairShare(4), []
 
