@@ -175,12 +175,19 @@ def error_html(error: PoemError, language: Language) -> str:
     return escape(error_text(error, language))
 
 
+_NAMED_ALIKE = {"三餚": "三肴", "十五鹹": "十五咸"}
+"""Rhyme groups whose names are the same in both scripts, by what the converter makes of them."""
+
+
 def in_script(simplified: str, language: Language) -> str:
     """Simplified Chinese in the script of ``language``; unchanged for English."""
     if language != "zh-hant":
         return simplified
     # What a message quotes may hold half of a surrogate pair, which the converter cannot take.
-    return str(converter("s2t").convert(simplified.encode("utf-8", "replace").decode()))
+    traditional = str(converter("s2t").convert(simplified.encode("utf-8", "replace").decode()))
+    for converted, name in _NAMED_ALIKE.items():
+        traditional = traditional.replace(converted, name)
+    return traditional
 
 
 def language_of(code: str | None) -> Language:

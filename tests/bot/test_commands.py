@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bot.blocklist import Blocklist
 from bot.updates.commands import addressed_elsewhere, parse, poem_request
-from bot.views.messages import Name, accepted_language, language_of, say
+from bot.views.messages import Name, accepted_language, in_script, language_of, say
 from bot.views.poem import as_html, poem_html
-from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract import LEVEL_RHYMES, Poem, PoemError, PoemRequest, outline
 from engine.contract.settings import SettingError
 
 NAME = "tang_poem_bot"
@@ -144,6 +144,12 @@ def test_only_the_given_heads_are_bold() -> None:
 
 def test_the_line_below_is_in_the_readers_script() -> None:
     assert "十五刪" in poem_html(ACROSTIC, None, "zh-hant")
+
+
+def test_rhyme_groups_have_their_own_names_in_traditional_script() -> None:
+    shown = in_script(" ".join(LEVEL_RHYMES), "zh-hant")
+    for name in ("三肴", "四豪", "十四鹽", "十五咸"):
+        assert name in shown.split()
 
 
 def test_what_comes_from_outside_is_escaped() -> None:
