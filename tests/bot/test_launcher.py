@@ -142,6 +142,13 @@ async def test_a_second_launcher_in_the_folder_names_the_first_and_leaves_its_st
         assert await poem(where) == 200
 
 
+async def test_a_setting_that_a_program_refuses_ends_the_launcher_like_that_program(tmp_path: Path) -> None:
+    environ = {"HTTP_PORT": str(free_port()), "THREADS": "99999"}
+    launcher = await Started.start(tmp_path / "run.log", *LAUNCHER, environ=environ)
+    assert await launcher.ended() == 2
+    assert "THREADS is wrong: must be a whole number from 1 to" in launcher.output()
+
+
 @pytest.mark.parametrize("place", ["a file", "a folder that cannot be made"])
 async def test_a_store_without_a_folder_is_one_sentence(tmp_path: Path, place: str) -> None:
     if place == "a file":

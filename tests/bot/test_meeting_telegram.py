@@ -45,6 +45,16 @@ async def test_a_polling_bot_that_was_told_to_deletes_the_webhook(
     assert telegram.webhook == {}
 
 
+async def test_a_token_that_telegram_refuses_is_a_wrong_setting(
+    server: RedisServer, prefix: str, telegram: FakeTelegram
+) -> None:
+    environ = {"REDIS_URL": server.url, "KEY_PREFIX": prefix, "HTTP_PORT": str(free_port())}
+    environ |= {"TELEGRAM_BOT_TOKEN": "654321:another", "TELEGRAM_BASE_URL": telegram.base_url}
+    with pytest.raises(SettingError, match="TELEGRAM_BOT_TOKEN is refused by Telegram") as refused:
+        await App(BotSettings.read(environ, None)).run()
+    assert "another" not in str(refused.value)
+
+
 @pytest.mark.parametrize("body", ["<html>log in</html>", '{"ok": true, "result": {"username": 5}}', '{"ok": true}'])
 async def test_health_says_whether_telegram_is_reached(
     server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram, body: str
