@@ -87,7 +87,8 @@ def spoken(text: str) -> Command | PoemRequest | None:
     found = clauses(request.text)
     if not found and request.form != "auto" and request.form in FORMS and not request.text:
         return replace(request, mode="theme")
-    if not found or foreign(text) or is_talk(text):
+    couplet = len(found) > 1 and {len(clause) for clause in found} in ({5}, {7})
+    if not found or foreign(text) or is_talk(text, couplet):
         return None
     longest = max(map(len, found))
     if is_theme(request.text) or (request.form != "auto" and longest < SHORTEST):

@@ -92,9 +92,11 @@ SPOKEN_FORMS = {
 _PLAIN = ("", "诗", "诗词", "唐诗", "诗歌", "古诗")
 _QUOTES = re.compile('[“”"‘’「」『』《》〈〉【】]')
 _TALK = re.compile(
-    "吗|嘛|怎么|什么|为何|谢谢|请问|你好|您好|能不能|可以|帮我|帮忙|机器人|哈哈|呵呵|是不是|有没有|的时候|天气|你是|你会|你能|你们"
-    "|我们|真的|真好|真棒|厉害|不错|好的|好吧|再见|晚安|早安|早上好|晚上好|测试|再写|写诗|写得|写的|了解|知道了"
+    "吗|嘛|怎么|谢谢|你好|您好|能不能|帮我|帮忙|机器人|哈哈|是不是|有没有|的时候|你是|你会|你能|你们"
+    "|我们|真的|真棒|厉害|不错|好的|好吧|晚安|早安|早上好|晚上好|测试|再写|写的|了解|知道了"
 )
+_TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
+"""Each of these stands in 30 to 770 lines of the Tang and Song poems too, as in 空山新雨后，天气晚来秋."""
 
 Meaning = Literal["again", "cancel", "language", "thanks", "start", "help", "check", "acrostic", "continue", "poem"]
 
@@ -127,6 +129,7 @@ def understood(text: str) -> Said | None:
     return None
 
 
-def is_talk(text: str) -> bool:
-    """Whether a text is conversation rather than verse."""
-    return _TALK.search(text.translate(_SIMPLIFIED)) is not None
+def is_talk(text: str, couplet: bool) -> bool:
+    """Whether a text is conversation rather than verse. ``couplet``: it has several lines, all of five or of seven."""
+    plain = text.translate(_SIMPLIFIED)
+    return bool(_TALK.search(plain) or (not couplet and _TALK_AND_VERSE.search(plain)))

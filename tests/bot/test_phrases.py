@@ -124,7 +124,19 @@ def test_other_commands_have_words_too(text: str, command: str) -> None:
     assert meant(text) == command
 
 
-@pytest.mark.parametrize("text", ["今天天气真好", "真棒", "hello world", "❤", "123", "写得家书空满纸吗"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "今天天气真好",
+        "今天天气好，我们出去玩",
+        "天气不好，可以不去",
+        "真棒",
+        "hello world",
+        "❤",
+        "123",
+        "写得家书空满纸吗",
+    ],
+)
 def test_what_is_neither_verse_nor_a_wish_is_nothing(text: str) -> None:
     assert meant(text) is None
 
@@ -134,3 +146,8 @@ def test_what_is_neither_verse_nor_a_wish_is_nothing(text: str) -> None:
 )
 def test_verse_that_begins_like_a_wish_stays_verse(line: str) -> None:
     assert meant(line) == PoemRequest("continue", line)
+
+
+@pytest.mark.parametrize("lines", ["空山新雨后，天气晚来秋", "春风再见无多日，可以相携上酒楼。"])
+def test_a_couplet_stays_verse_even_with_words_of_conversation(lines: str) -> None:
+    assert meant(lines) == PoemRequest("continue", lines)
