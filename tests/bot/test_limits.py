@@ -54,6 +54,23 @@ async def test_who_spends_more_than_the_limit_at_once_waits_longer(queue: Queue,
     assert (verdict.kind, 0 < verdict.wait <= 60) == ("limited", True)
 
 
+async def test_a_dear_poem_is_charged_as_many_usual_ones(
+    server: RedisServer, redis: Redis, prefix: str, queue: Queue
+) -> None:
+    dear = {"mode": "continue", "text": "老夫聊发少年狂", "form": "排律", "candidates": 64, "lines": 24}
+    async with (
+        running_worker(redis, prefix, FakePoet()),
+        running_bot(server.url, prefix, TRUSTED_PROXIES="127.0.0.1", USER_PER_MINUTE="6") as where,
+        aiohttp.ClientSession(headers={"X-Forwarded-For": "203.0.113.1"}) as http,
+    ):
+        statuses = []
+        for body in (dear, {"mode": "acrostic", "text": "春"}):
+            async with http.post(f"{where}/api/poems", json=body) as answer:
+                statuses.append(answer.status)
+        assert statuses == [200, 429]
+        assert int(answer.headers["Retry-After"]) > 60
+
+
 async def test_a_caller_has_no_more_than_its_share_in_the_queue_and_loses_nothing(
     server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:

@@ -55,6 +55,23 @@ async def test_a_token_that_telegram_refuses_is_a_wrong_setting(
     assert "another" not in str(refused.value)
 
 
+@pytest.mark.parametrize("body", ["<html>log in</html>", '{"ok": true}', '{"ok": true, "result": {"url": 5}}'])
+@pytest.mark.parametrize("method", ["setWebhook", "getWebhookInfo", "deleteWebhook"])
+async def test_how_updates_come_is_settled_whatever_is_answered_before_telegram_answers(
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram, method: str, body: str
+) -> None:
+    fault = Fault(method, 200, body=body, times=2)
+    telegram.faults.append(fault)
+    telegram.webhook = {"url": HOOK}
+    own = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": "word"}
+    more = own if method == "setWebhook" else {"DELETE_WEBHOOK": "true"}
+    async with running_bot(server.url, prefix, telegram, **more):
+        await telegram.called("setWebhook" if method == "setWebhook" else "getUpdates", 3 if more is own else 1)
+        await telegram.called("setMyCommands")
+    assert fault.times == 0
+    assert telegram.webhook.get("url") == ("https://example.org/telegram" if more is own else None)
+
+
 @pytest.mark.parametrize("body", ["<html>log in</html>", '{"ok": true, "result": {"username": 5}}', '{"ok": true}'])
 async def test_health_says_whether_telegram_is_reached(
     server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram, body: str
