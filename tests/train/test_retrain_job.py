@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import PaddleMissingError
 from train.data.source import CorpusError
 from train.fit.run_folder import RunError
-from train.retrain.job import KilledError, SmallCorpusError, alone, explain, settings
+from train.retrain import process
+from train.retrain.job import KilledError, SmallCorpusError, Task, alone, explain, settings
 from train.retrain.order import run_name, version_name
 
 
@@ -57,3 +60,26 @@ def test_a_second_job_says_that_it_waits_and_begins_when_the_first_has_ended(tmp
 
         with alone(tmp_path, waiting):
             assert told == [True]
+
+
+async def test_lines_of_a_job_that_are_no_events_are_passed_over_however_long_or_deep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = """
+import json, sys
+sys.stdout.buffer.write(b"x" * 300_000 + b"\\n" + b"[" * 200_000 + b"\\n" + b"\\xff\\n[]\\n")
+print(json.dumps({"event": "waiting"}))
+print(json.dumps({"event": "failed", "failure": "other", "detail": ""}))
+"""
+    monkeypatch.setattr(process, "JOB", ("-c", code))
+    heard: list[str] = []
+
+    async def hear(event: Mapping[str, Any]) -> None:
+        heard.append(event["event"])
+
+    async def go_on() -> process.JobAction:
+        return "go on"
+
+    task = Task("home", "run", "version", "base", 1.0, "continue", "", "cpu", 1, 1, 1.0)
+    last = await process.run_job(task, hear, go_on, 0.2)
+    assert (heard, last["failure"]) == (["waiting"], "other")
