@@ -190,3 +190,13 @@ def test_a_socket_folder_that_others_may_enter_is_refused(far: Path) -> None:
     place.symlink_to(far.parent)
     with pytest.raises(RedisServerError, match="this user alone"):
         store.start()
+
+
+def test_a_socket_folder_of_another_user_is_refused(far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, own = RedisServer(far), os.getuid()
+    place = Path(store.url.removeprefix("unix://")).parent
+    place.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
+    with pytest.raises(RedisServerError, match="this user alone"):
+        store.start()
+    place.rmdir()
