@@ -60,8 +60,10 @@ class Connections:
     def made(self, connection: Connection, peer: str | None) -> None:
         """Note whose it is, and close one where that caller has too many."""
         caller = self._open[connection] = self._callers.of_connection(peer)
+        if caller is None:
+            return
         theirs = [each for each, other in self._open.items() if other == caller]
-        if caller is not None and len(theirs) > max(1, self._most // SHARE):
+        if len(theirs) > max(1, self._most // SHARE):
             next((each for each in theirs if each.idle), connection).force_close()
 
     def lost(self, connection: Connection) -> None:
