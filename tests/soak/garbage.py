@@ -218,12 +218,16 @@ async def answered(
         telegram.clean = True
         dead = await _settled(redis, telegram, crowd, pressing)
         share = cpu_seconds(bot.pid) / (time.monotonic() - began) if not bot.has_ended else 1.0
-        crowd.forgive({chat for chat in dead & crowd.asked.keys() if isinstance(chat, int)})
+        # Of those whose poem came, a picture may lie there.
+        unanswered = crowd.asked.keys() - {sent.chat for sent in telegram.sent}
+        crowd.forgive({chat for chat in dead & unanswered if isinstance(chat, int)})
         figures = crowd.figures(
             "every answer may be garbage",
             sum(telegram.kinds.values()),
             minutes=minutes,
-            dead_lettered=len(dead),
+            dead_lettered=len(dead & unanswered),
+            dead_lettered_pictures_and_inline_poems=len(pressing.pictures & (dead - unanswered))
+            + len(pressing.inline & dead),
             delivered_with_a_spoilt_answer=sum(telegram.spoilt.values()),
             most_calls_a_second=telegram.most(),
             most_getupdates_a_second=telegram.most("getUpdates"),
@@ -236,7 +240,7 @@ async def answered(
             methods=len(telegram.methods),
             pictures=len(pressing.pictures),
             inline_poems=len(pressing.inline),
-            pictures_and_inline_poems_lost=pressing.missing(dead),
+            pictures_and_inline_poems_lost=len(pressing.lost(dead)),
         )
         print(
             dict(telegram.kinds),
@@ -293,12 +297,11 @@ class Pressing:
         ):
             await self._telegram.put({"update_id": self._telegram.update(None)["update_id"], kind: event})
 
-    def missing(self, dead: set[int | str]) -> int:
-        """Pictures and inline poems that neither came nor lie among the dead."""
-        edited = {sent.inline for sent in self._telegram.edits}
-        return len(self.pictures - {sent.chat for sent in self._telegram.photos} - dead) + len(
-            self.inline - edited - dead
-        )
+    def lost(self, dead: set[int | str]) -> set[int | str]:
+        """Whose picture or inline poem neither came nor lies among the dead."""
+        came: set[int | str | None] = {sent.chat for sent in self._telegram.photos}
+        came |= {sent.inline for sent in self._telegram.edits}
+        return (self.pictures | self.inline) - came - dead
 
 
 async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd, pressing: Pressing) -> set[int | str]:
@@ -308,11 +311,11 @@ async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd, pressin
     while missing and time.monotonic() - moved < WAIT:
         await asyncio.sleep(0.5)
         dead = await _dead(redis)
-        left = len(crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead) + pressing.missing(dead)
+        left = len(crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead) + len(pressing.lost(dead))
         if left != missing:
             moved = time.monotonic()
         missing = left
-    return dead - {sent.chat for sent in telegram.sent}
+    return dead
 
 
 async def _dead(redis: Redis) -> set[int | str]:
