@@ -242,6 +242,7 @@ async def answered(
             inline_poems=len(pressing.inline),
             pictures_and_inline_poems_lost=len(pressing.lost(dead)),
         )
+        print("lost:", sorted(map(str, pressing.lost(dead))), flush=True)
         print(
             dict(telegram.kinds),
             dict(telegram.methods),
