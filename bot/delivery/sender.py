@@ -13,7 +13,7 @@ from bot.blocklist import Blocklist
 from bot.views import keyboards as buttons
 from bot.views.drawing import Draw
 from bot.views.messages import Language, as_language, say
-from bot.views.poem import as_html
+from bot.views.poem import as_html, for_reader
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.chats import Notice
@@ -49,8 +49,10 @@ class Sender:
             return None
         language = as_language(reply.language)
         content = self._blocklist.screen(reply.content) if isinstance(reply.content, Poem) else reply.content
-        text = as_html(content, reply.request, language)
         request = reply.request if isinstance(reply.request, PoemRequest) else None
+        if isinstance(content, Poem) and request is not None:
+            content = for_reader(content, request, language)
+        text = as_html(content, reply.request, language)
         if not isinstance(content, Poem) or request is None:
             failed = request is not None and isinstance(reply.to, Inline)
             markup = buttons.unwritten(digest(request), language) if failed and request is not None else None

@@ -25,6 +25,9 @@ SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
 """Minimum lengths of clauses for a text without a command to count as verse: of the longest clause, and of the
 others."""
 
+HIDABLE = (2, 4)
+"""Numbers of characters, at least and at most, for which an acrostic is proposed."""
+
 _TWICE = {10: 5, 14: 7}
 """Two lines typed without punctuation between them: total length → length of each."""
 
@@ -91,6 +94,8 @@ def spoken(text: str) -> Command | PoemRequest | None:
     if not found or foreign(text) or is_talk(text, couplet):
         return None
     longest = max(map(len, found))
+    if request.form != "auto" and len(found) == 1 and _is_title(found[0], request.form):
+        return replace(request, mode="theme")
     if is_theme(request.text) or (request.form != "auto" and longest < SHORTEST):
         return replace(request, mode="theme")
     if longest < SHORTEST or min(map(len, found)) < SHORTEST_OF_SEVERAL:
@@ -98,6 +103,24 @@ def spoken(text: str) -> Command | PoemRequest | None:
     if request.form == "auto" and len(found) == 1 and (length := _TWICE.get(longest)):
         request = replace(request, text=f"{found[0][:length]}，{found[0][length:]}")
     return request
+
+
+def hidable(text: str) -> str:
+    """A few Chinese characters that name no theme and are no conversation, such as 我爱你; else nothing."""
+    found = clauses(text)
+    short = len(found) == 1 and HIDABLE[0] <= len(found[0]) <= HIDABLE[1]
+    return found[0] if short and not foreign(text) and not is_talk(text, False) else ""
+
+
+def varied(last: PoemRequest, command: Command) -> PoemRequest:
+    """The last request once more, in the form that ``command`` names, or longer."""
+    if command.form:
+        return replace(last, form=command.form)
+    if command.rest == "longer" and last.mode != "acrostic":
+        default = "七律" if last.mode == "theme" else "排律"
+        longer = {"auto": default, "五绝": "五律", "七绝": "七律", "古风": "古风"}
+        return replace(last, form=longer.get(last.form.translate(SIMPLIFIED), "排律"))
+    return last
 
 
 def without_mention(text: str, bot_name: str) -> tuple[str, bool]:
@@ -151,6 +174,12 @@ def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
         if rest and fits and name not in ("古风", "绝句", "律诗"):
             return form, rest
     return "auto", text
+
+
+def _is_title(clause: str, form: str) -> bool:
+    """Whether what stands beside a form cannot be a line of it, but a theme: 七绝 秋天的思念."""
+    wanted = {"五": 5, "七": 7}.get(form[0], len(clause))
+    return len(clause) != wanted and (len(clause) not in (5, 7) or "的" in clause)
 
 
 def _is_verse(text: str) -> bool:

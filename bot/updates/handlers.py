@@ -13,7 +13,16 @@ from bot.metrics import Metrics
 from bot.submission import Submitter
 from bot.updates.admin import COMMANDS, Admin
 from bot.updates.callbacks import Callbacks
-from bot.updates.commands import Command, addressed_elsewhere, parse, poem_request, spoken, without_mention
+from bot.updates.commands import (
+    Command,
+    addressed_elsewhere,
+    hidable,
+    parse,
+    poem_request,
+    spoken,
+    varied,
+    without_mention,
+)
 from bot.updates.inline import Inlines
 from bot.updates.message_context import MessageContext, sender_of
 from bot.views.admin_messages import HELP
@@ -22,6 +31,7 @@ from bot.views.refusals import rate_limited
 from engine.contract import PoemError, PoemRequest
 from engine.contract.check import CheckRequest
 from engine.contract.queue.messages import Kind, Request
+from engine.contract.text import symbols
 from engine.contract.themes import THEMES
 
 log = logging.getLogger("bot.updates.handlers")
@@ -31,7 +41,13 @@ UPDATES_PER_COMMAND = 10
 per character."""
 CANCEL_PAUSE_SECONDS = 60
 """Pause for users who cancelled too often."""
-_WORDS: dict[str, Name] = {"start": "start", "help": "help", "privacy": "privacy", "thanks": "thanks"}
+_WORDS: dict[str, Name] = {
+    "start": "start",
+    "help": "help",
+    "privacy": "privacy",
+    "thanks": "thanks",
+    "praise": "praise",
+}
 
 
 class Handlers:
@@ -95,7 +111,8 @@ class Handlers:
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
-            request = await self._submitter.queue.chats.last(_last_request_key(context)) or PoemRequest("theme", "")
+            last = await self._submitter.queue.chats.last(_last_request_key(context)) or PoemRequest("theme", "")
+            request = varied(last, command)
         if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
             request = replace(request, text=THEMES[message.message_id % len(THEMES)])
         if command.name == "check":
@@ -118,7 +135,11 @@ class Handlers:
         if wanted is not None:
             await self._ask(context, wanted)
             return wanted.mode
-        await self._words(context, examples(context.language, message.message_id), "welcome")
+        if symbols(text) and not any(character.isalnum() for character in text):
+            answer = say("wordless", context.language)
+        else:
+            answer = examples(context.language, message.message_id, hidable(text))
+        await self._words(context, answer, "welcome")
         return "examples"
 
     async def _wordless(self, message: Message, update_id: int) -> str:
@@ -164,7 +185,7 @@ class Handlers:
             text = say(_WORDS[command.name], language)
             if command.name == "help" and context.private and context.user in self._menu.admins:
                 text = f"{text}\n\n{pick(HELP, language)}"
-            await self._words(context, text, "welcome" if command.name in ("start", "thanks") else "message")
+            await self._words(context, text, "welcome" if command.name in ("start", "thanks", "praise") else "message")
         elif command.name == "cancel":
             # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.
             limits, counted = self._submitter.limits, f"cancel:{context.sender}"

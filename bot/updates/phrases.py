@@ -18,28 +18,55 @@ _WRITE = r"(?:写|作|做|来|赋|吟|生成|创作|整)"
 _FORM = r"(?:五言|七言)?(?:绝句|律诗|排律|古诗|古风|古体诗|诗词|唐诗|诗歌|诗)|[五七][绝律]"
 _BY = r"(?:(?:关于|有关|描写|描述|歌颂|赞美|题为|主题是|题目是|主题|题目)[：:\s]*)"
 _GAP = r"[：:，,。！!\s]*"
+_VERY = r"(?:真|太|很|非常|真是|真的|好)"
+_GOOD = r"(?:好诗|好句|好美|好棒|棒|美|妙|厉害|赞|不错|牛)(?:极)?了?"
+_SO = r"so |very |how |that'?s |this is |it'?s |a "
+_NICE = r"nice|good|great|beautiful|lovely|wonderful|amazing|awesome"
+_GIFT = r"[，,\s]*(?:送给|献给|给|送).{1,8}"
+_ABOUT = r"(?:要有|要写|包含|含有?|带有?|里有)"
+_KIND = r"(?:(?:chinese|short|tang|classical|new|little|nice|random) )*(?:(?P<form8>5|five|7|seven)[- ]characters? )?"
+_POEM = r"(?:poems?|verses?|poetry|haikus?|sonnets?|limericks?|quatrains?|rhymes?)"
+_SPEAK = r"(?:请|用|说|换成?|改成?|改用|切换[到成]?|转成?|\s)*"
 _LAST = r"[。！!？?~～吧呗啊呀吗\s]*"
-_PLEASE = r"(?:please |can you |could you |i want |i'd like )*"
+_PLEASE = r"(?:please |can you |could you |can i have |could i have |i want |i'd like |i would like |i need |give me )*"
 
 _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "again",
-        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|(?:another|again|one more).{{0,12}}",
+        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|(?:another|again|one more).{{0,12}}"
+        rf"|(?:不好|不行|不满意|不喜欢|不对)?[，,。！!\s]*(?:请|帮我|给我)?(?:重写|重新写|重来|重做|再写)"
+        rf"(?:{_ONE}|一遍|一下)?{_LAST}"
+        rf"|{_POLITE}(?:换成?|改成?|改为|变成)(?:{_ONE})?(?P<form9>{_FORM}){_LAST}",
+    ),
+    (
+        "again longer",
+        rf"(?:太短(?:了)?)?[，,。！!\s]*{_POLITE}(?:写|作)?(?:得|的)?(?:再)?(?:长|多)(?:一)?(?:点|些){_LAST}|太短了?{_LAST}"
+        r"|(?:please )?(?:make it |a bit )?longer(?: please)?[.! ]*|too short[.! ]*",
     ),
     ("cancel", rf"取消{_LAST}|不等了{_LAST}|算了{_LAST}|cancel|stop"),
     ("language", r"换语言|语言|language"),
-    ("language zh-hans", r"简体(?:中文|字)?"),
-    ("language zh-hant", r"繁体(?:中文|字)?"),
-    ("language en", r"english|英文|英语"),
+    ("language zh-hans", rf"{_SPEAK}简体(?:中文|字)?{_LAST}|(?:in )?simplified(?: chinese)?(?: please)?[.! ]*"),
+    ("language zh-hant", rf"{_SPEAK}繁体(?:中文|字)?{_LAST}|(?:in )?traditional(?: chinese)?(?: please)?[.! ]*"),
+    ("language en", rf"{_SPEAK}(?:英文|英语){_LAST}|(?:in |speak )?english(?: please)?[.! ]*"),
     ("thanks", rf"(?:多谢|谢谢|感谢|谢了)(?:你|您|啦|了)?{_LAST}|thanks?(?: you)?(?: so much)?[!. ]*|thx|ty"),
     (
         "start",
         rf"(?:你|您)好{_LAST}|嗨{_LAST}|在吗{_LAST}|在不在{_LAST}|(?:hi|hello|hey)(?: there)?[!. ]*"
         r"|(?:你|您)(?:是谁|是什么|是机器人|是真人|叫什么|会什么|会做什么|能做什么|会写诗吗|会写什么诗?|会干什么).{0,6}"
-        r"|who are you.{0,3}|what (?:can you do|do you do|is this|are you).{0,3}",
+        r"|who (?:are you|wrote (?:this|it)|made (?:this|you)).{0,6}|are you (?:a )?(?:bot|human|real|an? ai).{0,3}"
+        r"|what (?:can you do|do you do|is this|are you).{0,3}",
     ),
-    ("help", rf"(?:怎么|如何)(?:用|玩|使用|写).{{0,6}}|帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
-    ("check", rf"{_POLITE}(?:查|检查|看看|看一下|分析)(?:一下)?格律{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)"),
+    ("praise", rf"(?:这首|这诗|这|你)?(?:(?:写|作)[得的]{_VERY}*|{_VERY}+)?{_GOOD}{_LAST}"),
+    ("praise", rf"{_VERY}+好了?{_LAST}|(?:写|作)[得的]{_VERY}*好{_LAST}"),
+    ("praise", rf"(?:{_SO})*(?:{_NICE})(?: poem| one| work| job)?[!. ]*"),
+    ("help", r"(?:这个|它|要)?(?:怎么|如何|咋)(?:用|玩|使用|写).{0,6}"),
+    ("help", r"什么是.{1,8}|[五七排古][绝律风言].{0,2}是(?:什么|啥).{0,4}|what (?:is|are) .{1,40}"),
+    ("help", rf"帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
+    (
+        "check",
+        rf"{_POLITE}(?:查|检查|看看|看|分析)(?:查|一查|一看|一下)?(?:这首诗?|这诗|下面这首诗?)?的?(?:格律|平仄|押韵|韵脚|声律)"
+        rf"(?:对不对|对吗|如何|怎么样)?{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)",
+    ),
     (
         "acrostic",
         rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE})?(?P<form1>五言|七言|[五七][绝律])?的?藏头诗?{_GAP}(?:藏|内容是?)?{_GAP}"
@@ -50,10 +77,16 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         rf"{_POLITE}(?:用|以|拿|把)(?P<heads2>.+?)(?:这[一二两三四五六七八九十几]个字|为头|作头|开头|为题)?[，,\s]*"
         rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE}成?)(?P<form2>五言|七言|[五七][绝律])?的?藏头诗?{_LAST}",
     ),
-    ("acrostic", rf"(?P<heads3>.+?)(?:的|[：:，,\s])\s*藏头诗?{_LAST}"),
+    ("acrostic", rf"{_POLITE}(?:把|将)(?P<heads7>.+?)(?:这[一二两三四五六七八九十几]个字)?藏(?:在|进|到|入).{{0,8}}"),
+    ("acrostic", r"(?:我叫|我是|名字[是叫]|我的名字[是叫]?)(?P<heads5>[^，,。！!\s]{1,8})[，,。！!\s].*藏头.*"),
+    (
+        "acrostic",
+        rf"(?P<heads3>.+?)(?:的|[：:，,\s])\s*(?P<form10>五言|七言|[五七][绝律])?的?藏头诗?"
+        rf"[，,\s]*(?P<form11>五言|七言|[五七][绝律])?{_LAST}",
+    ),
     (
         "continue",
-        rf"{_POLITE}(?:续写|接着写|往下写|接下去|接龙|续)(?:{_ONE}|一下|这句|下句|成)?(?P<form3>{_FORM})?"
+        rf"{_POLITE}(?:续写|接着写|往下写|接下去|接龙|续|接一句|接下句|对一?句|对个?下句)(?:{_ONE}|一下|这句|下句|成)?(?P<form3>{_FORM})?"
         rf"(?:(?<=写){_GAP}|[：:，,\s]+)(?P<line>.*)",
     ),
     ("continue", rf"(?P<line3>.+?)[，,。？?\s]*的?(?:下一句|下句|下半句)(?:是什么|是啥|呢)?{_LAST}"),
@@ -64,9 +97,9 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "poem",
         rf"{_POLITE}(?:{_WRITE}{_ONE}|{_ONE}|{_WRITE}){_BY}?(?P<theme2>[^，,：:\s]*?)(?:为题)?的?(?P<form5>{_FORM})"
-        rf"(?:(?:[：:，,。！!\s]+{_BY}?|{_BY})(?P<theme3>.*?))?{_LAST}",
+        rf"[吗吧呢]?(?:{_GIFT}|(?:[：:，,。！!\s]+(?:{_BY}|{_ABOUT})?|{_BY})(?P<theme3>.*?))?{_LAST}",
     ),
-    ("poem", rf"{_POLITE}{_WRITE}{_ONE}{_GAP}{_BY}?(?P<theme4>.+?){_LAST}"),
+    ("poem", rf"{_POLITE}{_WRITE}{_ONE}(?P<form12>{_FORM})?{_GAP}{_BY}?(?P<theme4>.+?){_LAST}"),
     ("poem", rf"(?:{_BY})(?P<theme5>.+?)的?(?P<form6>{_FORM})?{_LAST}"),
     ("poem", rf"(?P<theme6>.+?)的(?P<form7>{_FORM}){_LAST}"),
     (
@@ -77,10 +110,13 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "poem",
         rf"{_PLEASE}(?:write|give|make|compose|create)?(?: ?me| ?us)?(?: ?an?| ?some| ?the)? ?"
-        r"(?:chinese |short |tang )*(?:poems?|verses?|poetry)(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?)[.!? ]*",
+        rf"{_KIND}{_POEM}(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?)[.!? ]*",
     ),
+    ("poem", rf"{_PLEASE}(?:(?:write|make)(?: me| us)? )?(?:an? )?(?P<theme10>[a-z]+) poem(?: for .{{1,30}})?[.!? ]*"),
+    ("poem", rf"{_PLEASE}write(?: me)? (?:something|anything)[.!? ]*"),
     ("poem", rf"{_PLEASE}write(?: me)?(?: some(?:thing)?| anything)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
-    ("poem", r"(?P<theme9>[a-z ]+) poem[.!? ]*"),
+    ("poem", rf"{_PLEASE}(?P<theme9>[a-z ]+?) poem[.!? ]*"),
+    ("acrostic", r"(?:[a-z,.!?' ]+)acrostic(?: of| for| from|:)?(?P<heads6>.*)"),
 )  # fmt: skip
 _TABLE = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PHRASES)
 SPOKEN_FORMS = {
@@ -89,16 +125,24 @@ SPOKEN_FORMS = {
     "五言诗": "五言", "七言诗": "七言",
 }  # fmt: skip
 """Long names of forms."""
+_ENGLISH_FORMS = {"5": "五绝", "five": "五绝", "7": "七绝", "seven": "七绝"}
 _PLAIN = ("", "诗", "诗词", "唐诗", "诗歌", "古诗")
 _QUOTES = re.compile('[“”"‘’「」『』《》〈〉【】]')
+_GREETING = re.compile(
+    r"(?:你好|您好|嗨|哈喽|hi|hello|hey)(?:呀|啊)?[，,。！!~\s]+(?:请问)?[，,\s]*|请问[，,\s]*", re.IGNORECASE
+)
+_NAMED = re.compile(r"(?:我|你|他|她|.{0,5}的)*(?:名字|姓名|这几个字|这句话)(?:是|叫|[：:])?")
 _TALK = re.compile(
     "吗|嘛|怎么|谢谢|你好|您好|能不能|帮我|帮忙|机器人|哈哈|是不是|有没有|的时候|你是|你会|你能|你们"
     "|我们|真的|真棒|厉害|不错|好的|好吧|晚安|早安|早上好|晚上好|测试|再写|写的|了解|知道了"
+    "|今天天气|明天天气|春联|对联|下联|上联|一首词|填词|歌词|太短|太长|翻译"
 )
 _TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
 """Each of these stands in 30 to 770 lines of the Tang and Song poems too, as in 空山新雨后，天气晚来秋."""
 
-Meaning = Literal["again", "cancel", "language", "thanks", "start", "help", "check", "acrostic", "continue", "poem"]
+Meaning = Literal[
+    "again", "cancel", "language", "praise", "thanks", "start", "help", "check", "acrostic", "continue", "poem"
+]
 
 
 @dataclass(frozen=True)
@@ -115,6 +159,9 @@ def understood(text: str) -> Said | None:
     plain = _QUOTES.sub(" ", text).strip()
     if not plain or len(plain) > 200:
         return None
+    greeting = _GREETING.match(plain)
+    if greeting is not None and greeting.end() < len(plain):
+        return understood(plain[greeting.end() :])
     for name, pattern in _TABLE:
         match = pattern.fullmatch(plain.translate(_SIMPLIFIED))
         if match is not None:
@@ -124,8 +171,11 @@ def understood(text: str) -> Said | None:
                 plain[slice(*span)].translate(_SIMPLIFIED) for key, span in spans.items() if key.startswith("form")
             ]
             rest = [plain[slice(*span)].strip() for key, span in spans.items() if not key.startswith("form")]
-            form = next((SPOKEN_FORMS.get(form, form) for form in forms if form not in _PLAIN), "")
-            return Said(word, fixed or " ".join(rest).strip(), form)
+            names = {**SPOKEN_FORMS, **_ENGLISH_FORMS}
+            form = next((names.get(form.lower(), form) for form in forms if form not in _PLAIN), "")
+            if word == "acrostic":
+                rest = [_NAMED.sub("", each, count=1) for each in rest]
+            return Said(word, fixed or " ".join(" ".join(rest).split()), form)
     return None
 
 

@@ -15,7 +15,7 @@ from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "thanks", "wordless", "privacy", "retrain_refused", "examples",
+    "start", "help", "thanks", "praise", "wordless", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
@@ -34,7 +34,7 @@ _COMMANDS_ZH = """\
 /acrostic [五言|七言] 藏头：一字一句
 　<code>/acrostic 春风十里</code>
 　<code>/acrostic 七言 春风十里 | 大漠孤烟直</code>
-体裁：五绝 七绝 五律 七律 排律 古风。韵部（如 七阳）写在哪里都行；“|”之后是意境，只影响诗意，不写进诗里。
+体裁：五绝 七绝 五律 七律 排律 古风。韵部（如 七阳）写在哪里都行；“|”之后是意境，仅影响诗意，不写进诗里。
 私聊里不用命令也行：<code>写一首春天的七绝</code>、<code>藏头 春风十里</code>、<code>再来一首</code>，或只发一句诗。
 
 /check 诗：查形式、平仄、押韵；也可以回复一首诗说 /check
@@ -66,6 +66,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     ),
     "help": (_COMMANDS_ZH, _COMMANDS_EN),
     "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
+    "praise": ("多谢夸奖。要再来一首吗？", "Thank you. Another poem?"),
     "wordless": (
         "我只看得懂文字。发一句诗或一个题目（如 <code>春天</code>），我来写；也可以点下面的按钮。",
         "I only read text. Send a line of verse or a theme such as <code>spring</code>, or tap a button.",
@@ -159,10 +160,12 @@ def say(name: Name, language: Language, **filled: object) -> str:
     return text.format(**{key: escape(str(value)) for key, value in filled.items()}) if filled else text
 
 
-def examples(language: Language, number: int) -> str:
-    """Two messages that work; which two, ``number`` decides."""
+def examples(language: Language, number: int, typed: str = "") -> str:
+    """Two messages that work; which two, ``number`` decides. ``typed``: characters for an acrostic."""
     line, wish, english = (in_script(each, language) for each in _EXAMPLES[number % len(_EXAMPLES)])
     one, two = (english, line) if language == "en" else (line, wish)
+    if typed:
+        one = f"/acrostic {typed}"
     return say("examples", language, one=one, two=two)
 
 
@@ -184,7 +187,7 @@ def in_script(simplified: str, language: Language) -> str:
     if language != "zh-hant":
         return simplified
     # What a message quotes may hold half of a surrogate pair, which the converter cannot take.
-    traditional = str(converter("s2t").convert(simplified.encode("utf-8", "replace").decode()))
+    traditional = str(converter("s2tw").convert(simplified.encode("utf-8", "replace").decode()))
     for converted, name in _NAMED_ALIKE.items():
         traditional = traditional.replace(converted, name)
     return traditional

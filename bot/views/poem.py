@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.views.check import examined
 from bot.views.messages import Language, error_html, escape, in_script
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import Examination
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.queue.messages import Content, Request
-from engine.contract.text import symbols
+from engine.contract.script import Script
+from engine.contract.text import clauses, is_chinese, symbols
+from engine.contract.themes import in_english
 
 FORM_TITLES = {
     "五绝": "五言绝句",
@@ -79,10 +83,31 @@ def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> st
     if language == "en":
         lines.append(_explained(poem))
     if request is not None and request.mode == "theme":
-        lines.append(f"Theme: {request.text}" if language == "en" else f"{in_script('题：', language)}{request.text}")
+        lines.append(
+            f"Theme: {_glossed(request.text)}" if language == "en" else f"{in_script('题：', language)}{request.text}"
+        )
     if request is not None and (dropped := symbols(request.text)):
         lines.append(f"Left out: {dropped}" if language == "en" else f"{in_script('略去：', language)}{dropped}")
     return f"{verse}\n\n" + "\n".join(f"<i>{escape(line)}</i>" for line in lines)
+
+
+def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
+    """``poem`` in traditional characters for who reads them and typed none that would tell; typed ones stay."""
+    script = Script()
+    if language != "zh-hant" or not script.is_either(request.text):
+        return poem
+    kept = _head_places(poem, request)
+    if poem.mode == "continue":
+        given = "".join(clauses(request.text))
+        places = [place for place, character in enumerate(poem.text) if is_chinese(character)]
+        kept = set(places[: len(given)])
+    converted = enumerate(zip(poem.text, script.traditional(poem.text), strict=True))
+    text = "".join(typed if place in kept else other for place, (typed, other) in converted)
+    return replace(poem, text=text, lines=tuple(clauses(text)))
+
+
+def _glossed(theme: str) -> str:
+    return f"{theme} ({english})" if (english := in_english(theme)) else theme
 
 
 def _explained(poem: Poem) -> str:

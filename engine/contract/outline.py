@@ -166,12 +166,17 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
         )
     found = clauses(text)
     if not found or foreign(text):
-        words = "; or one of these words: " + ", ".join(ENGLISH) if what == "theme" else ""
-        also = "（或 spring、moon 这样的常用英文词）" if what == "theme" else ""
+        if what == "theme":
+            raise PoemError(
+                "not_chinese",
+                f"题目请用汉字，例如：{example}；英文题目只认得常用词，例如 spring、moon、love。",
+                "I do not know all of these words. A theme may be Chinese characters, such as 春天, or words such as "
+                f"{', '.join(ENGLISH)}.",
+            )
         raise PoemError(
             "not_chinese",
-            f"{name}只能用汉字{also}，例如：{example}",
-            f"Please use Chinese characters only for {english}, for example {example}{words}",
+            f"{name}只能用汉字，例如：{example}",
+            f"Please use Chinese characters only for {english}, for example {example}",
         )
     if (count := len("".join(found))) > limit:
         raise PoemError(

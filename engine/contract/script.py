@@ -9,7 +9,7 @@ from opencc import OpenCC
 
 
 @cache
-def converter(way: Literal["t2s", "s2t"]) -> OpenCC:
+def converter(way: Literal["t2s", "s2t", "s2tw"]) -> OpenCC:
     """OpenCC to simplified or to traditional characters; loading one takes a moment, so each is loaded once."""
     return OpenCC(way)
 
@@ -28,6 +28,10 @@ class Script:
     def is_traditional(self, text: str) -> bool:
         """Whether ``text`` has a character that is written otherwise in simplified script."""
         return self.simplify(text) != text
+
+    def is_either(self, text: str) -> bool:
+        """Whether ``text`` is written alike in both scripts, so that it does not tell which its writer reads."""
+        return self.simplify(text) == text == self.traditional(text)
 
 
 def _same_length(converter: OpenCC, text: str) -> str:

@@ -12,11 +12,36 @@ ENGLISH = {
     "love": "相思", "friend": "故人", "farewell": "送别", "home": "思乡", "journey": "行旅", "war": "边塞",
     "temple": "寺", "dream": "梦", "past": "怀古",
 }  # fmt: skip
-_ALSO = {
-    "fall": "autumn", "moonlight": "moon", "hill": "mountain", "water": "river", "ocean": "sea", "friendship": "friend",
-    "goodbye": "farewell", "parting": "farewell", "homesick": "home", "homesickness": "home", "travel": "journey",
-    "frontier": "war", "history": "past", "longing": "love", "blossom": "flower",
+_MORE_ENGLISH = {
+    "mother": "慈母", "family": "家", "child": "儿", "birthday": "寿", "sadness": "愁", "joy": "欢", "solitude": "孤",
+    "age": "老", "youth": "少年", "time": "光阴", "loss": "断肠", "peace": "太平", "silence": "幽", "beauty": "美人",
+    "heart": "心", "tear": "泪", "cherry": "樱", "peach": "桃", "rose": "蔷薇", "chrysanthemum": "菊", "orchid": "兰",
+    "pine": "松", "tree": "树", "leaf": "落叶", "grass": "草", "garden": "园", "forest": "林", "star": "星",
+    "sun": "日",
+    "morning": "晓", "evening": "暮", "sky": "天", "mist": "烟", "cold": "寒", "fire": "火", "road": "路", "boat": "舟",
+    "bridge": "桥", "city": "城", "village": "村", "sword": "剑", "song": "歌", "lute": "琴", "painting": "画",
+    "landscape": "山水", "book": "书", "fish": "鱼", "goose": "雁", "crane": "鹤", "butterfly": "蝶", "cicada": "蝉",
+    "dragon": "龙", "tiger": "虎", "soldier": "征人", "emperor": "君王", "new": "新", "year": "年", "old": "旧",
+    "waterfall": "瀑", "island": "洲",
 }  # fmt: skip
+"""Words that are understood as well; an error names only those above."""
+_ALSO = {
+    "mom": "mother", "mum": "mother", "children": "child", "sad": "sadness", "sorrow": "sadness",
+    "grief": "sadness", "melancholy": "sadness", "happy": "joy", "happiness": "joy", "lonely": "solitude",
+    "loneliness": "solitude", "alone": "solitude", "aging": "age", "young": "youth", "quiet": "silence",
+    "beautiful": "beauty", "woman": "beauty", "girl": "beauty", "leave": "leaf", "wood": "forest",
+    "sunrise": "morning", "dawn": "morning", "dusk": "evening", "fog": "mist", "ice": "cold", "music": "song",
+    "zither": "lute", "king": "emperor", "rainy": "rain", "snowy": "snow", "wife": "love", "husband": "love",
+    "girlfriend": "love", "boyfriend": "love", "lover": "love", "darling": "love", "father": "family",
+    "dad": "family", "parent": "family", "baby": "child", "son": "child", "daughter": "child",
+    "missing": "love", "romance": "love", "romantic": "love", "sunny": "sun", "starry": "star",
+    "stream": "river", "geese": "goose", "mountains": "mountain", "ship": "boat", "path": "road",
+    "nature": "mountain", "fall": "autumn", "moonlight": "moon", "hill": "mountain", "water": "river",
+    "ocean": "sea", "friendship": "friend", "goodbye": "farewell", "parting": "farewell", "homesick": "home",
+    "homesickness": "home", "travel": "journey", "frontier": "war", "history": "past", "longing": "love",
+    "blossom": "flower",
+}  # fmt: skip
+_WORDS = {**ENGLISH, **_MORE_ENGLISH}
 _CLASSICAL = {
     "春天": "春", "春季": "春", "夏天": "夏", "夏季": "夏", "秋天": "秋", "秋季": "秋", "冬天": "冬", "冬季": "冬",
     "月亮": "月", "太阳": "日", "星星": "星", "天空": "天", "大海": "海", "海洋": "海", "下雨": "雨", "下雪": "雪",
@@ -27,7 +52,11 @@ _CLASSICAL = {
 _TRADITIONAL = str.maketrans(
     "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰", "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴"
 )
-_IDLE = {"a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s"}
+_IDLE = {
+    "a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s", "i", "me", "you", "your", "we", "our", "her",
+    "his", "their", "with", "to", "for", "at", "is", "by", "under", "over", "from", "very", "some", "or", "this",
+    "that",
+}  # fmt: skip
 
 
 THEMES = ("春", "秋", "月", "山水", "思乡", "送别", "边塞", "相思", "酒", "雪", "梅", "怀古")
@@ -41,7 +70,7 @@ _MORE = """
 def is_theme(text: str) -> bool:
     """Whether the whole text is the name of a theme."""
     plain = in_chinese(text.strip().rstrip("。！!.?？～~"))
-    named = {*THEMES, *_MORE.split(), *ENGLISH.values(), *_CLASSICAL.values()}
+    named = {*THEMES, *_MORE.split(), *_WORDS.values(), *_CLASSICAL.values()}
     return all(part.translate(_TRADITIONAL) in named for part in re.split(r"[\s，]+", plain))
 
 
@@ -51,9 +80,14 @@ def in_chinese(theme: str) -> str:
     words = [word for word in re.findall(r"[a-z]+", theme.lower()) if word not in _IDLE]
     if not words:
         return theme
-    known = [ENGLISH.get(_ALSO.get(name, name), "") for name in map(_singular, words)]
+    known = [_WORDS.get(_ALSO.get(name, name), "") for name in map(_singular, words)]
     others = re.sub(r"[A-Za-z]+", " ", theme)
     return f"{others} {' '.join(known)}".strip() if all(known) else theme
+
+
+def in_english(theme: str) -> str:
+    """What a theme in Chinese means; nothing where it is not a known word."""
+    return next((english for english, chinese in _WORDS.items() if chinese == theme), "")
 
 
 def _classical(word: str) -> str:
@@ -61,5 +95,5 @@ def _classical(word: str) -> str:
 
 
 def _singular(word: str) -> str:
-    known = ENGLISH.keys() | _ALSO.keys()
-    return word if word in known else word.removesuffix("s")
+    known = _WORDS.keys() | _ALSO.keys()
+    return next((form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in known), word)

@@ -113,6 +113,13 @@ async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
         assert spoken(two) or parse(two, BOT_NAME)
 
 
+async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> None:
+    assert (await said(chat, "我爱你")).splitlines()[1] == "/acrostic 我爱你"
+    assert "只看得懂文字" in await said(chat, "😂")
+    assert "夸奖" in await said(chat, "写得真好！")
+    assert "两条" in await said(chat, "今天天气怎么样")
+
+
 def test_every_example_can_be_written() -> None:
     for pair in _EXAMPLES:
         for language in LANGUAGES:

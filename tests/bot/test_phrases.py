@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.updates.commands import Command, parse, poem_request, spoken
+from bot.updates.commands import Command, parse, poem_request, spoken, varied
 from engine.contract import PoemRequest, outline
 
 
@@ -28,6 +28,10 @@ def meant(text: str) -> PoemRequest | str | None:
         ("写一首七绝：老夫聊发少年狂", "老夫聊发少年狂", "七绝"),
         ("床前明月光的下一句是什么", "床前明月光", "auto"),
         ("床前明月光疑是地上霜", "床前明月光，疑是地上霜", "auto"),
+        ("帮我对一句：明月松间照", "明月松间照", "auto"),
+        ("你好，请续写：明月松间照", "明月松间照", "auto"),
+        ("空山新雨后，天气晚来秋", "空山新雨后，天气晚来秋", "auto"),
+        ("西当太白有鸟道，可以横绝峨眉巅", "西当太白有鸟道，可以横绝峨眉巅", "auto"),
         ("作诗火急追亡逋", "作诗火急追亡逋", "auto"),
         ("continue 春风又绿江南岸", "春风又绿江南岸", "auto"),
         ("/continue 老夫聊发少年狂 七绝", "老夫聊发少年狂", "七绝"),
@@ -50,6 +54,11 @@ def test_a_line_is_continued_however_it_is_asked_for(text: str, line: str, form:
         ("用春风十里写一首藏头诗", "春风十里", "auto"),
         ("春风十里 藏头", "春风十里", "auto"),
         ("请帮我写一首藏头诗，生日快乐", "生日快乐", "auto"),
+        ("生日快乐 藏头诗 七言", "生日快乐", "七言"),
+        ("我叫王小明，用我的名字写一首藏头诗", "王小明", "auto"),
+        ("用我女朋友的名字李小红写一首藏头诗", "李小红", "auto"),
+        ("帮我把“国泰民安”藏在诗里", "国泰民安", "auto"),
+        ("my name is Anna, make an acrostic", "", "auto"),
         ("write an acrostic of 春风十里", "春风十里", "auto"),
         ("/acrostic 春风十里 七言", "春风十里", "七言"),
         ("/acrostic 七言春风十里", "春风十里", "七言"),
@@ -71,6 +80,20 @@ def test_words_are_hidden_however_it_is_asked_for(text: str, heads: str, form: s
         ("写一首七绝，关于春天", "春天", "七绝"),
         ("以思乡为题写一首五律", "思乡", "五律"),
         ("能写一首情诗吗", "情", "auto"),
+        ("写首情诗送给女朋友", "情", "auto"),
+        ("写首诗夸夸我们老板", "夸夸我们老板", "auto"),
+        ("写一首诗，要有“春”“花”“月”", "春 花 月", "auto"),
+        ("能给我写一首五言律诗吗，主题是秋天", "秋天", "五律"),
+        ("七言绝句 秋天的思念", "秋天的思念", "七绝"),
+        ("七绝 思念故乡", "思念故乡", "七绝"),
+        ("write something", "", "auto"),
+        ("write me a haiku", "", "auto"),
+        ("5 character poem about rain", "rain", "五绝"),
+        ("I want a sad poem", "sad", "auto"),
+        ("Write a poem for my mother's birthday", "my mother's birthday", "auto"),
+        ("Please write a love poem for my wife", "love", "auto"),
+        ("Can I have a poem about a lonely cat in the rain?", "a lonely cat in the rain", "auto"),
+        ("cherry blossoms", "cherry blossoms", "auto"),
         ("春天", "春天", "auto"),
         ("七绝 思乡", "思乡", "七绝"),
         ("七绝", "", "七绝"),
@@ -114,6 +137,19 @@ def test_a_rhyme_group_may_stand_anywhere(text: str, rhyme: str, mood: str | Non
         ("what can you do?", "start"),
         ("怎么用", "help"),
         ("谢谢！", "thanks"),
+        ("写得真好！", "praise"),
+        ("真棒", "praise"),
+        ("Beautiful!", "praise"),
+        ("不好，重写", "again"),
+        ("换成七律", "again"),
+        ("太短了，写长一点", "again longer"),
+        ("longer", "again longer"),
+        ("你好，请问怎么玩", "help"),
+        ("五绝是什么", "help"),
+        ("what is 七绝?", "help"),
+        ("who wrote this?", "start"),
+        ("用繁体", "language zh-hant"),
+        ("帮我查一下这首诗的平仄：白日依山尽，黄河入海流", "check 白日依山尽，黄河入海流"),
         ("取消", "cancel"),
         ("English", "language en"),
         ("繁體中文", "language zh-hant"),
@@ -124,13 +160,37 @@ def test_other_commands_have_words_too(text: str, command: str) -> None:
     assert meant(text) == command
 
 
+def test_the_last_poem_is_written_longer_or_in_another_form() -> None:
+    line, heads, theme = (
+        PoemRequest("continue", "明月松间照"),
+        PoemRequest("acrostic", "春风"),
+        PoemRequest("theme", "月"),
+    )
+    longer = Command("again", "longer")
+    assert varied(theme, Command("again", "", form="五律")).form == "五律"
+    assert varied(theme, longer).form == "七律"
+    assert varied(line, longer).form == "排律"
+    assert varied(PoemRequest("theme", "月", "五绝"), longer).form == "五律"
+    assert varied(heads, longer) == heads
+    assert varied(line, Command("again", "")) == line
+
+
+@pytest.mark.parametrize(
+    "text", ["好" * 200, "真的" * 100, "a " * 100, "请你能会再来" * 33, "写得太太太太" * 30, "so " * 66]
+)
+def test_no_message_keeps_the_table_busy(text: str) -> None:
+    meant(text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "今天天气真好",
         "今天天气好，我们出去玩",
         "天气不好，可以不去",
-        "真棒",
+        "明天天气怎么样",
+        "写一副春联",
+        "填一首词，菩萨蛮",
         "hello world",
         "❤",
         "123",

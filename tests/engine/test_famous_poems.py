@@ -122,7 +122,7 @@ POEMS: list[tuple[str, str, str, str, list[Found]]] = [
         "七律·平起首句不入韵",
         "十一尤",
         [("平仄", 1, 6, "平"), ("平仄", 3, 4, "平")],
-    ),  # its first half is free, and famous for it
+    ),  # its first half is free, and famous for it; 空 has an oblique reading too, so 空悠悠 is not counted
     ("游子吟", "慈母手中线，游子身上衣。临行密密缝，意恐迟迟归。谁言寸草心，报得三春晖。", "古风", "五微", []),
     (
         "望岳",

@@ -1,6 +1,6 @@
 // The page: asks the API for a poem and sets it as in a book. A poem that was written has an address of its own.
 
-import { EXAMPLES, FORMS, TEXTS, formLabel, gloss, named, rhymeLabels, simplified } from "/page/texts.js";
+import { FORMS, SAMPLE, TEXTS, example, formLabel, gloss, named, rhymeLabels, simplified } from "/page/texts.js";
 
 const FIELDS = ["mode", "text", "form", "rhyme", "mood", "seed", "candidates"];
 const POEM = "/poems/", STORED = "/api/poems/";
@@ -33,16 +33,12 @@ function speak() {
   const name = mode[0].toUpperCase() + mode.slice(1);
   find("#asks").textContent = texts[`asks${name}`];
   find("#hint").textContent = texts[`hint${name}`];
-  form.elements.text.placeholder = example(mode);
+  form.elements.text.placeholder = example(mode, language);
   form.elements.text.lang = mode === "theme" ? "" : "zh";
   fill(form.elements.form, FORMS[mode].map((form) => [form, formLabel(form, language)]));
   fill(form.elements.rhyme, rhymeLabels(language));
   find("#said").textContent = said(language);
   caption();
-}
-
-function example(mode) {
-  return mode === "theme" && language === "en" ? "moon" : EXAMPLES[mode];
 }
 
 // The options of a list; what was chosen stays chosen where it is still there.
@@ -156,7 +152,7 @@ function show(written) {
 // What the poem is: its theme or form in large characters, the rest in small ones.
 function caption() {
   if (!shown) {
-    find("#gloss").textContent = TEXTS[language].example(EXAMPLES.acrostic);
+    find("#gloss").textContent = TEXTS[language].example(SAMPLE);
     return;
   }
   const { poem, request } = shown;

@@ -63,7 +63,15 @@ const IN_ENGLISH = {
   五绝: "4 lines of 5", 七绝: "4 lines of 7", 五律: "8 lines of 5", 七律: "8 lines of 7", 排律: "10 or more", 古风: "free",
   五言: "5 a line", 七言: "7 a line",
 };
-export const EXAMPLES = { continue: "老夫聊发少年狂", acrostic: "春风十里", theme: "思乡" };
+export const SAMPLE = "春风十里";
+
+// What stands in the empty field, and is written on where nothing else does.
+export function example(mode, language) {
+  const hans = { continue: "老夫聊发少年狂", acrostic: "春风十里", theme: "思乡" };
+  const hant = { continue: "老夫聊發少年狂", acrostic: "春風十里", theme: "思鄉" };
+  if (language === "en" && mode === "theme") return "moon";
+  return (language === "zh-Hant" ? hant : hans)[mode];
+}
 
 const UPPER = "一东 二冬 三江 四支 五微 六鱼 七虞 八齐 九佳 十灰 十一真 十二文 十三元 十四寒 十五删";
 const LOWER = "一先 二萧 三肴 四豪 五歌 六麻 七阳 八庚 九青 十蒸 十一尤 十二侵 十三覃 十四盐 十五咸";
