@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -11,6 +12,7 @@ from redis.asyncio import Redis
 from engine.contract import PoemError, PoemRequest
 from engine.contract.queue import clock
 from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
+from engine.contract.queue.models import Serving
 from engine.contract.queue.store import DAY, Limits, Queue
 from engine.contract.queue.stream import WAITER_TTL
 from tests.conftest import immortal
@@ -269,3 +271,17 @@ async def test_a_machine_that_slept_reckons_with_the_servers_time_again(
 def test_time_that_passes_includes_what_the_machine_slept() -> None:
     assert clock.elapsed() >= time.monotonic() - 1
     assert not hasattr(time, "CLOCK_BOOTTIME") or abs(clock.elapsed() - time.clock_gettime(time.CLOCK_BOOTTIME)) < 1
+
+
+async def test_what_serves_is_found_without_a_look_at_all_keys(queue: Queue, redis: Redis) -> None:
+    async def scans() -> int:
+        counted: Any = await redis.info("commandstats")
+        return int(counted.get("cmdstat_scan", {"calls": 0})["calls"])
+
+    before = await scans()
+    serving = Serving("tang", 1)
+    await queue.beat("alive", 60)
+    await queue.models.tell("alive", serving, 60)
+    await queue.models.tell("gone", serving, 60)
+    assert await queue.models.serving() == {"alive": serving}
+    assert await scans() == before

@@ -136,6 +136,7 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
     await queue.models.publish([VersionInfo("good", validation=100.0)])
     for number, text in enumerate(bad):
         await redis.hset(f"{prefix}versions", f"bad{number}", text)
+        await queue.beat(f"bad{number}", 60)
         await redis.set(f"{prefix}serving:bad{number}", text, ex=60)
         await redis.set(f"{prefix}model", text)
         await redis.hset(f"{prefix}training", mapping={"id": "1-0", "order": text, "report": text})
@@ -144,6 +145,7 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
         assert await queue.trainings.current() is None
     assert list(await queue.models.versions()) == ["good"]
     assert await queue.models.serving() == {}
+    assert unreadable["Serving"] >= len(bad)
     assert unreadable["VersionInfo"] >= len(bad)
     assert await queue.models.use("good") > 0
     assert (wish := await queue.models.desired()) is not None

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
+from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Chat
 from engine.contract.version_info import VersionInfo
 
@@ -75,9 +76,10 @@ class Serving:
 class Models:
     """Raises redis.exceptions.RedisError while Redis is gone."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis, prefix: str, workers: Heartbeats) -> None:
         self._redis = redis
         self._prefix = prefix
+        self._workers = workers
         self._use = redis.register_script(_USE)
 
     async def use(self, version: str, by: str = "") -> int:
@@ -115,12 +117,14 @@ class Models:
         await self._redis.delete(f"{self._prefix}serving:{worker}")
 
     async def serving(self) -> dict[str, Serving]:
-        """By worker."""
-        start = f"{self._prefix}serving:"
-        keys = [key async for key in self._redis.scan_iter(f"{start}*", count=1000)]
-        values: Any = await self._redis.mget(keys) if keys else []
-        pairs = zip(keys, values, strict=True)
-        served = {key.removeprefix(start): _read(Serving, value) for key, value in pairs if value}
+        """By worker, of those that live."""
+        workers = await self._workers.names()
+        values: Any = (
+            await self._redis.mget([f"{self._prefix}serving:{worker}" for worker in workers]) if workers else []
+        )
+        served = {
+            worker: _read(Serving, value) for worker, value in zip(workers, values, strict=True) if value is not None
+        }
         return {worker: each for worker, each in served.items() if each is not None}
 
 
