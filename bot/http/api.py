@@ -1,4 +1,4 @@
-"""``POST /api/poems`` and ``GET /api/queue``: the same queue as Telegram, for other programs."""
+"""The JSON API for other programs; it uses the same queue as Telegram."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Api:
     shares: FairShare = field(default_factory=FairShare)
 
     async def poems(self, request: web.Request) -> web.Response:
-        """A request's fields in, a poem out; waits for it until the deadline."""
+        """``POST /api/poems``: a request in, a poem out; waits for it until the deadline."""
         language = accepted_language(request.headers.get("Accept-Language"))
         outcome = "poem"
         try:
@@ -78,7 +78,8 @@ class Api:
             self.metrics.count("poem_requests_total", door="http", outcome=outcome)
 
     async def stored(self, request: web.Request) -> web.Response:
-        """A poem that was written here within the last thirty days, whatever model serves now."""
+        """``GET /api/poems/{id}``: a poem that was written here within the last thirty days, whichever model serves
+        now."""
         name = request.match_info["id"]
         card = await self.find(name)
         return reply({"id": name, "request": card.request.brief(), "poem": card.poem.to_json()})
@@ -94,13 +95,13 @@ class Api:
                 "not_found",
                 *texts.NO_POEM,
             )
-        judged = self.blocklist.screen(card.poem)
-        if isinstance(judged, PoemError):
-            raise HttpError.of_poem(judged)
-        return WrittenCard(card.request, judged)
+        screened = self.blocklist.screen(card.poem)
+        if isinstance(screened, PoemError):
+            raise HttpError.of_poem(screened)
+        return WrittenCard(card.request, screened)
 
     async def _kept(self, asked: PoemRequest, poem: Poem) -> dict[str, str]:
-        """Keeps a poem for its link, which the headers tell; without Redis the poem has none."""
+        """Stores the poem for its link, returned as a header; without Redis there is no link."""
         cards = self.submitter.queue.cards
         try:
             name = await cards.keep(Card(asked, poem))
@@ -130,7 +131,7 @@ class Api:
         finally:
             self.pending.forget(waiter)
             if content is None:
-                # Too late, or the client went away: nobody needs the poem any more.
+                # The deadline passed or the client disconnected: nobody needs the poem any more.
                 with contextlib.suppress(RedisError):
                     await self.submitter.queue.abandon(waiter.idempotency_key)
         if isinstance(content, Poem):

@@ -1,4 +1,4 @@
-"""The body of a request: bounded in bytes and in time, not compressed, JSON in UTF-8."""
+"""Reads request bodies: limited in size and time, uncompressed, JSON in UTF-8."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BODY_SECONDS = 10.0
 
 
 async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
-    """Raises HttpError before more than ``limit`` bytes are kept. A compressed body is refused unread: what it
-    inflates to is not known from its length."""
+    """Raises HttpError before more than ``limit`` bytes are kept. Compressed bodies are refused, since their length
+    does not limit what they inflate to."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise HttpError(415, "unsupported_encoding", *texts.COMPRESSED_BODY)
     if (request.content_length or 0) > limit:
@@ -35,7 +35,7 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
 
 
 async def read_json(request: web.Request, limit: int = MAX_BODY) -> Any:
-    """Raises HttpError, and CodecError where it is no JSON."""
+    """Raises HttpError, or CodecError if the body is not JSON."""
     body = await read_body(request, limit)
     try:
         return json.loads(body.decode("utf-8"))

@@ -1,4 +1,4 @@
-"""Who sends an HTTP request, and whether a page of another site made the browser send it."""
+"""Who sent an HTTP request, and whether a page of another site caused it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABELS_OF_A_PUBLIC_NAME = 2
 
 @dataclass(frozen=True)
 class Callers:
-    """``trusted_proxies``: whose ``X-Forwarded-…`` headers are believed. ``names``: host names of this server."""
+    """``trusted_proxies``: whose ``X-Forwarded-…`` headers are trusted. ``names``: host names of this server."""
 
     trusted_proxies: tuple[Network, ...] = ()
     names: frozenset[str] = frozenset()

@@ -26,13 +26,13 @@ FIRST_REQUEST_SECONDS = 10.0
 UNREAD_LOOKS = 2
 """A connection that had something unread at so many looks is closed at the next one that finds it so."""
 KEEP_ALIVE_SECONDS = 75.0
-"""More than the minute that proxies commonly keep a connection, so that they close it first."""
+"""Longer than the minute that proxies commonly keep a connection, so that they close it first."""
 LINGER_SECONDS = 2.0
-"""For the rest of a body that was refused."""
+"""How long to wait for the rest of a refused body."""
 
 
 def connection_limit() -> int:
-    """At most half of the descriptors that the process may open."""
+    """At most half of the file descriptors that the process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(8, min(MAX_CONNECTIONS, soft // 2))
 
@@ -77,7 +77,7 @@ class _Refused(asyncio.Protocol):
 
 
 class Connection(web.RequestHandler):
-    """One connection. What is no HTTP is answered in the one form of errors and without a traceback."""
+    """One connection. Invalid HTTP is answered like other errors and without a traceback in the log."""
 
     def __init__(self, server: web.Server, connections: Connections) -> None:
         super().__init__(
@@ -95,7 +95,7 @@ class Connection(web.RequestHandler):
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a request, or for the rest of one's headers."""
+        """Whether it is waiting for a request or for the rest of its headers."""
         return self._waiter is not None and not self._waiter.done() and not self._force_close
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -149,7 +149,7 @@ class Connection(web.RequestHandler):
 
 
 class QuietAccepting:
-    """A loop's exception handler: one line a minute where connections cannot be accepted, not one an attempt."""
+    """An event loop's exception handler that logs failing accepts once per minute instead of once per attempt."""
 
     EVERY_SECONDS = 60.0
 

@@ -1,4 +1,4 @@
-"""What HTTP answers when it cannot serve a request: one form, in the caller's language."""
+"""HTTP errors: one JSON form, in the caller's language."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROUTING = {
 
 
 class HttpError(Exception):
-    """A request that is not served. ``zh`` (simplified) and ``en`` are for the person who sent it."""
+    """A request that is not served. ``zh`` (simplified) and ``en``: the message for the user."""
 
     def __init__(self, status: int, code: str, zh: str, en: str, retry_after: int | None = None) -> None:
         super().__init__(en)
@@ -44,7 +44,7 @@ class HttpError(Exception):
 
     @classmethod
     def of_routing(cls, error: web.HTTPException) -> HttpError:
-        """What aiohttp answers by itself."""
+        """For errors raised by aiohttp."""
         code, zh, en = _ROUTING.get(error.status, ("bad_request", *texts.other_status(error.reason)))
         return cls(error.status, code, zh, en)
 
@@ -67,7 +67,7 @@ def unreadable_body(text: texts.Texts) -> CodecError:
 
 
 def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    # Half of a surrogate pair, which a message may quote, has no UTF-8.
+    # A message may quote a lone surrogate, which cannot be encoded.
     body = dumps(value).encode("utf-8", "replace")
     return web.json_response(body=body, status=status, headers=headers)
 

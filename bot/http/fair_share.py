@@ -1,4 +1,4 @@
-"""No HTTP caller has more than its share in the queue: what is beyond waits here, behind the caller's own requests."""
+"""Limits each HTTP caller's share of the queue: further requests wait here, behind the caller's earlier ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 SHARE_COST = 32
-"""Of one caller, in units of cost; half of what a worker has in hand at most."""
+"""Maximum cost of one caller's requests in the queue; half of what a worker has in flight."""
 
 MAX_OPEN = 96
 """Requests of one caller that are written or wait here: each holds a connection, of which there are few."""
@@ -25,7 +25,7 @@ class FairShare:
 
     @contextlib.asynccontextmanager
     async def turn(self, caller: str, cost: int) -> AsyncIterator[None]:
-        """Waits until ``cost`` more of ``caller`` fits into its share; what costs more than all of it goes alone."""
+        """Waits until ``cost`` fits into the share of ``caller``; a request that exceeds the whole share runs alone."""
         cost = min(cost, self._share)
         lane = self._lanes.setdefault(caller, _Lane(self._share))
         lane.users += 1
@@ -42,7 +42,7 @@ class FairShare:
 
 
 class _Lane:
-    """One caller's share, handed out in the order of asking."""
+    """One caller's share, granted in the order of requests."""
 
     def __init__(self, free: int) -> None:
         self.users = 0

@@ -1,4 +1,4 @@
-"""Why the HTTP server cannot listen, in one sentence."""
+"""Explains why the HTTP server cannot listen."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from engine.contract.settings import SettingError
 
 
 class PortTakenError(Exception):
-    """The HTTP port cannot be had; the message is one sentence."""
+    """The HTTP port is in use; the message is one sentence."""
 
 
 def cannot_listen(error: OSError, host: str, port: int) -> SettingError | PortTakenError:
-    """What to raise for ``error``: a wrong setting, or a port that another program has."""
-    # socket.create_server hands on the number of a failed look-up, which is negative, and not its kind.
+    """The exception to raise for ``error``: an invalid setting, or a port in use."""
+    # socket.create_server passes on the negative error number of a failed look-up, but not its type.
     unknown = isinstance(error, socket.gaierror) or (error.errno or 0) < 0
     if unknown or error.errno == errno.EADDRNOTAVAIL:
         return SettingError(

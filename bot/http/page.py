@@ -1,4 +1,4 @@
-"""The page and its pictures: what a browser asks for beside the API."""
+"""The web page, its pictures, and the templates of regulated verse."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ FILES = {
     "/manifest.webmanifest": ("static/manifest.webmanifest", "application/manifest+json"),
     "/openapi.json": ("openapi.json", "application/json"),
 }
-"""What is served as it stands in the package."""
+"""Files served unchanged."""
 MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 200, 40, 400
 MAX_DRAWN_AT_ONCE, MAX_PICTURES_WAITING = 1, 8
-"""Pictures drawn side by side, and those that may wait."""
+"""How many pictures are drawn at the same time, and how many requests may wait."""
 
 
 @dataclass
 class Site:
-    """``draw`` turns a poem into a PNG, or says which characters the font lacks; None: it is not installed."""
+    """``draw`` None: pictures are not installed."""
 
     api: Api
     draw: Draw | None
@@ -81,7 +81,7 @@ class Site:
         return self.api.callers.origin(request.remote, request.headers)
 
     async def template(self, request: web.Request) -> web.Response:
-        """The tones that a poem's template asks for, line by line."""
+        """``GET /api/templates``: the tones of a template, line by line."""
         name, length, lines = (request.query.get(key, "") for key in ("name", "length", "lines"))
         numbers = [int(number) for number in (length, lines) if number.isdecimal() and len(number) < 4]
         template = named(name, *numbers) if len(numbers) == 2 else None
@@ -95,15 +95,15 @@ class Site:
         return reply({"name": template.name, "lines": told})
 
     async def picture(self, request: web.Request) -> web.Response:
-        """A poem as the API gave it, in; its picture out. Only of poems that were written here."""
+        """``POST /api/pictures``: a poem as the API returned it in, its picture out; only for poems written here."""
         draw = self._drawer()
         try:
             poem = as_poem(await read_json(request))
         except CodecError as error:
             raise bad_request(error) from error
-        judged = self.api.blocklist.screen(poem)
-        if isinstance(judged, PoemError):
-            raise HttpError.of_poem(judged)
+        screened = self.api.blocklist.screen(poem)
+        if isinstance(screened, PoemError):
+            raise HttpError.of_poem(screened)
         try:
             written = await self.api.submitter.queue.cards.was_written(poem)
         except RedisError as error:
@@ -117,7 +117,7 @@ class Site:
         return await self._drawn(request, poem, draw)
 
     async def stored_picture(self, request: web.Request) -> web.Response:
-        """The picture of a poem that is kept."""
+        """``GET /api/pictures/{id}``: the picture of a stored poem."""
         draw = self._drawer()
         card = await self.api.find(request.match_info["id"])
         return await self._drawn(request, card.poem, draw)
@@ -147,7 +147,7 @@ class Site:
         return web.Response(body=drawn, content_type="image/png")
 
     async def _limit(self, sender: str) -> None:
-        """Pictures are counted apart, to the same number as poems."""
+        """Pictures have their own counts, with the same limits as poems."""
         limits = self.api.submitter.limits_of(sender)
         try:
             allowed = await self.api.submitter.queue.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
@@ -170,7 +170,7 @@ def _part(body: bytes, kind: str, status: int = 200) -> web.Response:
 
 
 def as_poem(value: Any) -> Poem:
-    """CodecError: it is no poem, or larger than any."""
+    """CodecError: it is not a poem, or too large."""
     try:
         poem = Poem.from_json({**value, "lines": list(value["lines"]) if isinstance(value["lines"], list) else []})
     except (ValueError, TypeError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The HTTP requests of this process that wait for their poem."""
+"""The HTTP requests of this process that are waiting for a poem."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = Poem | PoemError
 
 
 class PendingRequests:
-    """Answers come through a stream of this process alone; those nobody waits for any more are dropped."""
+    """Answers arrive in this process's own stream; those that nobody waits for any more are dropped."""
 
     def __init__(self, queue: Queue, metrics: Metrics) -> None:
         self._queue = queue
@@ -28,7 +28,7 @@ class PendingRequests:
         self._stopping = asyncio.Event()
 
     def expect(self) -> tuple[Waiter, asyncio.Future[Answer]]:
-        """An address, and what will hold the answer to it."""
+        """A new address, and the future that receives the answer to it."""
         waiter = Waiter(self._process, secrets.token_hex(8))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[waiter.id] = future
@@ -41,7 +41,7 @@ class PendingRequests:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Hand out answers until ``stop``, or until cancelled; what was not read stays where it is."""
+        """Deliver answers until ``stop`` or cancellation; unread ones stay in Redis."""
         while not self._stopping.is_set():
             await retry_until_available(self._step, self._stopping)
 

@@ -1,4 +1,4 @@
-"""The HTTP server: the JSON API, the webhook, and what an operator's tools ask for."""
+"""The HTTP server: routes, webhook, probes and metrics."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ READY_SECONDS = 3.0
 
 
 class Webhook:
-    """``POST /telegram``. Not there until ``open`` says who handles the updates."""
+    """``POST /telegram``; answers 503 until ``open`` sets the handler of updates."""
 
     def __init__(self, secret: str, metrics: Metrics) -> None:
         self._secret = secret.encode()
@@ -50,7 +50,7 @@ class Webhook:
         self._handle = handle
 
     async def receive(self, request: web.Request) -> web.Response:
-        """200 only once Redis has what the update leads to; anything else makes Telegram send it again."""
+        """200 only after Redis has the update's result; any other status makes Telegram resend it."""
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
         if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._secret):
             raise HttpError(403, "forbidden", *texts.WRONG_SECRET)
@@ -64,7 +64,7 @@ class Webhook:
         if update is None:
             raise HttpError(400, "bad_request", *texts.NOT_AN_UPDATE)
         if not isinstance(update, Update):
-            # Confirmed, or Telegram would bring it again and keep the others back.
+            # Confirmed, or Telegram would resend it and hold back the others.
             return reply({"ok": True})
         try:
             await safely(self._handle, update)
@@ -76,7 +76,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Probes:
-    """``telegram``: whether the bot and Telegram talk."""
+    """``telegram``: the state of the connection to Telegram."""
 
     queue: Queue
     metrics: Metrics
@@ -86,7 +86,7 @@ class Probes:
         return reply({"status": "alive", "telegram": self.telegram()})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Ready is: Redis answers and a worker lives."""
+        """Ready: Redis answers and accepts writes, and a worker is alive."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 status = await self.queue.status()
@@ -97,7 +97,7 @@ class Probes:
         except (RedisError, TimeoutError):
             return reply({"status": "not ready", "reason": "Redis does not answer"}, 503)
         if status.workers == 0:
-            return reply({"status": "not ready", "reason": "no worker lives"}, 503)
+            return reply({"status": "not ready", "reason": "no worker is alive"}, 503)
         skew = max(status.skew, self.queue.clock.skew, key=abs)
         warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > SKEW_SECONDS else {}
         return reply({"status": "ready", "workers": status.workers, "clock_skew_seconds": round(skew, 1), **warning})
@@ -151,7 +151,7 @@ async def _secure(_: web.Request, response: web.StreamResponse) -> None:
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error in one form, what aiohttp answers by itself (404, 405) too, and bugs as a plain 500."""
+    """All errors in one form, including those of aiohttp (404, 405); bugs become a plain 500."""
     allow = None
     try:
         return await handler(request)
@@ -169,7 +169,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _same_site(callers: Callers) -> Middleware:
-    """Refuses what a page of another site makes a browser send. Telegram is known by its secret instead."""
+    """Refuses requests caused by pages of other sites. Telegram is identified by its secret instead."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:

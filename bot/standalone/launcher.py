@@ -1,4 +1,4 @@
-"""``make run``: store, worker, trainer and bot on this machine, in one terminal, kept running until Ctrl-C ends all."""
+"""``make run``: runs store, worker, trainer and bot on this machine in one terminal until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from engine.contract.settings import SettingError
 
 DATA_FOLDER = Path("var") / "valkey"
 TELEGRAM_SECONDS = 3.0
-"""How long the greeting waits for the bot to reach Telegram."""
+"""How long the greeting waits for the connection to Telegram."""
 WATCH_SECONDS = 0.5
-"""Seconds between two looks at the store."""
+"""Interval between checks of the store."""
 
 
 class Store:
-    """The embedded server as a program that is kept running."""
+    """The embedded server as a supervised service."""
 
     name = "store"
 
@@ -92,7 +92,7 @@ async def _run(environ: Mapping[str, str], settings: BotSettings, store: RedisSe
 
 @contextlib.contextmanager
 def _folder_to_itself(folder: Path) -> Iterator[None]:
-    """Two launchers on one store would each stop it for the other."""
+    """Lock ``folder``: of two launchers on one store, each would stop it for the other."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(folder / "launcher.lock"):
@@ -110,14 +110,14 @@ def _folder_to_itself(folder: Path) -> Iterator[None]:
 
 
 def _programs() -> list[tuple[str, tuple[str, ...]]]:
-    """The trainer too, where the training extra is installed; told without importing it."""
+    """The programs to run; the trainer only if the training extra is installed (checked without importing it)."""
     trains = all(importlib.util.find_spec(name) is not None for name in ("paddle", "onnx", "matplotlib"))
     trainer = [("trainer", ("-m", "train", "worker"))] if trains else []
     return [("worker", ("-m", "engine")), *trainer, ("bot", ("-m", "bot"))]
 
 
 async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: bool) -> int:
-    """Until Ctrl-C, or until a program is given up: FailedError."""
+    """Wait for Ctrl-C. FailedError: a program keeps failing."""
     kept = [keeper.kept for keeper in keepers if keeper.kept is not None]
     stopped = asyncio.create_task(stop.wait())
     greeting = asyncio.create_task(_greet(where, chats))
@@ -131,7 +131,7 @@ async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: 
 
 
 async def _greet(where: str, chats: bool) -> None:
-    """Say where to go once the first poem can be had, and that Telegram is reached once it is."""
+    """Print the address once poems can be written, and report the connection to Telegram."""
     async with aiohttp.ClientSession() as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError):
@@ -140,7 +140,7 @@ async def _greet(where: str, chats: bool) -> None:
                         break
             await asyncio.sleep(0.2)
         on = chats and await _telegram_is_on(session, where, TELEGRAM_SECONDS)
-        chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot goes on trying."
+        chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot keeps trying."
         if not chats:
             chat = "No TELEGRAM_BOT_TOKEN is set: HTTP alone."
         body = '{"mode":"acrostic","text":"春风十里"}'
@@ -153,7 +153,7 @@ async def _greet(where: str, chats: bool) -> None:
 
 
 async def _telegram_is_on(session: aiohttp.ClientSession, where: str, seconds: float | None = None) -> bool:
-    """Whether the bot reaches Telegram within so many seconds (None: it is waited for)."""
+    """Whether the bot reaches Telegram within so many seconds (None: wait for ever)."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
@@ -166,7 +166,7 @@ async def _telegram_is_on(session: aiohttp.ClientSession, where: str, seconds: f
 
 
 def _free_port(host: str, port: int) -> int:
-    """``port`` if it can be had, any free one for 0. Raises SettingError, FailedError."""
+    """``port`` if it is free; for 0 any free port. Raises SettingError, FailedError."""
     try:
         with socket.create_server((host, port), reuse_port=False) as server:
             return int(server.getsockname()[1])

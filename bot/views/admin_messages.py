@@ -28,9 +28,9 @@ PRIVATE = ("请在与我的私聊里用这个命令。", "Please use this comman
 HELP = (
     "管理员：\n/retrain [轮数]　再训练，例如 <code>/retrain 1</code>\n/model　模型版本与切换\n/stats　今日统计",
     "Administrators:\n/retrain [epochs]　train the model further, for example <code>/retrain 1</code>\n"
-    "/model　versions, and changing between them\n/stats　today in numbers",
+    "/model　list and change model versions\n/stats　today in numbers",
 )
-NOTHING = ("没有训练在进行。", "No training is under way.")
+NOTHING = ("没有训练在进行。", "No training is in progress.")
 CANCELLING = ("正在取消……", "Cancelling …")
 MODEL_USAGE = (
     "用法：<code>/model</code>，或 <code>/model use 版本</code>。",
@@ -44,21 +44,24 @@ _PHASES: dict[Phase, tuple[str, str]] = {
     "preparing": ("准备语料", "preparing the corpus"),
     "training": ("训练中", "training"),
     "measuring": ("测量中", "measuring"),
-    "paused": ("训练进程停了；下一个会从存档接着练", "the trainer stopped; the next one goes on from the checkpoint"),
+    "paused": (
+        "训练进程停了；下一个会从存档接着练",
+        "the trainer stopped; the next one will continue from the checkpoint",
+    ),
     "done": ("完成", "finished"),
     "failed": ("失败", "failed"),
     "cancelled": ("已取消", "cancelled"),
 }
 _UNREAD: dict[str, tuple[str, str]] = {
-    "no_folder": ("OWN_POEMS_DIR 所指不是文件夹", "OWN_POEMS_DIR names no folder"),
+    "no_folder": ("OWN_POEMS_DIR 所指不是文件夹", "OWN_POEMS_DIR is not a folder"),
     "kind": ("只收 .txt、.json、.npz", "its name must end in .txt, .json or .npz"),
-    "empty": ("其中没有够长的中文诗", "it holds no Chinese poem that is long enough"),
+    "empty": ("其中没有够长的中文诗", "it has no Chinese poem that is long enough"),
     "json": ("不是 chinese-poetry 格式：应为一列诗，各有 paragraphs", "not a list of poems with paragraphs"),
-    "large": ("文件太大，请分成几份", "it is too large; cut it into several"),
+    "large": ("文件太大，请分成几份", "it is too large; split it into several files"),
     "utf8": ("不是 UTF-8 文本，请另存为 UTF-8", "it is not UTF-8 text; save it as UTF-8"),
-    "npz": ("不是教程的 .npz，或已损坏", "it is not the tutorial's .npz, or damaged"),
-    "special": ("不是普通文件（例如管道或设备）", "it is no ordinary file but a pipe or a device, for example"),
-    "unreadable": ("打不开，请看文件权限", "it cannot be opened; look at its permissions"),
+    "npz": ("不是教程的 .npz，或已损坏", "it is not the tutorial's .npz, or it is damaged"),
+    "special": ("不是普通文件（例如管道或设备）", "it is not a regular file, but for example a pipe or a device"),
+    "unreadable": ("打不开，请看文件权限", "it cannot be opened; check its permissions"),
 }
 _FAILURES: dict[Failure, tuple[str, str]] = {
     "": ("", ""),
@@ -73,19 +76,19 @@ _FAILURES: dict[Failure, tuple[str, str]] = {
     ),
     "small": (
         "语料太少，留不出验证用的诗：至少要有几百首。",
-        "The corpus is too small to hold poems out: a few hundred are needed.",
+        "The corpus is too small for held-out poems: a few hundred are needed.",
     ),
-    "disk": ("磁盘写不下了；腾出空间后再来一次。", "The disk is full; make room and try again."),
+    "disk": ("磁盘写不下了；腾出空间后再来一次。", "The disk is full; free some space and try again."),
     "model": ("起步用的模型读不了。", "The model to start from cannot be read."),
     "paddle": (f"缺少 Paddle：{INSTALL}", f"Paddle is missing: {INSTALL}"),
     "died": (
         "训练进程一再中断（也许内存不够）；已放弃。",
-        "The training was killed again and again (memory, perhaps); it was given up.",
+        "The training was killed repeatedly (perhaps for lack of memory) and was abandoned.",
     ),
     "moved": (
         "这次训练的存档不在这里：TRAIN_DIR 换过或清空过，所以不接着练；需要就再发一次 /retrain。",
-        "What there was of this training is not here: TRAIN_DIR was changed or emptied. It was dropped; send /retrain "
-        "to begin anew.",
+        "The checkpoints of this training are gone: TRAIN_DIR was changed or emptied. It was dropped; send /retrain "
+        "to start again.",
     ),
     "other": ("训练没有成功，日志里有详情。", "The training failed; the log has the details."),
 }
@@ -100,7 +103,7 @@ _MEASURES = {
 
 
 def progress(order: Order, report: TrainingReport, alive: bool, language: Language) -> str:
-    """What the one message shows. ``alive``: whether a trainer lives."""
+    """The progress message. ``alive``: whether a trainer is alive."""
     phase: Phase = report.phase
     if phase in ("preparing", "training", "measuring") and not alive:
         phase = "paused"
@@ -127,7 +130,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
         happened = f"interrupted {times}" if english else f"中断过 {report.interruptions} 次"
         if report.resumed is not None and phase in ("training", "measuring"):
             step = report.resumed
-            happened += f", going on from step {step}" if english else f"，从第 {step} 步接着练"
+            happened += f", continued from step {step}" if english else f"，从第 {step} 步接着练"
         lines.append(f"({happened})" if english else f"（{happened}）")
     if report.own_poems:
         lines.append(f"own poems: {report.own_poems}" if english else f"自备的诗：{report.own_poems} 首")
@@ -137,7 +140,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
             f"not read: {escape(name)} ({escape(reason)})" if english else f"未读：{escape(name)}（{escape(reason)}）"
         )
     if (others := max(0, len(report.skipped) - 5) + report.more_skipped) > 0:
-        lines.append(f"not read besides: {others} files" if english else f"另有 {others} 个文件未读")
+        lines.append(f"also not read: {others} files" if english else f"另有 {others} 个文件未读")
     if phase == "failed":
         lines.append(_FAILURES[report.failure][english])
         if report.detail:
@@ -146,7 +149,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
 
 
 def ending(report: TrainingReport, language: Language) -> str:
-    """The last message: the table, and what became of the version. Under 1,024 characters, as a picture's caption."""
+    """The final message: the table and the outcome. Under 1,024 characters, as it is a picture's caption."""
     english = language == "en"
     head = f"{report.before or '?'} → {report.version}"
     lines = [f"<b>{escape(head)}</b>"]
@@ -159,10 +162,10 @@ def ending(report: TrainingReport, language: Language) -> str:
         )
     use = f"<code>/model use {escape(report.version)}</code>"
     if report.promoted:
-        lines.append("Better on the held-out poems: it is taken into use." if english else "验证更好，已启用。")
+        lines.append("Better on the held-out poems: now in use." if english else "验证更好，已启用。")
     else:
         lines.append(
-            f"Not better on the held-out poems: the old one stays. All the same: {use}"
+            f"Not better on the held-out poems: the old version stays in use. To use it anyway: {use}"
             if english
             else f"验证没有更好，旧版继续用。若仍要用它：{use}"
         )
@@ -172,7 +175,7 @@ def ending(report: TrainingReport, language: Language) -> str:
 def versions(
     known: Mapping[str, VersionInfo], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
 ) -> str:
-    """What ``/model`` answers."""
+    """The answer to ``/model``."""
     english = language == "en"
     if not known:
         return pick(NO_VERSIONS, language)
@@ -207,7 +210,7 @@ def versions(
 def unknown_version(version: str, language: Language) -> str:
     name = escape(version[:64])
     return pick(
-        (f"没有 {name} 这个版本；/model 列出有的。", f"There is no version {name}; /model lists those there are."),
+        (f"没有 {name} 这个版本；/model 列出有的。", f"There is no version {name}; /model lists all versions."),
         language,
     )
 
@@ -234,7 +237,7 @@ def changed(desired: DesiredVersion, serving: Iterable[Serving], language: Langu
     for one in {(one.version, one.error) for one in failed if one.error}:
         old, why = escape(one[0]), escape(one[1])
         lines.append(
-            pick((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, {old} goes on: {why}"), language)
+            pick((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, still using {old}: {why}"), language)
         )
     if not lines:
         lines.append(pick((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."), language))

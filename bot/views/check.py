@@ -1,4 +1,4 @@
-"""An examination in words, as Telegram HTML."""
+"""The result of ``/check`` as Telegram HTML."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from bot.views.messages import Language, escape, in_script, pick
 from engine.contract.check import Examination, ProsodyFault
 
 _FAULTS = {
-    "失对": ("与上句平仄不相对", "its tones do not oppose those of the line before"),
-    "失粘": ("与上联平仄不相粘", "its tones do not take up those of the couplet before"),
+    "失对": ("与上句平仄不相对", "its tones are not opposite to those of the line before"),
+    "失粘": ("与上联平仄不相粘", "its tones do not match those of the couplet before"),
     "平仄": ("", "the wrong tone"),
     "孤平": ("除韵脚外只剩一个平声", "one level tone left alone beside the rhyme"),
     "三平尾": ("句末三字皆平", "three level tones end the line"),
@@ -18,15 +18,15 @@ _FAULTS = {
 _TONES = {"平": "level 平", "仄": "oblique 仄"}
 _OPPOSITE = {"平": "仄", "仄": "平"}
 MOST_FAULTS = 20
-"""Told in one message."""
+"""Maximum number of faults in one message."""
 MOST_LINES = 40
-"""Shown with their tones in one message."""
+"""Maximum number of lines shown with their tones."""
 
 
 def examined(found: Examination, language: Language) -> str:
-    """Form, template and rhyme in a line, the rhyme words, the poem with its tones, then each fault with its place.
+    """Form, template and rhyme, the rhyme words, the poem with its tones, then each fault with its position.
 
-    What was pasted is shown as it was pasted; only the bot's own words follow the reader's script.
+    The poem is shown as it was pasted; only the bot's own text is in the reader's script.
     """
     english = language == "en"
     head = f"<b>{in_script(found.template or found.form, language)}</b>"
@@ -43,7 +43,7 @@ def examined(found: Examination, language: Language) -> str:
     if not found.faults:
         praise = (
             "无误：平仄、粘对、押韵都合格律。",
-            "Faultless: tones, couplets and rhymes are all in order.",
+            "No faults: tones, couplets and rhymes are all correct.",
         )
         return "\n".join([*lines, pick(praise, language)])
     count = len(found.faults)
@@ -54,14 +54,14 @@ def examined(found: Examination, language: Language) -> str:
     if found.form.endswith("绝") and any(fault.place is None for fault in found.faults):
         free = (
             "若作古绝看，则不拘平仄。",
-            "Read as an old-style quatrain (古绝) it breaks no rule: those are free in their tones.",
+            "As an old-style quatrain (古绝) it breaks no rules: their tones are free.",
         )
         lines.append(pick(free, language))
     return "\n".join(lines)
 
 
 def _free(found: Examination) -> tuple[str, str]:
-    """Why a poem is not held to a template."""
+    """Why a poem was not checked against a template."""
     if found.form.startswith("仄韵"):
         return (
             "押仄声韵，属古体，不拘平仄。",
@@ -71,13 +71,13 @@ def _free(found: Examination) -> tuple[str, str]:
         return ("这首是古体，不拘平仄。", "This is old-style verse (古体): its tones are free.")
     return (
         "五言或七言、四句以上且双数，才按近体诗查；这一首算古风，古风不拘平仄。",
-        "Only four or more lines, an even number, of 5 or 7 characters each are examined as regulated verse; "
-        "this counts as old style (古风), which has no rules of tone.",
+        "Only poems with an even number of at least four lines of 5 or 7 characters are checked as regulated verse; "
+        "this one counts as old style (古风), which has no tone rules.",
     )
 
 
 def _with_tones(found: Examination) -> list[str]:
-    """Each line with its tones below it; where another tone was wanted, it stands out."""
+    """Each line with its tones below it, wrong tones in bold."""
     shown = []
     for number, (line, tones) in enumerate(zip(found.lines[:MOST_LINES], found.tones, strict=False), 1):
         wrong = {
@@ -96,7 +96,7 @@ def _line(fault: ProsodyFault, language: Language) -> str:
     name, character = in_script(fault.name, language), escape(fault.character)
     if language == "en":
         place = f", character {fault.place}" if fault.place else ""
-        wanted = f"; {_TONES.get(fault.wanted, fault.wanted)} is wanted" if fault.wanted else ""
+        wanted = f"; {_TONES.get(fault.wanted, fault.wanted)} is required" if fault.wanted else ""
         return f"· line {fault.line}{place}{f' {character}' if character else ''}: <b>{name}</b>, {en}{wanted}"
     place = f"第{fault.place}字" if fault.place else ""
     where = f"· 第{fault.line}句{place}{f'「{character}」' if character else ''}："

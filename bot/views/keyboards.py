@@ -1,6 +1,6 @@
-"""The buttons under a poem: what stands on them, and what a press means. Pure.
+"""The buttons under a poem: their labels and what pressing them means. Pure.
 
-A button carries the name of a card (the poem and its request, kept in Redis): its own data has 64 bytes.
+A button refers to a card (the poem and its request, stored in Redis), because its own data is limited to 64 bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOODS = (
     ("思乡", "Homesick", "露从今夜白，月是故乡明"),
     ("春日", "Spring", "迟日江山丽，春风花草香"),
 )
-"""In Chinese, in English, and the verse that makes the mood."""
+"""Name in Chinese, name in English, and the verse that sets the mood."""
 _FIRST = (("Spring", "春"), ("The moon", "月"), ("Mountains", "山水"), ("Homesick", "思乡"))
 OFFERED = 3
 AUTOMATIC = "auto"
@@ -37,7 +37,7 @@ AUTOMATIC = "auto"
 
 @dataclass(frozen=True)
 class ButtonAction:
-    """``card`` names what the button is about; ``choice`` is a form, the number of a mood, a language or a theme."""
+    """``card``: the card the button refers to; ``choice``: a form, the number of a mood, a language or a theme."""
 
     action: Action
     card: str
@@ -48,19 +48,19 @@ class ButtonAction:
 
     @classmethod
     def read(cls, data: str | None) -> ButtonAction | None:
-        """None: no button of this version."""
+        """None: not a button of this version."""
         action, _, rest = (data or "").partition(":")
         card, _, choice = rest.partition(":")
         return cls(action, card, choice) if action in _ACTIONS else None  # type: ignore[arg-type]
 
 
 def place_of(to: Telegram) -> str:
-    """A message whose buttons are engaged while one of them is served."""
+    """The key by which the buttons of a message are locked while one of them is handled."""
     return f"i{to.message}" if isinstance(to, Inline) else f"{to.chat}:{to.message}"
 
 
 def under_poem(card: str, language: Language, picture: bool, query: str = "") -> InlineKeyboardMarkup:
-    """``picture``: whether one can be drawn and sent; ``query``: the inline query that finds the poem."""
+    """``picture``: whether pictures can be drawn; ``query``: the inline query that finds the poem."""
     rows: list[list[Named]] = [["another", "forms"], ["moods", "picture"] if picture else ["moods"]]
     found = [[_named(action, card, language) for action in row] for row in rows]
     if query:
@@ -69,24 +69,24 @@ def under_poem(card: str, language: Language, picture: bool, query: str = "") ->
 
 
 def shared(card: str) -> str:
-    """The inline query that finds the poem of ``card``, whose name only those who have the poem know."""
+    """The inline query that finds the poem of ``card``; its name is known only to those who have the poem."""
     return f"#{card}"
 
 
 def shared_card(query: str) -> str:
-    """The card that an inline query made by ``shared`` is about, or an empty string."""
+    """The card that an inline query from ``shared`` refers to, or an empty string."""
     match = re.fullmatch(r"#([\w.-]{3,60})", query.strip(), re.ASCII)
     return match[1] if match else ""
 
 
 def first_poem(language: Language) -> InlineKeyboardMarkup:
-    """For who has not written anything yet."""
+    """For users who have not written anything yet."""
     themes = [_button(pick((zh, label), language), ButtonAction("theme", "", zh)) for label, zh in _FIRST]
     return InlineKeyboardMarkup([[_button(say("write_one", language), ButtonAction("theme", ""))], themes])
 
 
 def forms_for(request: PoemRequest) -> list[str]:
-    """The forms that the same words can be written in."""
+    """The forms in which the same text can be written."""
     found: dict[str, str] = {}
     for form in FORMS[1:]:
         try:
@@ -103,7 +103,7 @@ def choose_form(card: str, request: PoemRequest, language: Language) -> InlineKe
 
 
 def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
-    """Three moods, others under another poem, none that it has already."""
+    """Three moods, different ones under different poems, and never the current one."""
     first = zlib.crc32(card.encode())
     order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
     offered = [number for number in order if MOODS[number][2] != request.mood][:OFFERED]
@@ -112,7 +112,7 @@ def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKe
 
 
 def unwritten(card: str, language: Language) -> InlineKeyboardMarkup:
-    """Under an inline message whose poem is not there yet."""
+    """Under an inline message whose poem is not written yet."""
     return InlineKeyboardMarkup([[_named("write", card, language)]])
 
 
@@ -122,7 +122,7 @@ def choose_language() -> InlineKeyboardMarkup:
 
 
 def changed(request: PoemRequest, press: ButtonAction) -> PoemRequest | None:
-    """The request that a press asks for, to be written afresh; None: there is no such form or mood."""
+    """The request after a press, with a new seed; None: there is no such form or mood."""
     fresh = replace(request, seed=None)
     if press.action == "form":
         return replace(fresh, form=press.choice, lines=None) if press.choice in FORMS else None

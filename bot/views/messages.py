@@ -99,13 +99,13 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "write_one": ("写一首诗", "Write a poem"),
     "write": ("写出来", "Write it"),
     "writing": ("正在写……", "Writing …"),
-    "already_writing": ("正在写，请稍候。", "It is being written; a moment, please."),
+    "already_writing": ("正在写，请稍候。", "It is being written; one moment, please."),
     "old_button": (
         "按钮已过期，请重发首句。",
         "This button has expired; please send your line again.",
     ),
     "picture_coming": ("正在画……", "Drawing the picture …"),
-    "picture_sent": ("图已经发过了，就在这首诗下面。", "The picture was sent already, below the poem."),
+    "picture_sent": ("图已经发过了，就在这首诗下面。", "The picture has already been sent, below the poem."),
     "no_picture": (
         "字体里没有这些字：{characters}，所以这首诗没有配图。",
         "The font lacks these characters: {characters}, so there is no picture of this poem.",
@@ -140,7 +140,7 @@ _EXAMPLES = (
     ("空山新雨后", "帮我写一首关于思乡的诗", "/poem mountain"),
     ("秋风吹渭水", "/acrostic 七言 春风十里", "/poem plum snow"),
 )
-"""A line, a wish, and a command for who types no Chinese; all are known to be written."""
+"""A first line, a phrase, and a command without Chinese; all of them are known to work."""
 LANGUAGES: dict[Language, str] = {"zh-hans": "简体中文", "zh-hant": "繁體中文", "en": "English"}
 
 
@@ -155,22 +155,22 @@ def pick(texts: tuple[str, str], language: Language) -> str:
 
 
 def say(name: Name, language: Language, **filled: object) -> str:
-    """A text as Telegram HTML; what is ``filled`` in is escaped and keeps its script."""
+    """A text as Telegram HTML; values for its placeholders are escaped and keep their script."""
     text = pick(_TEXTS[name], language)
     return text.format(**{key: escape(str(value)) for key, value in filled.items()}) if filled else text
 
 
 def examples(language: Language, number: int, typed: str = "") -> str:
-    """Two messages that work; which two, ``number`` decides. ``typed``: characters for an acrostic."""
-    line, wish, english = (in_script(each, language) for each in _EXAMPLES[number % len(_EXAMPLES)])
-    one, two = (english, line) if language == "en" else (line, wish)
+    """Two example messages; ``number`` decides which. ``typed``: characters for an acrostic."""
+    line, phrase, english = (in_script(each, language) for each in _EXAMPLES[number % len(_EXAMPLES)])
+    one, two = (english, line) if language == "en" else (line, phrase)
     if typed:
         one = f"/acrostic {typed}"
     return say("examples", language, one=one, two=two)
 
 
 def error_text(error: PoemError, language: Language) -> str:
-    """An error in the person's language, plain text."""
+    """An error in the user's language, as plain text."""
     return pick((error.zh, error.en), language)
 
 
@@ -194,7 +194,7 @@ def in_script(simplified: str, language: Language) -> str:
 
 
 def language_of(code: str | None) -> Language:
-    """From Telegram's ``language_code`` (an IETF tag, or nothing at all: then Chinese)."""
+    """From Telegram's ``language_code``, an IETF tag; Chinese if there is none."""
     tag = (code or "zh").lower().replace("_", "-")
     if tag.split("-")[0] not in ("zh", "yue", "lzh", "wuu"):
         return "en"
@@ -202,7 +202,7 @@ def language_of(code: str | None) -> Language:
 
 
 def accepted_language(header: str | None) -> Language:
-    """From an ``Accept-Language`` header: its most wanted tag; English without one."""
+    """From an ``Accept-Language`` header: its most preferred tag; English without one."""
     wanted = []
     for position, part in enumerate((header or "").split(",")[:32]):
         tag, _, quality = part.strip().partition(";")
@@ -213,5 +213,5 @@ def accepted_language(header: str | None) -> Language:
 
 
 def as_language(value: str) -> Language:
-    """A language that came through Redis; what this version does not know is simplified Chinese."""
+    """A language read from Redis; unknown ones become simplified Chinese."""
     return "en" if value == "en" else "zh-hant" if value == "zh-hant" else "zh-hans"

@@ -1,6 +1,6 @@
-"""A poem as a picture: a page of an old book, its columns from right to left, with a seal.
+"""Draws a poem as a page of an old book, with columns from right to left and a seal.
 
-Needs the extra ``picture`` (Pillow and the font). The same poem gives the same bytes.
+Requires the extra ``picture`` (Pillow and the font). The same poem always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from engine.contract import Poem
 from engine.contract.script import converter
 
 LONGEST = 1280
-"""Pixels of the longer side at most: what Telegram shows of a photo."""
+"""Maximum pixels of the longer side, as large as Telegram shows photos."""
 _LARGEST = 104
-"""Pixels of a character at most."""
+"""Maximum pixels of a character."""
 _MOST_ROWS = 24
 _ADVANCE, _PITCH, _GAP = 1.2, 1.72, 0.9
-"""From character to character, column to column, and between two lines of one column, in characters."""
+"""Distances between characters, between columns, and between two lines of one column, in characters."""
 _PAD, _MARGIN = 0.7, 0.9
-"""Above and below the verse, and outside the frame, in characters."""
+"""Space above and below the verse, and outside the frame, in characters."""
 _SEAL = "唐韻新聲"
 
 _INK = (38, 33, 30)
@@ -36,15 +36,15 @@ _RULE = (186, 150, 118)
 _FRAME = (150, 74, 56)
 _PAPER = (246, 238, 219)
 _TONES = range(-4, 5)
-"""Of the paper, from shade to light; few, so that the file stays small."""
+"""Tones of the paper, from dark to light; few, so that the file stays small."""
 
 Colour = tuple[int, ...]
 Glyphs = tuple[str, bool]
-"""A line and whether its first character is a head."""
+"""A line, and whether its first character is a head."""
 
 
 class MissingGlyphsError(Exception):
-    """The font lacks ``characters``, so that the poem is better sent as text."""
+    """The font lacks ``characters``, so the poem should be sent as text."""
 
     def __init__(self, characters: str) -> None:
         super().__init__(f"the font lacks {characters}")
@@ -52,7 +52,7 @@ class MissingGlyphsError(Exception):
 
 
 def draw(poem: Poem, heads: int | None = None) -> bytes:
-    """The poem as a PNG of at most ``LONGEST`` pixels a side; raises MissingGlyphsError.
+    """The poem as a PNG of at most ``LONGEST`` pixels per side. Raises MissingGlyphsError.
 
     ``heads``: how many lines of an acrostic begin with a given character; None: all.
     """
@@ -73,7 +73,8 @@ def draw(poem: Poem, heads: int | None = None) -> bytes:
 
 @dataclass(frozen=True)
 class _Page:
-    """``columns``: from right to left; ``rows``: the height of the longest, in characters; ``size``: pixels of one."""
+    """``columns``: from right to left; ``rows``: height of the longest, in characters; ``size``: pixels per
+    character."""
 
     columns: tuple[tuple[Glyphs, ...], ...]
     rows: float
@@ -99,7 +100,7 @@ class _Page:
         return self.frame[2] - (column + 0.5) * _PITCH * self.size
 
     def paper(self) -> Image.Image:
-        """Laid paper: clouds, fibres and a fine grain, each from a fixed seed."""
+        """Paper with clouds, fibres and a fine grain, drawn from a fixed seed."""
         chance = random.Random(1)  # noqa: S311 - texture
         left, top, right, bottom = self.frame
         width, height = left + right, top + bottom
@@ -150,7 +151,7 @@ class _Page:
                 y += _GAP * self.size
 
     def _ring(self, pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
-        """A small circle beside a head, as readers of old marked a good character (圈点)."""
+        """A small circle beside a head, as readers used to mark good characters (圈点)."""
         radius = self.size * 0.085
         x += self.size * 0.66
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=_CINNABAR, width=max(2, self.size // 32))
@@ -173,7 +174,7 @@ class _Page:
                 pen.text(at, character, _FADED, _font(small), "mm")
 
     def seal(self, image: Image.Image) -> None:
-        """A square seal, its characters left white (白文), worn where the ink did not take."""
+        """A square seal with white characters (白文), partly worn."""
         side = self.px(1.28)
         chance = random.Random(2)  # noqa: S311 - texture
         stamp = Image.new("L", (side, side), 0)
@@ -192,14 +193,14 @@ class _Page:
 
 
 def _columns(lines: list[Glyphs], acrostic: bool) -> list[list[Glyphs]]:
-    """Lines to columns: one each where they are few, else so many that the page is about square."""
+    """Distribute lines to columns: one each if there are few, else so many that the page is about square."""
     lengths = {len(line) for line, _ in lines}
     if len(lengths) == 1 and max(lengths) <= _MOST_ROWS // 2:
         if len(lines) <= (10 if acrostic else 4):
             return [[line] for line in lines]
         each = min((2, 4), key=lambda each: _distance(lines, each))
         return [lines[i : i + each] for i in range(0, len(lines), each)]
-    # Lines of many lengths run on, with a gap after each, in columns of equal height.
+    # Lines of different lengths are set continuously, with gaps, in columns of equal height.
     room = max(9.0, min(_MOST_ROWS, math.sqrt(sum(len(line) + 1 for line, _ in lines) * 1.6)))
     columns: list[list[Glyphs]] = [[]]
     for line, head in lines:
@@ -212,7 +213,7 @@ def _columns(lines: list[Glyphs], acrostic: bool) -> list[list[Glyphs]]:
 
 
 def _distance(lines: list[Glyphs], each: int) -> float:
-    """How far from square a page of so many lines a column would be."""
+    """How far from square a page with so many lines per column would be."""
     width = (math.ceil(len(lines) / each) + 2) * _PITCH
     return abs(math.log(width / _height(lines[:each])))
 
@@ -222,7 +223,7 @@ def _height(column: list[Glyphs]) -> float:
 
 
 def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
-    """The title and two notes, in the poem's script."""
+    """Title and two notes, in the poem's script."""
     rhyme = f"{poem.rhyme}韵" if poem.rhyme else ""
     start = poem.template.rpartition("·")[2] if poem.template else ""
     form = FORM_TITLES.get(poem.form) or f"{'五' if len(poem.lines[0]) == 5 else '七'}言{poem.form}"
@@ -235,7 +236,7 @@ def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
 
 
 def _is_traditional(text: str) -> bool:
-    """Whether more characters are traditional spellings than simplified ones."""
+    """Whether the text has more traditional forms than simplified ones."""
     simplified, traditional = converter("t2s").convert(text), converter("s2t").convert(text)
     return _differences(text, simplified) > _differences(text, traditional)
 
@@ -251,7 +252,7 @@ def _tone(tone: int) -> Colour:
 
 @functools.cache
 def _palette() -> Image.Image:
-    """The tones of the paper, and what lies between it and each ink at the edges of a stroke."""
+    """The tones of the paper, and the shades between paper and each ink at the edges of strokes."""
     colours = [_tone(tone) for tone in _TONES]
     for ink, steps in ((_INK, 24), (_CINNABAR, 20), (_FADED, 10), (_RULE, 3), (_FRAME, 3)):
         colours += [
@@ -278,7 +279,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _missing(text: str) -> str:
-    """The characters that the font would show as its box for unknown ones (drawn for a noncharacter)."""
+    """The characters for which the font would show its replacement box (detected by drawing a noncharacter)."""
     font = _font(24)
     box = bytes(font.getmask("\uffff"))
     return "".join(dict.fromkeys(c for c in text if not c.isspace() and bytes(font.getmask(c)) == box))

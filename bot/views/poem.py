@@ -1,4 +1,4 @@
-"""A reply as a Telegram message (HTML)."""
+"""Replies as Telegram HTML."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ FINALS: dict[str | None, str] = dict(
         strict=True,
     )
 )
-"""How most words of each rhyme group end today."""
+"""How most words of each rhyme group end in modern Mandarin."""
 
 
 def as_html(content: Content, request: Request | None, language: Language) -> str:
-    """Words are HTML already; poems, examinations and errors are escaped here."""
+    """Texts are already HTML; poems, examinations and errors are escaped here."""
     if isinstance(content, Poem):
         return poem_html(content, request if isinstance(request, PoemRequest) else None, language)
     if isinstance(content, Examination):
@@ -76,7 +76,7 @@ def as_html(content: Content, request: Request | None, language: Language) -> st
 
 
 def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> str:
-    """The poem with its heads bold, if it is an acrostic, and form and rhyme in a line below."""
+    """The poem, heads of an acrostic in bold, with form and rhyme below."""
     bold = _head_places(poem, request)
     verse = "".join(f"<b>{escape(c)}</b>" if i in bold else escape(c) for i, c in enumerate(poem.text))
     lines = [in_script(" · ".join(part for part in (poem.form, poem.rhyme) if part), language)]
@@ -111,7 +111,7 @@ def _glossed(theme: str) -> str:
 
 
 def _explained(poem: Poem) -> str:
-    """Form and rhyme for who does not know their names."""
+    """Form and rhyme explained in English."""
     lengths = {len(line) for line in poem.lines}
     size = f"{len(poem.lines)} line{'s' * (len(poem.lines) > 1)}"
     if len(lengths) == 1:
@@ -125,7 +125,7 @@ def _explained(poem: Poem) -> str:
 
 
 def _head_places(poem: Poem, request: PoemRequest | None) -> set[int]:
-    """Where in ``poem.text`` the heads stand."""
+    """The positions of the heads in ``poem.text``."""
     if poem.mode != "acrostic":
         return set()
     heads = len(poem.lines)

@@ -1,4 +1,4 @@
-"""Which characters a cell admits."""
+"""The ids that a cell of a plan allows."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from engine.prosody import Prosody
 Booleans = npt.NDArray[np.bool_]
 
 ABSENT = -1
-"""The place of an id in a set that does not hold it."""
+"""The index of an id in a set that does not contain it."""
 RICH_GROUP_CHARACTERS = 8
-"""A group is rich enough to begin a poem on when it has this many characters for each rhyme word wanted."""
+"""A rhyme group may start a poem if it has this many characters per rhyme word needed."""
 
 
 class AllowedIds:
-    """Sets of ids that may come. A set is known by its number; each is made once, when it is first wanted."""
+    """Sets of allowed ids. A set is identified by its number; each is created once, on first use."""
 
     def __init__(self, vocabulary: Vocabulary, prosody: Prosody) -> None:
         self._vocabulary = vocabulary
         self._prosody = prosody
         self.ids: list[Ids] = []
-        """For each set its ids in rising order, [n]."""
+        """The ids of each set in increasing order, [n]."""
         self.table: FloatArray = np.zeros((0, len(vocabulary)), np.float32)
-        """0 where a set holds an id, else minus infinity: [sets, V]."""
+        """0 for the ids of a set, minus infinity for others: [sets, V]."""
         self.places: Ids = np.zeros((0, len(vocabulary)), np.int64)
-        """Where in a set each id of the vocabulary stands, ``ABSENT`` where it does not: [sets, V]."""
+        """The index of each id of the vocabulary within each set, or ``ABSENT``: [sets, V]."""
         common = [c for c in vocabulary.characters if _is_common(c)]
         self._common = self._of(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
@@ -59,20 +59,20 @@ class AllowedIds:
         return self._tones[tone]
 
     def rhyme(self, group: str | None, wanted: int) -> int:
-        """The characters that the poets rhyme in ``group``; where none is fixed yet, those of every group that
-        has enough for ``wanted`` rhyme words."""
+        """The characters that poets rhyme in ``group``; if no group is fixed yet, those of every group with enough
+        characters for ``wanted`` rhyme words."""
         key = group or wanted
         if key not in self._rhymes:
             self._rhymes[key] = self._added(self._group(group) if group else self._first(wanted))
         return self._rhymes[key]
 
     def group_of(self, character: str) -> str | None:
-        """The group that a first rhyme begins: of several the one with most characters."""
+        """The group that a first rhyme word fixes; of several, the one with the most characters."""
         groups = self._prosody.attested_rhymes.get(character) or self._prosody.groups(character)
         return max(groups, key=lambda group: (self._group(group).sum(), group), default=None)
 
     def _group(self, name: str) -> Booleans:
-        """A poor group takes in what the table has and the poets do not use."""
+        """The group's attested characters; for a small group, all that the table has."""
         if name not in self._groups:
             attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
             everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
@@ -107,10 +107,10 @@ class AllowedIds:
 
 
 def _is_common(character: str) -> bool:
-    """Whether a reader of simplified Chinese knows this glyph: the 6,763 characters of GB 2312.
+    """Whether this is one of the 6,763 characters of GB 2312, which readers of simplified Chinese know.
 
-    The corpus spells many words with old variants too (疎 beside 疏, 猨 beside 猿); what a person typed keeps
-    them, the model does not choose them.
+    The corpus also has old variants (疎 beside 疏, 猨 beside 猿); users' texts keep them, but the model does not choose
+    them.
     """
     try:
         return len(character.encode("gb2312")) == 2 and character not in CLAUSE_MARKS

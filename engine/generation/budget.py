@@ -1,4 +1,4 @@
-"""How many candidates there is time for."""
+"""Decides how many candidates there is time for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from engine.generation.plan import Plan
 
 DECAY = 0.99
-"""How much of what was measured before counts beside the newest step."""
+"""Weight of all earlier measurements relative to the newest step."""
 ASSUMED_SECONDS = 1e-4
-"""A character of a candidate, before anything was measured: two cores of today with 64 rows."""
+"""Per character of a candidate, before anything was measured: two current cores with 64 sequences."""
 EXPECTED_FREE = 60
-"""Characters of a poem whose end the model decides, for the most part fewer."""
+"""Assumed length of a poem whose end the model decides; most are shorter."""
 
 
 class Budget:
-    """``seconds``: what writing a poem may take, None: whatever it takes; ``most``: candidates where there is time."""
+    """``seconds``: time limit for writing a poem, None: no limit; ``most``: maximum number of candidates."""
 
     def __init__(self, most: int, seconds: float | None = None) -> None:
         self._most = most
@@ -24,15 +24,15 @@ class Budget:
         self._characters = 1.0
 
     def spent(self, seconds: float, characters: int) -> None:
-        """A step fed so many characters, all candidates together."""
+        """Record that a step fed so many characters in so many seconds."""
         self._spent = DECAY * self._spent + seconds
         self._characters = DECAY * self._characters + characters
 
     def candidates(self, options: Sequence[Plan], in_flight: int) -> int:
         """For a poem with one of these plans, while ``in_flight`` others are being written.
 
-        By the square of how many there are: each has its part of the time, and so long a burst of any size has
-        together less than twice the time of one; under steady load the poems in hand stay few.
+        The time per poem falls with the square of their number, so that a burst of any size takes together less than
+        twice the time of one poem, and few poems are in flight under steady load.
         """
         if self._seconds is None:
             return self._most
@@ -41,7 +41,7 @@ class Budget:
 
 
 def _characters(options: Sequence[Plan]) -> int:
-    """To be fed for a candidate: from the end of the opening on, and a quarter more for the second reading."""
+    """Characters to feed per candidate: those after the opening, plus a quarter for the second reading."""
     plan = options[0]
     free = min(EXPECTED_FREE, plan.limit) if plan.cells[-1].free else 0
     return max(1, (plan.asking - plan.opening - plan.branches + free) * 5 // 4)

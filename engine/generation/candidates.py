@@ -1,4 +1,4 @@
-"""One request on its way to a poem: its candidates, chosen among line by line, and the best of them."""
+"""The candidates of one request: selected line by line, and the best of them in the end."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
 
 SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
-"""The share of the candidates that is read a second time, and how many are in any case."""
+"""The share of candidates that is read a second time, and the minimum number."""
 
 
 class CandidateSet:
-    """``rows``: those to be written next. What stands before the first choice is read once for all candidates. They
-    are written as far as the next branch of their plans, the end of a line; then those that read best so far have the
-    new lines read once more by themselves, to see what each owes to what stands before it; and the best of these go on,
-    each with several ways to continue, so that there are as many candidates again.
+    """``rows``: the sequences to write next. What precedes the first choice is read once for all candidates. Candidates
+    are written up to the next branch of their plans, the end of a line. For the most fluent ones the new lines are then
+    read again on their own, to measure how much each depends on its context. The best of these continue, each with
+    several continuations, so that the number of candidates stays the same.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class CandidateSet:
         script: Script,
         second_reading: float = SECOND_READING,
     ) -> None:
-        """``options``: plans in stages, one of which the seed of each candidate picks."""
+        """``options``: plans in stages; each candidate's seed picks one of them."""
         self.request = request
         self.outline = outline
         self.count = count
         self.rows: list[TokenSequence] = []
         self.characters = 0
-        """How many were fed to the model, in the stages that are over."""
+        """How many characters were fed to the model in the finished stages."""
         self.begun = False
-        """Whether the candidates are begun: what is left of a poem goes before poems that are not."""
+        """Whether its candidates have been started; such poems take precedence over new ones."""
         self.chosen: TokenSequence
-        """The best candidate, once there is no stage left."""
+        """The best candidate, after the last stage."""
         self._options = options
         self._seed = seed
         self._ranker = ranker
@@ -58,7 +58,7 @@ class CandidateSet:
         self.go_on()
 
     def read_alone(self, row: TokenSequence) -> list[TokenSequence]:
-        """The lines of a candidate, each as it was read by itself; those in which nothing was chosen are not."""
+        """The lines of a candidate as read on their own, except those in which nothing was chosen."""
         return self._alone.get(row, [])
 
     @property
@@ -67,7 +67,7 @@ class CandidateSet:
         return all(row.done for row in self.rows)
 
     def go_on(self) -> bool:
-        """Turn to the next stage; False: there is none, the poem is there."""
+        """Start the next stage; False: there is none, and the poem is finished."""
         self.characters += sum(row.fed for row in self.rows)
         rows = next(self._stages, [])
         self.rows = rows or self.rows
@@ -105,7 +105,7 @@ class CandidateSet:
         self.chosen = rows[0]
 
     def _single(self, lineage: Lineage) -> TokenSequence:
-        """The one candidate, written without a stop as it would be among others."""
+        """A single candidate, written without stopping, the same as it would be among others."""
         (seed,) = lineage.first(self._seed, 1)
         plan = self._plan(lineage.draws(seed, 0))
         first = 0 if plan.opening else 1
@@ -117,13 +117,13 @@ class CandidateSet:
         return self._options[other_seed(draws, 0) % len(self._options)]
 
     def _most_fluent(self, rows: list[TokenSequence]) -> list[TokenSequence]:
-        """Those that have a second reading: of equal texts one, in the order that they came in."""
+        """The candidates for a second reading, without duplicates, in their original order."""
         different = list({row.text: row for row in reversed(rows)}.values())[::-1]
         best = sorted(different, key=lambda row: _mean([row]), reverse=True)[: self._second_reading]
         return [row for row in different if row in best]
 
     def _not_read_alone(self, rows: list[TokenSequence]) -> list[TokenSequence]:
-        """The lines of ``rows`` that are still to be read, each by itself."""
+        """The lines of ``rows`` that have not been read on their own yet."""
         fresh: list[TokenSequence] = []
         for row in rows:
             read = self.read_alone(row)
@@ -138,7 +138,7 @@ class CandidateSet:
         return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines)
 
     def poem(self, model: str) -> Poem:
-        """The best candidate, in the script of the request and with its text as it was typed; after the last stage."""
+        """The best candidate, in the script of the request and with the given text as typed. After the last stage."""
         row = self.chosen
         traditional = self._script.is_traditional("".join((*self.outline.given, self.outline.theme)))
         text = _as_written(row.text, self._script.traditional(row.text) if traditional else row.text, self.outline)
@@ -157,12 +157,12 @@ class CandidateSet:
 
 
 def _mean(rows: Sequence[TokenSequence]) -> float:
-    """Log-likelihood a chosen character."""
+    """Mean log-likelihood per chosen character."""
     return sum(row.log_likelihood for row in rows) / max(1, sum(row.chosen for row in rows))
 
 
 def _lines_alone(row: TokenSequence) -> list[Plan]:
-    """A plan for each line in which ``row`` chose: that line after nothing but the start, what was chosen scored."""
+    """A plan for each line in which ``row`` chose a character: that line without context, its choices scored."""
     shown = [cell for cell in row.plan.cells if cell.shown]
     lines: list[list[Cell]] = [[]]
     for place, character in enumerate(row.text):
@@ -174,9 +174,9 @@ def _lines_alone(row: TokenSequence) -> list[Plan]:
 
 
 def _as_written(plain: str, text: str, shape: Outline) -> str:
-    """Put the given characters back exactly as they were typed, line by line.
+    """Restore the given characters exactly as typed, line by line.
 
-    ``text`` is ``plain`` in the script of the answer; a character that is doubled is spelled alike both times.
+    ``text`` is ``plain`` in the script of the answer; both characters of a doubling are written the same way.
     """
     given = iter(shape.given)
     written: list[str] = []
@@ -194,6 +194,6 @@ def _as_written(plain: str, text: str, shape: Outline) -> str:
 
 
 def _couplets(text: str) -> str:
-    """A row ends where a sentence does."""
+    """Start a new row after each sentence."""
     rows = "".join(character + "\n" if character in CLOSING_MARKS else character for character in text)
     return rows.strip("\n")

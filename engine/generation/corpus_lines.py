@@ -1,4 +1,4 @@
-"""The lines of the corpus as a compact set, so that no poem repeats one."""
+"""A compact set of the corpus's lines, so that poems do not repeat one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 class LineIndex:
-    """Sorted 64-bit FNV-1a hashes of lines (over code points, not bytes): 8 bytes a line.
+    """Sorted 64-bit FNV-1a hashes of lines (over code points, not bytes): 8 bytes per line.
 
-    A line that is not there is taken for one that is once in about 10^13 look-ups.
+    About one in 10^13 look-ups is a false positive.
     """
 
     def __init__(self, hashes: Hashes) -> None:
@@ -31,10 +31,10 @@ class LineIndex:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> LineIndex:
-        """Read what ``to_bytes`` gave. ValueError: it is something else."""
+        """Read what ``to_bytes`` wrote. ValueError: it is something else."""
         hashes = np.frombuffer(content, "<u8").astype(np.uint64)
         if np.any(hashes[1:] <= hashes[:-1]):
-            raise ValueError("the hashes of a line index rise")
+            raise ValueError("the hashes of a line index must increase")
         return cls(hashes)
 
     def to_bytes(self) -> bytes:

@@ -1,4 +1,4 @@
-"""Runs plans over a backend, many at once: knows cells, no forms."""
+"""Runs many plans over a backend at once. It knows cells, not forms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.model.vocab import Vocabulary
 
 
 class Decoder:
-    """Rows in flight and the model's state for each; a finished row leaves at once and its place is free."""
+    """The sequences in flight and the model's state for each; a finished sequence leaves at once."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Decoder:
         return len(self._rows) + len(self._added)
 
     def run(self, rows: Iterable[TokenSequence], width: int = 64) -> Iterator[TokenSequence]:
-        """Write every row, ``width`` at a time; they come as they are finished."""
+        """Write all rows, ``width`` at a time; yields them as they finish."""
         waiting = iter(rows)
         while True:
             self.add(list(islice(waiting, width - len(self))))
@@ -50,16 +50,16 @@ class Decoder:
             yield from self.step()
 
     def add(self, rows: Sequence[TokenSequence]) -> None:
-        """Rows that begin with the next step."""
+        """Add rows that start with the next step."""
         self._added += rows
 
     def clear(self) -> None:
-        """Forget every row."""
+        """Drop all rows."""
         self._rows, self._added, self._state = [], [], self._backend.start(0)
 
     def step(self) -> list[TokenSequence]:
-        """Fill the first cell of the rows that were added, by what is read before it already; then feed one character
-        to every row and fill its next cell. Returns the rows that are finished."""
+        """Fill the first cell of added rows from what was read before it; then feed one character to every row and fill
+        its next cell. Returns the finished rows."""
         finished = []
         if self._added:
             self._begin()
@@ -111,8 +111,8 @@ class Decoder:
         self._rows += rows
 
     def _fill(self, rows: list[TokenSequence], log_probabilities: FloatArray) -> None:
-        """``log_probabilities`` [rows, V]: score the forced characters, choose the others; a row that is done stays as
-        it is."""
+        """``log_probabilities`` [rows, V]: score forced characters and choose the others; finished rows are left
+        alone."""
         ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
         choosing = [i for i, row in enumerate(rows) if not row.cell.forced and not row.done]
         if choosing:

@@ -1,4 +1,4 @@
-"""A request becomes a plan: a row of cells, one a character.
+"""Turns a request into a plan: a sequence of cells, one per character.
 
 Every form, the mood prefix and the tutorial's two modes are cells; ``engine.generation.decoder`` knows nothing else.
 """
@@ -17,20 +17,20 @@ from engine.contract.text import CLAUSE_MARKS
 from engine.prosody import Prosody
 
 MOST_STAGES = 20
-"""Branches after lines, at most; a poem with more lines has one after every second."""
+"""Maximum number of branches; poems with more lines have one after every second line."""
 LONGEST_OPENING = 2
-"""Characters of a word of the theme that a line can begin with."""
+"""Maximum length of a word of the theme that a line may begin with."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One character to come.
+    """One character to write.
 
-    ``forced``: this character, in simplified form, as the model reads it; ``shown`` whether it is part of the
-    poem. Otherwise a choice among the characters of ``tone`` (None: either) and, if it ``rhymes``, of the
-    poem's rhyme group, which its first rhyme fixes. ``free``: the model writes on by itself, marks and end
-    included; always the last cell. ``scored``: a forced character whose likelihood counts. ``branch``: nothing is
-    written; the sequence stops, and others go on from what the model says here.
+    ``forced``: this character, simplified, as the model reads it; ``shown``: whether it is part of the poem. Otherwise
+    a choice among the characters of ``tone`` (None: any) and, if it ``rhymes``, of the poem's rhyme group, which the
+    first rhyme word fixes. ``free``: the model continues by itself, including marks and the end; always the last cell.
+    ``scored``: a forced character whose likelihood counts. ``branch``: nothing is written; the sequence stops here, and
+    others continue from the model's state.
     """
 
     forced: str = ""
@@ -43,7 +43,7 @@ class Cell:
 
     @property
     def asks(self) -> bool:
-        """Whether the model's scores are wanted here."""
+        """Whether the model's scores are needed here."""
         return self.scored or not self.forced
 
 
@@ -52,7 +52,7 @@ BRANCH = Cell(shown=False, branch=True)
 
 @dataclass(frozen=True)
 class Plan:
-    """``rhyme``: the group where request or opening fix it. ``limit``: characters that a free cell may write."""
+    """``rhyme``: the group, if the request or the opening fixes it. ``limit``: maximum characters of a free cell."""
 
     cells: tuple[Cell, ...]
     form: str
@@ -62,22 +62,22 @@ class Plan:
 
     @cached_property
     def rhymes(self) -> int:
-        """How many rhyme words are still to be found."""
+        """How many rhyme words are to be chosen."""
         return sum(cell.rhymes for cell in self.cells)
 
     @cached_property
     def ends(self) -> tuple[bool, ...]:
-        """For each cell whether it is the last of its line."""
+        """For each cell, whether it is the last of its line."""
         return tuple(after.forced in CLAUSE_MARKS and after.forced != "" for after in (*self.cells[1:], Cell()))
 
     @cached_property
     def forced(self) -> frozenset[str]:
-        """The characters of the poem that are fixed."""
+        """The fixed characters of the poem."""
         return frozenset(cell.forced for cell in self.cells if cell.shown and cell.forced)
 
     @cached_property
     def opening(self) -> int:
-        """How many cells stand before the first choice or branch."""
+        """How many cells precede the first choice or branch."""
         return sum(1 for _ in takewhile(lambda cell: not cell.asks, self.cells[: self.asking]))
 
     @cached_property
@@ -86,13 +86,13 @@ class Plan:
 
     @cached_property
     def asking(self) -> int:
-        """How many cells there are up to the last that asks the model; it need not read what follows."""
+        """How many cells there are up to the last that needs scores; the model need not read the rest."""
         return max((place + 1 for place, cell in enumerate(self.cells) if cell.asks), default=0)
 
 
 def in_stages(options: Sequence[Plan]) -> list[Plan]:
-    """The same plans with a branch after what stands before the first choice in all of them, which is read once, and
-    one after each line that has a choice after it (in the longest poems after every second)."""
+    """The same plans with branches: after the common beginning, which is read only once, and after each line that is
+    followed by a choice (in the longest poems, after every second)."""
     fixed = [takewhile(lambda cell: not cell.asks, plan.cells[: plan.asking]) for plan in options]
     shared = sum(1 for _ in takewhile(lambda cells: len(set(cells)) == 1, zip(*fixed, strict=False)))
     return [_in_stages(plan, shared) for plan in options]
@@ -108,7 +108,7 @@ def _in_stages(plan: Plan, opening: int) -> Plan:
 
 
 def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) -> list[Plan]:
-    """The plans that suit the request equally well: one, or several where no forced character decides.
+    """The plans that fit the request equally well: several if the given characters do not decide the template.
 
     ``simplify`` converts a clause character for character.
     """
@@ -136,7 +136,7 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
 
 
 def _openings(theme: str, words: Sequence[str]) -> list[str]:
-    """How the first line may begin: as the model likes, or with a word of the theme or its first character."""
+    """How the first line may begin: freely, or with a word of the theme or its first character."""
     short = [word for word in words if word in theme and len(word) <= LONGEST_OPENING] if theme else []
     return list(dict.fromkeys(["", *short, *(word[0] for word in short)]))
 
@@ -148,7 +148,7 @@ def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outl
         strict = list(line.strict)
         guping = line.guping
         if guping is not None and given[guping] and not prosody.fits(given[guping], "平"):
-            strict[guping + 2] = True  # 孤平 is rescued two places on
+            strict[guping + 2] = True  # makes up for 孤平 two positions later
         for place, character in enumerate(given):
             if character:
                 cells.append(Cell(character))
@@ -173,16 +173,16 @@ def _old_style(grid: list[list[str]], rhymed: bool) -> list[Cell]:
 
 
 def _grid(given: Sequence[str], length: int, lines: int) -> list[list[str]]:
-    """[lines][length] of forced characters, an empty string where the model chooses.
+    """[lines][length] of forced characters; an empty string where the model chooses.
 
-    What is given to a line, a whole clause or one head, stands at its beginning.
+    What is given for a line, a clause or a head, is at its beginning.
     """
     texts = [*given, *[""] * (lines - len(given))]
     return [[*text, *[""] * (length - len(text))] for text in texts]
 
 
 def _cost(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
-    """How ill the forced characters fit: the end of a line weighs most, it decides whether line 1 rhymes."""
+    """Tone-mismatch penalty of the given characters; the end of a line weighs most, since it decides the rhyme."""
     cost = 0
     for given, line in zip(grid, template.lines, strict=True):
         for place, character in enumerate(given):
@@ -192,7 +192,7 @@ def _cost(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
 
 
 def _common_rhyme(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> str | None:
-    """The group asked for, else the one that most of the forced rhyme words belong to."""
+    """The requested group, else the one that most of the given rhyme words belong to."""
     if wanted:
         return wanted
     groups: Counter[str] = Counter()
@@ -204,7 +204,7 @@ def _common_rhyme(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> 
 
 
 def _marks(lines: int, ends: bool) -> list[str]:
-    """，and 。in turn; the last line of a whole poem closes with 。whatever its place."""
+    """Alternating ，and 。; with ``ends`` the last line always ends with 。"""
     marks = ["。" if i % 2 else "，" for i in range(lines)]
     if ends and marks:
         marks[-1] = "。"

@@ -1,4 +1,4 @@
-"""The façade: requests in, poems out. Knows no Redis."""
+"""``Poet``: the façade that turns requests into poems."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from engine.prosody.check import examine
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES = "prosody.json", "lines.bin"
 CANDIDATES, WIDTH = 64, 64
-"""Poems written to choose each one from, where there is time; rows written side by side."""
+"""Maximum number of candidates per poem; number of sequences written at the same time."""
 
 
 class Poet:
-    """Writes poems with one model. ``model`` is the version that each poem names.
+    """Writes poems with one model; ``model`` is its version, named in each poem.
 
-    ``write`` takes what there is to write and returns when it is done. ``add`` and ``step`` let requests join
-    and poems leave while others are being written; no two threads at once.
+    ``write`` writes a list of requests. ``add`` and ``step`` allow requests to join and poems to leave while others are
+    being written. Not thread-safe.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Poet:
         budget: float | None = None,
         second_reading: float = SECOND_READING,
     ) -> Poet:
-        """Load a model folder; ``backend`` takes the place of the one that ``device`` would choose.
+        """Load a model folder; ``backend`` replaces the one that ``device`` would choose.
 
-        ``candidates``: to choose each poem from, where a request does not say; with a ``budget`` of seconds fewer,
-        where they would take longer. ``second_reading``: the share of them that is read twice.
-        ModelFolderError names the part that is missing or does not fit.
+        ``candidates``: per poem, unless the request says otherwise; fewer if they would take longer than ``budget``
+        seconds. ``second_reading``: the share of them that is read twice.
+        ModelFolderError names the part that is missing or does not match.
         """
         parts = ModelFolder.read(Path(folder))
         checkpoint = load_checkpoint(parts)
@@ -100,7 +100,7 @@ class Poet:
         )
 
     def write(self, requests: Sequence[PoemRequest]) -> list[Poem]:
-        """A poem for each request, in order. PoemError: the first request that cannot be served."""
+        """A poem for each request, in order. PoemError: for the first invalid request."""
         poems = []
         for answer in self.write_each(requests):
             if isinstance(answer, PoemError):
@@ -109,7 +109,7 @@ class Poet:
         return poems
 
     def write_each(self, requests: Sequence[PoemRequest]) -> list[Poem | PoemError]:
-        """A poem or the reason why not for each request, in order: a bad one does not harm the others."""
+        """A poem or an error for each request, in order; an invalid request does not affect the others."""
         answers: list[Poem | PoemError | None] = [None] * len(requests)
         places: dict[CandidateSet, int] = {}
         for place, request in enumerate(requests):
@@ -123,9 +123,9 @@ class Poet:
         return [answer for answer in answers if answer is not None]
 
     def add(self, request: PoemRequest) -> CandidateSet:
-        """Begin a poem with the next step. PoemError: the request cannot be served.
+        """Start a poem at the next step. PoemError: the request is invalid.
 
-        Where neither seed nor number of candidates is asked for, there are as many as the time allows.
+        Without a seed and a number of candidates in the request, there are as many candidates as time allows.
         """
         shape = outline(request)
         options = in_stages(plans(shape, self.prosody, self.script.simplify))
@@ -142,7 +142,8 @@ class Poet:
         return examine(request, self.prosody, self.script)
 
     def step(self) -> list[tuple[CandidateSet, Poem]]:
-        """Write one character of every row in hand; returns what is finished. A failure forgets all that is in hand."""
+        """Write one character of every sequence in flight; returns the finished poems. If it raises, all are
+        dropped."""
         finished = []
         began = time.perf_counter()
         try:
@@ -164,7 +165,7 @@ class Poet:
         return finished
 
     def _begin(self, draft: CandidateSet) -> None:
-        """Turn to the rows of a draft's next stage; what is begun is finished before what is not."""
+        """Queue the sequences of the next stage; poems already started take precedence."""
         first, *rest = draft.rows
         self._drafts.update((row, draft) for row in draft.rows)
         self._first.append(first)
@@ -174,8 +175,8 @@ class Poet:
             self._waiting.extend(rest)
 
     def _fill_up(self) -> None:
-        """What begins with this step: each new poem's first row, for no poem waits for the candidates of others; of
-        the rest as many as fit, and at least one, so that none waits for ever."""
+        """Start sequences: the first of each new poem, so that no poem waits for the candidates of others, then as many
+        others as fit, and at least one, so that none waits for ever."""
         free = max(1, WIDTH - len(self._decoder) - len(self._first))
         rest = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
         self._decoder.add([*self._first, *rest])
@@ -183,7 +184,7 @@ class Poet:
 
 
 def _backend(folder: ModelFolder, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:
-    """Paddle where there is a GPU for it, else the CPU decoder; neither is imported where it is not wanted."""
+    """Paddle if there is a GPU for it, else the CPU decoder; only the one needed is imported."""
     if device == "gpu" or (device == "auto" and gpu_ready()):
         from engine.model.paddle_backend import PaddleBackend
 

@@ -1,4 +1,4 @@
-"""Which of several finished candidates reads best."""
+"""Scores candidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.model.vocab import Vocabulary
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each part of the score counts, in nats a character; ``parallel`` and ``near`` are cosines."""
+    """Weights of the parts of the score, in nats per character; ``parallel`` and ``near`` weigh cosines."""
 
     fluent: float = 1.0
     owed: float = 1.0
@@ -23,19 +23,19 @@ class Weights:
 
 DEFAULT_WEIGHTS = Weights()
 NEAREST = 3
-"""Characters of a poem that show its theme."""
+"""How many characters of a poem are compared with its theme."""
 
 
 class Ranker:
-    """Scores a candidate by what makes it readable.
+    """Scores a candidate by these parts.
 
-    *Fluency*: the model's own mean log-likelihood of the characters it chose. Likelihood alone prefers the
-    commonplace, so *what each line owes to what stands before it* (mood, opening, the lines above) is added: that
-    likelihood less the likelihood of the same line by itself, which is the pointwise mutual information of a line
-    and its context, as the model sees it (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural
-    Conversation Models"). *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output
-    vectors of characters that face each other; characters used alike have vectors alike. *Nearness to a theme*,
-    where one was asked for: how close the poem comes to each of the theme's characters, by the same vectors.
+    *Fluency*: the model's mean log-likelihood of the characters it chose. Since likelihood alone favours the
+    commonplace, *dependence on the context* (mood, opening, earlier lines) is added: that likelihood minus the
+    likelihood of the same line on its own, which is the pointwise mutual information of line and context according to
+    the model (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models").
+    *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output vectors of
+    corresponding characters, since characters used alike have similar vectors. *Nearness to the theme*, if there is
+    one: how close the poem comes to each of the theme's characters, by the same vectors.
     """
 
     def __init__(self, vocabulary: Vocabulary, output: FloatArray, weights: Weights = DEFAULT_WEIGHTS) -> None:
@@ -50,8 +50,8 @@ class Ranker:
     def score(
         self, lines: Sequence[str], form: str, given: float, alone: float, theme: str = "", whole: int | None = None
     ) -> float:
-        """``given``, ``alone``: mean log-likelihood a character in its place and in its line alone, in nats.
-        ``whole``: how many lines the poem is to have; by default ``lines`` are all."""
+        """``given``, ``alone``: mean log-likelihood per character in context and in its line alone, in nats.
+        ``whole``: how many lines the finished poem has; by default the number of ``lines``."""
         score = self._weights.fluent * given + self._weights.owed * (given - alone)
         middle = range(2, min(len(lines) - 1, (whole or len(lines)) - 3), 2) if form.endswith("律") else range(0)
         if middle:
@@ -60,17 +60,17 @@ class Ranker:
         return score + self._weights.near * self.nearness("".join(lines), theme) if theme else score
 
     def nearness(self, text: str, theme: str) -> float:
-        """How near the ``NEAREST`` characters of ``text`` are to each of ``theme``: the mean cosine.
+        """Mean cosine between each character of ``theme`` and the ``NEAREST`` characters of ``text``.
 
-        The direction that the vectors share most says how common a character is and hides what it means, so it is
-        left out (Mu and Viswanath 2018, "All-but-the-Top").
+        The vectors' dominant direction reflects how common a character is rather than its meaning, so it is removed (Mu
+        and Viswanath 2018, "All-but-the-Top").
         """
         wanted, written = (self._meanings[self._vocabulary.encode(part)] for part in (theme, text))  # [n, hidden]
         nearest = np.sort(wanted @ written.T, axis=1)[:, -NEAREST:]
         return float(nearest.mean())
 
     def parallelism(self, line: str, facing: str) -> float:
-        """Mean cosine of the characters at the same places of two lines, in [-1, 1]."""
+        """Mean cosine of the characters at the same positions of two lines, in [-1, 1]."""
         first, second = (self._vectors[self._vocabulary.encode(text)] for text in (line, facing))  # [n, hidden]
         return float((first * second).sum(axis=1).mean())
 

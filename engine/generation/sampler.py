@@ -1,4 +1,4 @@
-"""The choice of a character: what a cell admits, by the model's scores, with the row's own chance."""
+"""Samples the next character from the allowed logits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
 LONGEST_LINE, FEWEST_LINES = 16, 4
-"""Of a free poem: characters of a line, after which a mark must come; lines before it may end."""
+"""In a free poem: maximum length of a line; minimum number of lines."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that mass
-    (nucleus sampling, Holtzman et al. 2020), none of them more than ``floor`` nats below the first."""
+    """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that probability mass
+    (nucleus sampling, Holtzman et al. 2020), none more than ``floor`` nats below the best."""
 
     temperature: float = 0.7
     top_p: float = 0.9
@@ -32,15 +32,15 @@ class Sampling:
 DEFAULT_SAMPLING = Sampling()
 
 LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
-"""The key of what cannot come: infinitely far below."""
+"""The sort key of what cannot be drawn: infinitely far below the best."""
 FEWEST_BATCH_ROWS = 4
-"""From so many rows on, operations on all of them at once are faster than row by row."""
+"""From this many rows on, operating on all of them at once is faster than row by row."""
 NOTHING = -1
-"""Drawn where nothing may come."""
+"""Returned if nothing is allowed."""
 
 
 class Sampler:
-    """Chooses for all rows of a step together; what a row gets does not depend on the others, to the bit."""
+    """Samples for all rows of a step at once; a row's result does not depend on the others, bit for bit."""
 
     def __init__(
         self, vocabulary: Vocabulary, masks: AllowedIds, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
@@ -51,7 +51,7 @@ class Sampler:
         self._sampling = sampling
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
-        """For each row one id that its cell admits, by the model's ``log_probabilities`` [rows, V]."""
+        """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
         chances = _uniform([row.draws for row in rows], [row.chosen for row in rows])  # [rows]
         if len(rows) < FEWEST_BATCH_ROWS:
             return [self._draw(*each) for each in zip(rows, log_probabilities, chances, strict=True)]
@@ -62,8 +62,8 @@ class Sampler:
         return chosen
 
     def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: np.float32) -> int:
-        """Where all that the cell admits is banned or completes a corpus line, rather a character for the second time
-        than none, and rather one of another tone than a copied line."""
+        """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
+        and rather use another tone than copy a line."""
         mask, anything, copies = self._allowed(row), self._masks.characters, list[int]()
         banned = self._vocabulary.encode(self._banned(row, log_probabilities))
         for allowed, struck in ((mask, banned), (mask, []), (anything, [])):
@@ -77,15 +77,15 @@ class Sampler:
         return int(self._masks.ids[anything][0])
 
     def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> set[str]:
-        """What must not come next. A doubling is deliberate only where the model thinks of nothing better."""
+        """What must not come next. A doubling is allowed only if it is the model's first choice."""
         banned = row.banned()
         if row.doubling() and log_probabilities[self._vocabulary.id(row.last)] >= log_probabilities.max():
             return banned - {row.last}
         return banned
 
     def _sample(self, pool: FloatArray, chance: np.float32) -> int:
-        """An id of ``pool`` [V], by ``chance``, among the likeliest that make up ``top_p`` together; ``NOTHING`` where
-        all is struck."""
+        """One id of ``pool`` [V], by the random number ``chance``, among the likeliest that make up ``top_p``;
+        ``NOTHING`` if none is left."""
         top = pool.max()
         if top == -np.inf:
             return NOTHING
@@ -100,7 +100,7 @@ class Sampler:
     def _draw_together(
         self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: FloatArray
     ) -> list[int]:
-        """What ``_sample`` draws for each row, before a look at the corpus, by operations on all rows at once."""
+        """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
         masks = [self._allowed(row) for row in rows]
         pools = self._pools(masks, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
@@ -113,7 +113,7 @@ class Sampler:
         return [NOTHING if p == NOTHING else int(self._masks.ids[m][p]) for m, p in zip(masks, drawn, strict=True)]
 
     def _pools(self, masks: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
-        """What each row's mask admits, in the order of its ids, filled up with minus infinity: [rows, most]."""
+        """Each row's allowed ids in order, padded with minus infinity: [rows, most]."""
         if len(set(masks)) == 1:
             return log_probabilities.take(self._masks.ids[masks[0]], axis=1)
         members: dict[int, list[int]] = {}
@@ -127,8 +127,8 @@ class Sampler:
         return pools
 
     def _sample_each(self, pool: FloatArray, chances: FloatArray) -> list[int]:
-        """One place of each row of ``pool`` [rows, n], by its chance [rows], among the likeliest that make up ``top_p``
-        together; ``NOTHING`` where all is struck."""
+        """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
+        make up ``top_p``; ``NOTHING`` if none is left."""
         top = pool.max(axis=1)
         near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)
         flat = near.ravel().nonzero()[0]  # [hits], row by row
@@ -138,8 +138,8 @@ class Sampler:
             return [NOTHING] * len(pool)
         of = np.arange(len(pool)).repeat(sizes)
         below = top[of] - pool.ravel().take(flat)
-        # The bits of floats that are not negative rise as they do. With the id after them no two keys are equal: their
-        # order cannot depend on how many there are in other rows.
+        # The bits of non-negative floats sort like the floats. With the id appended no two keys are equal, so their
+        # order cannot depend on the number of hits in other rows.
         keys = np.full((len(pool), most), LAST, np.uint64)
         held = below.view(np.uint32).astype(np.uint64) << 32 | (flat - of * pool.shape[1]).view(np.uint64)
         keys[np.arange(most) < sizes[:, None]] = held
@@ -156,18 +156,18 @@ class Sampler:
         return found
 
     def _copies(self, row: TokenSequence, drawn: int) -> bool:
-        """Whether this character completes a line of the corpus."""
+        """Whether this character would complete a line of the corpus."""
         return _may_complete(row) and row.line + self._vocabulary.decode([drawn]) in self._lines
 
     def _allowed(self, row: TokenSequence) -> int:
-        """The mask of what the cell to fill admits."""
+        """The mask for the cell to fill."""
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
         return self._masks.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._masks.tone(cell.tone)
 
     def _allowed_free(self, row: TokenSequence) -> int:
-        """Characters and marks in turn, the end after a closing mark; the last of the limit closes the poem."""
+        """Marks only after characters, the end only after a closing mark; the limit forces the end of the poem."""
         masks, left = self._masks, row.plan.limit - row.chosen
         if row.line:
             if left == 1 or len(row.line) >= LONGEST_LINE:
@@ -180,7 +180,7 @@ class Sampler:
 
 
 def _uniform(seeds: Sequence[int], numbers: Sequence[int]) -> FloatArray:
-    """The number in [0, 1) of each seed's own sequence that comes at this place (SplitMix64, Steele et al. 2014)."""
+    """For each seed, the n-th number in [0, 1) of its random sequence (SplitMix64, Steele et al. 2014)."""
     bits = np.array(seeds, np.uint64) + (np.array(numbers, np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ bits >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ bits >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
@@ -190,5 +190,5 @@ def _uniform(seeds: Sequence[int], numbers: Sequence[int]) -> FloatArray:
 
 
 def _may_complete(row: TokenSequence) -> bool:
-    """Whether the character to come may be the last of its line."""
+    """Whether the next character may be the last of its line."""
     return row.ends_line or (row.cell.free and len(row.line) >= 2)

@@ -1,4 +1,4 @@
-"""One poem in the making: where its plan stands, what is written, what may not come again."""
+"""One poem being written: its position in the plan, its text so far, and which characters may not come next."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ class Reading:
 class TokenSequence:
     """Follows a plan character by character.
 
-    ``text``: what is shown so far, marks included; ``last``: what the model reads next; ``cell``: what is filled
-    next. ``log_likelihood``: the sum, in nats, of the model's own log-probabilities (no mask, no temperature) of the
-    ``chosen`` characters. ``draws`` alone decides what is drawn, by default ``seed``. ``fed``: characters that the
-    model has read for it. ``reading``: what it begins with, START's where it is None; where it stopped at a branch,
-    what others go on from. ``later``: what is drawn by after each branch, of a row that goes on by itself and does
-    not stop there.
+    ``text``: the poem so far, including marks; ``last``: what the model reads next; ``cell``: the next cell to fill.
+    ``log_likelihood``: the sum, in nats, of the model's log-probabilities (without mask and temperature) of the
+    ``chosen`` characters. ``draws``: seed of the random draws, by default ``seed``. ``fed``: characters that the model
+    has read for it. ``reading``: what it starts from, by default the reading of START; after stopping at a branch, what
+    others continue from. ``later``: seeds of the draws after each branch, for a sequence that does not stop there.
     """
 
     def __init__(self, plan: Plan, seed: int, draws: int | None = None, later: Iterable[int] = ()) -> None:
@@ -52,7 +51,7 @@ class TokenSequence:
         self._close()
 
     def branch(self, plan: Plan, seed: int, draws: int | None = None) -> TokenSequence:
-        """Another that goes on from the branch where this one stopped, by a ``plan`` that is the same up to there."""
+        """A sequence that continues from the branch where this one stopped; ``plan`` must be the same up to there."""
         other = copy(self)
         other.plan, other.seed = plan, seed
         other.draws = seed if draws is None else draws
@@ -66,7 +65,7 @@ class TokenSequence:
 
     @property
     def stopped(self) -> bool:
-        """Whether it stands at a branch and others may go on from it."""
+        """Whether it stopped at a branch, from which others may continue."""
         return self.done and self.cell.branch
 
     @property
@@ -75,18 +74,18 @@ class TokenSequence:
         return self.plan.ends[self._at]
 
     def banned(self) -> set[str]:
-        """Characters that must not come next: in a planned poem none comes twice, in a free one no line does."""
+        """Characters that must not come next: planned poems repeat no character, free poems repeat no line."""
         if self.cell.free:
             return {line[-1] for line in self.earlier if line[:-1] == self.line}
         return self._taken
 
     def doubling(self) -> str:
-        """The character that may come again at once, doubled within a word (青青), which begins at an odd place."""
+        """The character that may be repeated immediately, doubled within a word (青青) at positions 1–2, 3–4 …"""
         within = len(self.line) % 2 == 1 and self.text[-2:-1] != self.text[-1:]
         return self.line[-1] if within and not self.cell.free else ""
 
     def take(self, character: str, log_probability: float | None = None) -> None:
-        """Fill the cell with ``character``; a probability where the model's word for it counts."""
+        """Fill the cell with ``character``; ``log_probability``: if its likelihood counts."""
         cell = self.cell
         if log_probability is not None:
             self.log_likelihood += log_probability
@@ -104,11 +103,11 @@ class TokenSequence:
             self.done = True
 
     def stop(self, reading: Reading) -> None:
-        """Keep what the model says at a branch."""
+        """Stop at a branch and keep the model's state and scores."""
         self.reading, self.done = reading, True
 
     def _close(self) -> None:
-        """Where the model is asked no more, the rest of the plan is written at once."""
+        """Move to the current cell; if no more scores are needed, write the rest of the plan at once."""
         if self._at >= self.plan.asking:
             for cell in self.plan.cells[self._at :]:
                 if cell.shown:

@@ -1,4 +1,4 @@
-"""What decoding needs of a model."""
+"""The interface between decoding and the neural network."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Backend(Protocol):
 
     @property
     def vocabulary_size(self) -> int:
-        """V: how many ids there are, specials included."""
+        """V: the number of ids, including specials."""
 
     def start(self, rows: int) -> FloatArray:
-        """The state before the first id: zeros [rows, 2 * layers, hidden], for each layer h and then c."""
+        """The state before the first id: zeros [rows, 2 * layers, hidden]; h, then c, for each layer."""
 
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         """Feed ``ids`` [rows] from ``state``; return log-probabilities (natural logarithm) and the next state.

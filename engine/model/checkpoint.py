@@ -1,4 +1,4 @@
-"""A model folder: weights, vocabulary and card, which fit together or are refused."""
+"""Reads and writes model folders: weights, vocabulary and card, which must match."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that depends on nothing else.
+    """A complete model.
 
-    ``weights``: float32 by name, see ``weight_shapes``. ``card``: what a person should know of the model
-    (corpus and its hash, split, epochs, perplexities, ``version``, date), free in form but for ``shape`` and
-    ``parts`` (sha256 by file), which ``save`` writes.
+    ``weights``: float32 by name, see ``weight_shapes``. ``card``: information about the model (corpus and its hash,
+    split, epochs, perplexities, ``version``, date) in free form, except ``shape`` and ``parts`` (sha256 by file name),
+    which ``save`` writes.
     """
 
     shape: Shape
@@ -48,12 +48,12 @@ class Checkpoint:
 
     @property
     def version(self) -> str:
-        """The card's ``version``, or the beginning of the weights' hash where the card has none."""
+        """The card's ``version``, or the beginning of the weights' hash if it has none."""
         return str(self.card.get("version") or self.card.get("parts", {}).get(WEIGHTS, "unsaved")[:12])
 
 
 def weight_shapes(shape: Shape, vocabulary_size: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight; the gates of an LSTM's rows are in the order i, f, g, o.
+    """Name and shape of every weight; the gates of an LSTM are in the order i, f, g, o.
 
     With V the vocabulary's size, E, H the dimensions: ``embedding.weight`` [V, E]; of each layer
     ``weight_ih`` [4H, E or H], ``weight_hh`` [4H, H], ``bias`` [4H]; ``output.weight`` [H, V],
@@ -69,7 +69,7 @@ def weight_shapes(shape: Shape, vocabulary_size: int) -> dict[str, tuple[int, ..
 
 
 def check_weights(shape: Shape, vocabulary_size: int, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-    """ModelFolderError naming the first tensor that is missing, unknown or of another shape."""
+    """ModelFolderError names the first tensor that is missing, unknown or of a wrong shape."""
     wanted = weight_shapes(shape, vocabulary_size)
     for name, size in wanted.items():
         if name not in weights:
@@ -84,12 +84,12 @@ def check_weights(shape: Shape, vocabulary_size: int, weights: Mapping[str, npt.
 
 
 def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None = None) -> None:
-    """Write a model folder: whole, or not at all.
+    """Write a model folder atomically.
 
-    ``parts``: further files by name (the CPU decoder, the prosody table). A model folder that is there already is
-    replaced; killed between the last two renames, the old one is left beside it as ``.NAME.old``.
-    Weights are stored as float16; ValueError where one does not fit into it.
-    ModelFolderError: something else than a model is there (see ``check_replaceable``).
+    ``parts``: further files by name (the CPU decoder, the prosody table). An existing model folder is replaced; if the
+    program is killed between the last two renames, the old one remains beside it as ``.NAME.old``.
+    Weights are stored as float16; ValueError if one is out of range.
+    ModelFolderError: the folder contains something other than a model (see ``check_replaceable``).
     """
     check_replaceable(folder)
     check_weights(checkpoint.shape, len(checkpoint.vocabulary), checkpoint.weights)
@@ -119,7 +119,7 @@ def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None
 
 
 def check_replaceable(folder: Path) -> None:
-    """ModelFolderError unless ``folder`` is absent, empty, or a model folder with nothing in it but the model."""
+    """ModelFolderError unless ``folder`` is absent, empty, or a model folder with nothing else in it."""
     right = "name a folder that is absent, empty or a model folder"
     if not folder.is_dir():
         if folder.exists():
@@ -137,14 +137,14 @@ def check_replaceable(folder: Path) -> None:
 
 
 def add_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
-    """Put further files into a model folder, or replace them; the card names their hashes."""
+    """Add or replace files of a model folder; the card gets their hashes."""
     read = ModelFolder.read(folder)
     others = {name: content for name, content in read.parts.items() if name not in (WEIGHTS, VOCABULARY)}
     save(folder, load(read), {**others, **parts})
 
 
 def record(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write ``facts`` into the card of a model folder, beside what is there."""
+    """Add ``facts`` to the card of a model folder."""
     card = {**read_card(folder), **facts}
     fresh = folder / f".{CARD}.new"
     write_durably(fresh, _json(card, indent=1))
@@ -153,7 +153,7 @@ def record(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def load(folder: Path | ModelFolder) -> Checkpoint:
-    """Read a model folder whose parts fit; ModelFolderError names the one that does not. Nothing is unpickled."""
+    """Read a model folder. ModelFolderError names the part that does not match. Nothing is unpickled."""
     read = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
     shape, vocabulary = Shape(**read.card["shape"]), _vocabulary(read)
     if (count := shape.parameters(len(vocabulary))) > MAX_PARAMETERS:
@@ -171,7 +171,7 @@ def load(folder: Path | ModelFolder) -> Checkpoint:
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary of a model folder, by itself."""
+    """Only the vocabulary of a model folder."""
     return _vocabulary(ModelFolder.read(folder, frozenset((VOCABULARY,))))
 
 
@@ -179,14 +179,14 @@ def _vocabulary(folder: ModelFolder) -> Vocabulary:
     try:
         characters = loads(folder.part(VOCABULARY))
         if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
-            raise ValueError("a list of characters is wanted")
+            raise ValueError("a list of characters is expected")
         return Vocabulary(tuple(characters))
     except ValueError as error:
         raise ModelFolderError(f"{folder.path / VOCABULARY} is not a vocabulary: {error}") from error
 
 
 def write_durably(file: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+    """Write a file and fsync it."""
     with file.open("wb") as out:
         out.write(content)
         out.flush()
@@ -206,7 +206,7 @@ def _json(value: object, indent: int | None = None) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the disk has a folder's names."""
+    """fsync a folder, so that its names are on disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

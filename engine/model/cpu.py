@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of CPU cores this process may use."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_cores(cgroup: Path = CGROUP) -> int:
-    """The cores that the scheduler gives this process; fewer where its container has a CPU limit (cgroup v2 or v1)."""
+    """The cores available to this process; fewer if its container has a CPU limit (cgroup v2 or v1)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = _limit(cgroup)
     return cores if limit is None else max(1, min(cores, math.ceil(limit)))
 
 
 def thread_count(text: str) -> int:
-    """A number of threads as somebody typed it. ValueError: more than this machine has cores, or no number."""
+    """Parse a number of threads. ValueError: not a number, or more than this machine has cores."""
     most = os.cpu_count() or 1
     number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= most:
@@ -35,7 +35,7 @@ def threads_argument(text: str) -> int:
 
 
 def _limit(cgroup: Path) -> float | None:
-    """CPU seconds a second, None without a limit."""
+    """CPU seconds per second; None: no limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text("ascii").split()
     except (OSError, ValueError):

@@ -1,11 +1,10 @@
-"""What the CPU decoder computes: one step of the LSTM in int8, as nodes and constants in ONNX's words.
+"""The computation of the CPU decoder: one LSTM step in int8, as ONNX nodes and constants.
 
-One definition serves two: ``train.export.onnx_decoder`` writes it, and the backend accepts no other graph.
+``train.export.onnx_decoder`` writes this graph, and the backend accepts no other.
 
 An LSTM's output is a sigmoid times a tanh and never leaves (-1, 1), so its activations need no measured
-scale: 1/127 fits for good, and a row's scores cannot depend on the rows beside it. Weights have one scale a
-column and stay within ±63: processors without VNNI add products of 8 bits in pairs of 16 bits, which wider
-weights overflow.
+scale: 1/127 always fits, and a row's scores cannot depend on the other rows. Weights have one scale per column and
+stay within ±63: processors without VNNI add pairs of 8-bit products in 16 bits, which larger weights would overflow.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FLOAT = 1
 
 @dataclass(frozen=True)
 class Node:
-    """An operator of ONNX's own domain; ``attributes`` are whole numbers by name."""
+    """An operator of the default ONNX domain; ``attributes``: integers by name."""
 
     kind: str
     inputs: tuple[str, ...]
@@ -35,7 +34,7 @@ class Node:
 
 
 class Graph:
-    """Nodes and constants in the order they are added; every method returns the name of its result."""
+    """Nodes and constants in order of addition; every method returns the name of its result."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -71,7 +70,7 @@ class Graph:
 def decoder_graph(checkpoint: Checkpoint, normalised: bool = True) -> Graph:
     """From ids int64 [rows], state float32 [rows, 2L, H], wanted int64 [wanted] to scores and next_state.
 
-    ``wanted`` names the rows whose scores [wanted, V] are computed; next_state [rows, 2L, H] is every row's.
+    ``wanted``: the rows whose scores [wanted, V] are computed; next_state [rows, 2L, H] is for all rows.
     ``normalised``: the scores are log-probabilities; in the graphs of earlier versions they were not.
     """
     weights, shape = checkpoint.weights, checkpoint.shape

@@ -1,7 +1,7 @@
-"""Reads the files of a model folder: once, by the hashes of one card, and no more than there may be.
+"""Reads the files of a model folder, verifying hashes and limiting sizes.
 
-A folder is opened once and all its files are read through that handle, so that a folder that is replaced meanwhile is
-read as the old one or as the new one and never as a mixture.
+A folder is opened once and all files are read through that handle, so that a folder replaced meanwhile is read either
+as the old or as the new one, never as a mixture.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ WEIGHTS, VOCABULARY, CARD = "weights.safetensors", "vocabulary.json", "card.json
 
 MAX_BYTES = {CARD: 1 << 20, VOCABULARY: 1 << 22, "prosody.json": 1 << 24}
 MAX_PART_BYTES = 1 << 30
-"""Of any other part."""
+"""Maximum size of any other part."""
 MAX_PARTS = 32
 MAX_LAYERS, MAX_DIMENSION, MAX_PARAMETERS = 32, 1 << 14, 1 << 28
-"""The largest model that is looked at: two dozen times the released one."""
+"""The largest accepted model: about 24 times the released one."""
 ATTEMPTS, PAUSE_SECONDS = 5, 0.05
-"""How often, and after how many seconds, a folder is looked for again that is being replaced."""
+"""How often, and with what pause, a folder that is being replaced is read again."""
 
 
 class ModelFolderError(Exception):
-    """A model folder that cannot be used; the message names the part and what is wrong with it."""
+    """A model folder that cannot be used; the message names the part and the problem."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of the LSTM; the tutorial's by default."""
+    """The dimensions of the LSTM; the tutorial's by default."""
 
     embedding_dim: int = 256
     hidden_dim: int = 512
     num_layers: int = 3
 
     def parameters(self, vocabulary_size: int) -> int:
-        """How many numbers the weights are."""
+        """The number of weights."""
         first = 4 * self.hidden_dim * (self.embedding_dim + self.hidden_dim + 1)
         others = 4 * self.hidden_dim * (2 * self.hidden_dim + 1) * (self.num_layers - 1)
         return vocabulary_size * (self.embedding_dim + self.hidden_dim + 1) + first + others
@@ -51,7 +51,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A card, and the parts that it names, as they were at one moment."""
+    """A card and the parts that it names, as they were at one moment."""
 
     path: Path
     card: dict[str, Any]
@@ -59,8 +59,8 @@ class ModelFolder:
 
     @classmethod
     def read(cls, path: Path, only: frozenset[str] | None = None) -> ModelFolder:
-        """Read the card and every part, or ``only`` some, each held against its hash. ModelFolderError names the part
-        that does not fit."""
+        """Read the card and all parts, or ``only`` some, verifying their hashes. ModelFolderError names the part that
+        does not match."""
         for attempt in range(ATTEMPTS):
             before = _identity(path)
             try:
@@ -95,12 +95,12 @@ class ModelFolder:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a model folder, its ``shape`` and ``parts`` checked for form."""
+    """The card of a model folder; its ``shape`` and ``parts`` are validated."""
     return ModelFolder.read(folder, frozenset()).card
 
 
 def read_part(folder: Path, name: str) -> bytes:
-    """One file of a model folder, its hash compared with the card's."""
+    """One file of a model folder, verified by its hash on the card."""
     return ModelFolder.read(folder, frozenset((name,))).part(name)
 
 
@@ -127,13 +127,13 @@ def _checked_card(folder: Path, content: bytes) -> dict[str, Any]:
 
 
 def _read(folder: Path, handle: int, name: str) -> bytes:
-    """A plain file of ordinary size: a pipe or a device would never end."""
+    """Read a regular file of limited size; pipes and devices are refused."""
     most = MAX_BYTES.get(name, MAX_PART_BYTES)
     try:
         file = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=handle)
         with os.fdopen(file, "rb") as opened:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise ModelFolderError(f"{folder / name} is no plain file")
+                raise ModelFolderError(f"{folder / name} is not a regular file")
             content = opened.read(most + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelFolderError(f"{folder} lacks {name}") from error
@@ -153,5 +153,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _in_exchange(path: Path) -> bool:
-    """Between the two renames of ``checkpoint.save`` nothing has the folder's name."""
+    """Whether ``checkpoint.save`` is between its two renames, when no folder has the name."""
     return not path.exists() and path.with_name(f".{path.name}.new").exists()

@@ -1,4 +1,4 @@
-"""The model: characters in, scores of the next character out."""
+"""The neural network: characters in, scores of the next character out."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Initialisation = Literal["careful", "default"]
 
 
 SMALLEST_CHANCE = 1e-37
-"""Added before a logarithm, so that a chance that float32 rounds to 0 costs 85 nats, not infinitely many."""
+"""Added before a logarithm, so that a probability that underflows to 0 costs 85 nats instead of infinity."""
 CHUNK_PLACES = 512
-"""Places whose scores are held at once: large enough for fast matrix products, small enough for the caches."""
+"""Positions whose scores are computed together: enough for fast matrix products, few enough for the caches."""
 
 
 class OutputLoss(paddle.autograd.PyLayer):  # type: ignore[misc,name-defined]
-    """Cross-entropy of a linear output layer, summed over N places, without the [N, V] matrix of all scores.
+    """Cross-entropy of a linear output layer, summed over N positions, without storing the [N, V] scores.
 
-    The forward pass goes through the places in chunks and computes loss and gradients together while the
-    scores of a chunk are in the caches; the backward pass only scales the gradients.
+    The forward pass goes through the positions in chunks and computes loss and gradients together while the scores of a
+    chunk are in the caches; the backward pass only scales the gradients.
     """
 
     @staticmethod
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, targets: Any) -> Any:
         """hidden float32 [N, H], weight [H, V], bias [V], targets int64 [N] -> nats, float32 []."""
-        # The bias as one more row of the weight: adding it and summing its gradient cost no pass over the scores.
+        # The bias is an extra row of the weight: adding it and summing its gradient need no pass over the scores.
         hidden = paddle.concat([hidden, paddle.ones([hidden.shape[0], 1], hidden.dtype)], axis=1)  # [N, H + 1]
         both = paddle.concat([weight, bias.unsqueeze(0)])  # [H + 1, V]
         nats = paddle.zeros([], hidden.dtype)
@@ -57,9 +57,9 @@ class OutputLoss(paddle.autograd.PyLayer):  # type: ignore[misc,name-defined]
 class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
     """Embedding, stacked LSTM, one linear layer.
 
-    With B rows of T characters, V the vocabulary's size, E and H the dimensions of ``shape``. ``dropout``
-    acts in training alone: on the embedding, between the layers and before the output.
-    ``initialisation``: ``careful`` leaves the plateau of unigram frequencies early, ``default`` is Paddle's own.
+    With B rows of T characters, V the vocabulary's size, E and H the dimensions of ``shape``. ``dropout`` acts only in
+    training: on the embedding, between the layers and before the output.
+    ``initialisation``: ``careful`` leaves the plateau of unigram frequencies early, ``default`` is Paddle's.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         self.output = nn.Linear(shape.hidden_dim, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
         for layer in range(shape.num_layers):
-            # Paddle's LSTM adds two biases where one says the same. The second stays zero: it is not among
-            # ``named_weights``, so no optimiser moves it. (Its gradient cannot be switched off.)
+            # Paddle's LSTM adds two biases where one is enough. The second stays zero: it is not in ``named_weights``,
+            # so no optimiser changes it. (Its gradient cannot be disabled.)
             second = getattr(self.lstm, f"bias_hh_l{layer}")
             second.set_value(np.zeros(second.shape, np.float32))
         if initialisation == "careful":
@@ -89,13 +89,13 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         return self.output(self.hidden(ids))  # [B, T, V]
 
     def hidden(self, ids: Any) -> Any:
-        """What the output layer sees, for callers that need the scores of some places alone."""
+        """The input of the output layer, for callers that need scores for some positions only."""
         embedded = self.dropout(self.embedding(ids))  # [B, T, E]
         hidden, _ = self.lstm(embedded)  # [B, T, H]
         return self.dropout(hidden)  # [B, T, H]
 
     def loss(self, ids: Any, targets: Any, pad: int, reduction: Literal["mean", "sum"] = "mean") -> Any:
-        """Nats a target, or of all of them; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
+        """Nats per target, or in total; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
         places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
         hidden = self.hidden(ids).reshape([-1, self.shape.hidden_dim])  # [B * T, H]
         hidden = paddle.gather(hidden, places)  # [N, H]
@@ -110,7 +110,7 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         return nats / len(wanted) if reduction == "mean" else nats
 
     def load_weights(self, weights: dict[str, FloatArray]) -> None:
-        """Take weights by the names of ``engine.model.checkpoint.weight_shapes``."""
+        """Load weights by the names of ``engine.model.checkpoint.weight_shapes``."""
         check_weights(self.shape, self.vocabulary_size, weights)
         for name, parameter in self.named_weights().items():
             parameter.set_value(weights[name])
@@ -120,7 +120,7 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         return {name: np.array(parameter.numpy()) for name, parameter in self.named_weights().items()}
 
     def named_weights(self) -> dict[str, Any]:
-        """Every trained parameter, once, by its name in a model folder."""
+        """All trained parameters by their names in a model folder."""
         named = {"embedding.weight": self.embedding.weight}
         for layer in range(self.shape.num_layers):
             named[f"lstm.{layer}.weight_ih"] = getattr(self.lstm, f"weight_ih_l{layer}")
@@ -129,7 +129,7 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         return {**named, "output.weight": self.output.weight, "output.bias": self.output.bias}
 
     def _initialise(self) -> None:
-        """Embedding N(0, 1); recurrent weights orthogonal and input weights Xavier a gate; forget bias 1."""
+        """Embedding N(0, 1); recurrent weights orthogonal and input weights Xavier, per gate; forget bias 1."""
         draw, hidden = nn.initializer, self.shape.hidden_dim
         for name, parameter in self.named_weights().items():
             if name == "embedding.weight":

@@ -1,4 +1,4 @@
-"""Decoding on a CPU with ONNX Runtime, in int8. Needs no Paddle."""
+"""Decoding on a CPU with ONNX Runtime in int8, without Paddle."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from engine.model.onnx_reader import read_graph
 
 DECODER = "decoder.onnx"
 SINGLE_THREAD_ROWS = 2
-"""Rows that one thread has done before others are woken."""
+"""Up to this many rows one thread is faster than waking others."""
 
 
 class OnnxBackend:
     """``engine.model.backend.Backend`` over the CPU decoder of a model folder (see ``train.export.onnx_decoder``)."""
 
     def __init__(self, decoder: bytes, checkpoint: Checkpoint, threads: int | None = None) -> None:
-        """``threads``: None takes every core this process may run on.
+        """``threads`` None: all available cores.
 
-        ModelFolderError: ``decoder`` is no ONNX graph, or one of another model.
+        ModelFolderError: ``decoder`` is not an ONNX graph, or that of another model.
         """
         threads = threads or available_cores()
         self._normalised = _is_normalised(decoder, checkpoint)
         try:
             self._alone = _session(decoder, 1)
             self._together = self._alone if threads == 1 else _session(decoder, threads)
-        except Exception as error:  # the runtime's own exceptions have no common base
+        except Exception as error:  # ONNX Runtime's exceptions have no common base class
             raise ModelFolderError(f"{DECODER} cannot be loaded: {error}") from error
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
@@ -81,7 +81,7 @@ def _is_normalised(decoder: bytes, checkpoint: Checkpoint) -> bool:
     normalised = nodes == wanted.nodes
     known = normalised or nodes == decoder_graph(checkpoint, normalised=False).nodes
     if not known or _sizes(constants) != _sizes(wanted.constants):
-        raise ModelFolderError(f"{DECODER} is not a decoder of this model: its operators or constants are others")
+        raise ModelFolderError(f"{DECODER} is not a decoder of this model: its operators or constants differ")
     return normalised
 
 
@@ -92,6 +92,6 @@ def _sizes(constants: Mapping[str, npt.NDArray[Any]]) -> dict[str, object]:
 def _session(decoder: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from other workers on the host.
+    # Spinning threads would take CPU time from other workers on the host.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(decoder, options, providers=["CPUExecutionProvider"])

@@ -1,8 +1,7 @@
-"""Reads an ONNX file field by field, before any runtime sees it, and refuses what a CPU decoder does not need.
+"""Parses an ONNX file before ONNX Runtime sees it, and refuses everything that a CPU decoder does not need.
 
-Only the fields listed here may occur. So there is no external data (a file of the disk in a tensor's place), no
-subgraph, function, custom domain or metadata, whatever the runtime would make of them. Field numbers are those of
-``onnx.proto``; the form is protobuf's.
+Only the fields listed here may occur: no external data (tensors in local files), subgraphs, functions, custom domains
+or metadata. Field numbers are those of ``onnx.proto``; the encoding is protobuf's.
 """
 
 from __future__ import annotations
@@ -31,17 +30,17 @@ _ATTRIBUTE = {1: ("name", _BYTES), 3: ("value", _NUMBER), 20: ("type", _NUMBER)}
 _TENSOR = {1: ("size", _NUMBER), 2: ("type", _NUMBER), 8: ("name", _BYTES), 9: ("content", _BYTES)}
 _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 7: np.int64}
 _WHOLE_NUMBER = 2
-"""The type of an attribute that is one whole number."""
+"""The attribute type for one integer."""
 
 _Found = dict[str, list[Any]]
 
 
 def read_graph(content: bytes) -> tuple[list[Node], dict[str, npt.NDArray[Any]]]:
-    """The nodes in order, and the constants by name. ValueError names what is not allowed."""
+    """The nodes in order, and the constants by name. ValueError: something is not allowed."""
     model = _message(memoryview(content), _MODEL, "model")
     opset = _message(_only(model, "opset"), _OPSET, "opset")
     if _only(model, "ir_version") != IR_VERSION or _only(opset, "version") != OPSET or any(opset.get("domain", [])):
-        raise ValueError(f"operators of the default domain, version {OPSET}, are wanted")
+        raise ValueError(f"operators of the default domain, version {OPSET}, are expected")
     graph = _message(_only(model, "graph"), _GRAPH, "graph")
     constants = dict(_constant(each) for each in graph.get("constant", []))
     if len(constants) != len(graph.get("constant", [])):
@@ -55,7 +54,7 @@ def _node(content: memoryview) -> Node:
     for each in found.get("attribute", []):
         attribute = _message(each, _ATTRIBUTE, "attribute")
         if _only(attribute, "type") != _WHOLE_NUMBER:
-            raise ValueError("an attribute that is no whole number")
+            raise ValueError("an attribute that is not a whole number")
         attributes.append((_text(_only(attribute, "name")), int(_only(attribute, "value"))))
     inputs, outputs = (tuple(_text(name) for name in found.get(side, [])) for side in ("input", "output"))
     return Node(_text(_only(found, "kind")), inputs, outputs, tuple(sorted(attributes)))
@@ -71,14 +70,14 @@ def _constant(content: memoryview) -> tuple[str, npt.NDArray[Any]]:
         raise ValueError(f"{name[:40]!r} is not as long as its size says")
     value = np.frombuffer(raw, kind).reshape(size)
     if kind is np.float32 and not np.isfinite(value).all():
-        raise ValueError(f"{name[:40]!r} holds values that are no finite numbers")
+        raise ValueError(f"{name[:40]!r} has values that are not finite")
     return name, value
 
 
 def _only(found: _Found, name: str) -> Any:
     values = found.get(name, [])
     if len(values) != 1:
-        raise ValueError(f"{len(values)} fields {name!r} where one is wanted")
+        raise ValueError(f"{len(values)} fields {name!r} where one is expected")
     return values[0]
 
 
@@ -87,7 +86,7 @@ def _text(content: memoryview) -> str:
 
 
 def _message(content: memoryview, allowed: Mapping[int, tuple[str, int]], what: str) -> _Found:
-    """The values by the field's name, in order. ValueError: a field that is not ``allowed``."""
+    """The values by field name, in order. ValueError: a field is not ``allowed``."""
     found: _Found = {}
     for number, wire, value in _fields(content):
         name, wanted = allowed.get(number, ("", -1))
@@ -124,4 +123,4 @@ def _varint(content: memoryview, place: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place
-    raise ValueError("a number beyond all bounds")
+    raise ValueError("a number that is too large")

@@ -12,15 +12,15 @@ from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.paddle_runtime import DeviceChoice, choose_device, import_paddle
 
 BLOCK_ROWS = {"cpu": 16, "gpu": 64}
-"""Rows a matrix product. A product's rounding depends on its size, so every product has the same: rows are
-padded up to blocks of this many. On CPUs 16 was found stable to the bit over several shapes and thread counts
-where 8, 32 and 64 were not; 64 rows then take 38 ms a step instead of 21."""
+"""Rows per matrix product. Rounding depends on the size of a product, so all have the same: rows are padded to blocks
+of this size. On CPUs 16 gave identical bits over several shapes and thread counts, where 8, 32 and 64 did not; 64 rows
+then take 38 ms per step instead of 21."""
 
 
 class PaddleBackend:
     """``engine.model.backend.Backend`` over a checkpoint's weights, in float32.
 
-    The cell is written out, one product a layer: faster than ``paddle.nn.LSTM`` for a single step.
+    The LSTM cell is written out with one product per layer, which is faster than ``paddle.nn.LSTM`` for single steps.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: DeviceChoice = "auto", threads: int | None = None) -> None:
@@ -45,7 +45,7 @@ class PaddleBackend:
         return scores, after
 
     def _blockwise(self, block: Callable[..., FloatArray], shape: tuple[int, ...], *rows: Any) -> FloatArray:
-        """Apply ``block`` to so many rows at a time, the last filled up with zeros."""
+        """Apply ``block`` to one block of rows at a time, the last padded with zeros."""
         count = len(rows[0])
         if not count:
             return np.zeros((0, *shape), np.float32)

@@ -1,4 +1,4 @@
-"""The one place that imports Paddle: what its CPU build needs is set first, and only where it applies."""
+"""The only place that imports Paddle, after setting what its CPU build needs."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ INSTALL = "training needs: pip install -c constraints.txt -e '.[train]'"
 
 
 class PaddleMissingError(Exception):
-    """Paddle cannot be used as asked; the message says what to install or to choose."""
+    """Paddle cannot be used as requested; the message says what to install or choose."""
 
 
 def import_paddle(threads: int | None = None) -> Any:
     """Import Paddle, ready for this processor, and return the module.
 
-    ``threads``: how many it computes with; None takes every core given to this process. It counts only for
-    the first import in a process. Variables that the user has set are left as they are.
+    ``threads``: number of compute threads; None: all available cores. It only matters for the first import in a
+    process. Environment variables set by the user are kept.
     """
     if "paddle" not in sys.modules:
         prepare_environment(os.environ, _cpu_info(), threads or available_cores())
     try:
-        # While it loads, Paddle warns of more than one OpenMP thread (meant for builds with OpenBLAS) and of a
-        # compiler cache; neither concerns anyone here.
+        # While loading, Paddle warns about OpenMP threads (meant for OpenBLAS builds) and about a compiler cache;
+        # neither matters here.
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with _own_signals():
@@ -50,11 +50,11 @@ def import_paddle(threads: int | None = None) -> Any:
 
 
 def prepare_environment(environment: MutableMapping[str, str], cpu_info: str, threads: int) -> None:
-    """Set what Paddle's CPU wheels read while they are loaded, where the user has not.
+    """Set environment variables that Paddle's CPU wheels read while loading, unless the user has.
 
-    They bundle an old MKL, which runs on one thread unless OMP_NUM_THREADS says otherwise and takes a slow
-    path on AMD processors unless told to use AVX2 (PaddlePaddle/Paddle#75760): 5 to 6 times slower together.
-    ``cpu_info``: the text of ``/proc/cpuinfo``, empty where there is none.
+    They bundle an old MKL, which uses one thread unless OMP_NUM_THREADS is set, and a slow path on AMD processors
+    unless told to use AVX2 (PaddlePaddle/Paddle#75760): together 5 to 6 times slower. ``cpu_info``: the text of
+    ``/proc/cpuinfo``, or an empty string.
     """
     environment.setdefault("OMP_NUM_THREADS", str(threads))
     if "AuthenticAMD" in cpu_info and "avx2" in cpu_info:
@@ -64,7 +64,7 @@ def prepare_environment(environment: MutableMapping[str, str], cpu_info: str, th
 def choose_device(choice: DeviceChoice, paddle: Any) -> str:
     """Make ``auto``, ``cpu`` or ``gpu`` Paddle's device and return its name there (``cpu``, ``gpu:0``).
 
-    PaddleMissingError: a GPU is asked for and this build of Paddle has none or sees none.
+    PaddleMissingError: a GPU is requested and this build of Paddle cannot use one or sees none.
     """
     has_gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if choice == "gpu" and not has_gpu:
@@ -75,7 +75,7 @@ def choose_device(choice: DeviceChoice, paddle: Any) -> str:
 
 
 def gpu_ready() -> bool:
-    """Whether Paddle's GPU build is installed and sees a GPU; the CPU build is not even imported to tell."""
+    """Whether Paddle's GPU build is installed and sees a GPU; does not import the CPU build to find out."""
     try:
         importlib.metadata.distribution("paddlepaddle-gpu")
     except importlib.metadata.PackageNotFoundError:
@@ -86,7 +86,7 @@ def gpu_ready() -> bool:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep the program's handler of SIGTERM: Paddle puts one in its place that prints a stack and dies."""
+    """Keep the program's SIGTERM handler, which Paddle would replace by one that prints a stack and exits."""
     handler = signal.getsignal(signal.SIGTERM)
     fresh = "paddle" not in sys.modules
     yield

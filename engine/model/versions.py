@@ -1,4 +1,4 @@
-"""Model folders side by side: the one that came with the program, and those that were trained since."""
+"""The model versions on this machine: the one that came with the program, and those trained since."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Versions:
-    """``home``: the model folder that came with the program; ``folder``: where later versions lie, by their names."""
+    """``home``: the model folder that came with the program; ``folder``: contains the later versions by name."""
 
     home: Path
     folder: Path
@@ -27,7 +27,7 @@ class Versions:
         return cls(home, train_dir / "models")
 
     def find(self, version: str) -> Path:
-        """The folder of a version; ModelFolderError where this machine has none."""
+        """The folder of a version. ModelFolderError: this machine does not have it."""
         if _NAME.fullmatch(version) and (self.folder / version / "card.json").is_file():
             return self.folder / version
         if version == self.home_version():
@@ -38,7 +38,7 @@ class Versions:
         return self._figures(self.home).version
 
     def figures(self) -> list[VersionInfo]:
-        """What can be read of every version here, the home one first; a folder without a card is passed over."""
+        """Information on every version here, the home version first; unreadable folders are skipped."""
         found = []
         for place in (self.home, *self._trained()):
             try:
@@ -48,8 +48,8 @@ class Versions:
         return found
 
     def prune(self, keep: int, in_use: Iterable[str]) -> list[str]:
-        """Delete all but ``keep`` trained versions: those in use and the home one stay whatever happens,
-        then the newest; who went."""
+        """Delete all but ``keep`` trained versions, preferring those in use and then the newest; versions in use and
+        the home version are never deleted. Returns the deleted ones."""
         used = set(in_use)
         home = self.home.resolve()
         trained = [place for place in self._trained() if not home.is_relative_to(place.resolve())]
@@ -93,7 +93,7 @@ class _Parent:
 
 @dataclass(frozen=True)
 class _Card:
-    """What is told of a version; the rest of its card is free in form."""
+    """The part of a card that is shown; the rest is in free form."""
 
     version: str = ""
     date: str = ""

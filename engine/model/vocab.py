@@ -8,14 +8,14 @@ from itertools import repeat
 
 UNK, EOP, START, PAD = "<UNK>", "<EOP>", "<START>", "</s>"
 SPECIALS = (UNK, EOP, START, PAD)
-"""Always the last ids, the tutorial's three at its own places from the end."""
+"""Always the last ids, the tutorial's three at the same positions from the end as there."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters that a model knows, marks included: id i is ``characters[i]``.
+    """The characters that a model knows, including marks: id i is ``characters[i]``.
 
-    The four specials follow them; ``len`` counts all. A character not in it has the id of ``<UNK>``.
+    The four specials follow; ``len`` counts all ids. Unknown characters have the id of ``<UNK>``.
     """
 
     characters: tuple[str, ...]
@@ -54,19 +54,19 @@ class Vocabulary:
 
     @property
     def song_start(self) -> int:
-        """What a Song poem starts with in training, so that <START> alone means Tang.
+        """The start symbol of Song poems in training, so that <START> means Tang only.
 
-        The id of padding: a model needs no further symbol for it, and padding counts as such among targets only.
+        It is the padding id, which saves a symbol; padding only has its meaning among targets.
         """
         return self.pad
 
     def id(self, character: str) -> int:
-        """The id of a character or of a special by its name; ``<UNK>``'s for any other."""
+        """The id of a character or of a special by its name; for any other, that of ``<UNK>``."""
         return self._ids.get(character, self.unk)
 
     def encode(self, text: Iterable[str]) -> list[int]:
         return list(map(self._ids.get, text, repeat(self.unk)))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Characters for ids; a special stands as its name."""
+        """Characters for ids; specials by their names."""
         return "".join(self._names[i] for i in ids)

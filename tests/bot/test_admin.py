@@ -109,5 +109,5 @@ def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> Non
     assert "not loaded: new: spoilt" in listing
     told = texts.changed(wish, serving, "en")
     assert "new is in use (1 worker)" in told
-    assert "tang goes on" in told
+    assert "still using tang" in told
     assert "No worker" in texts.changed(wish, [], "en")

@@ -197,7 +197,7 @@ def test_a_model_beyond_all_bounds_is_refused_before_memory_is_taken(folder: Pat
 def test_a_part_that_never_ends_is_refused(folder: Path, part: str) -> None:
     (folder / part).unlink()
     os.mkfifo(folder / part)
-    with pytest.raises(ModelFolderError, match=rf"{part} is no plain file"):
+    with pytest.raises(ModelFolderError, match=rf"{part} is not a regular file"):
         checkpoint.load(folder)
 
 

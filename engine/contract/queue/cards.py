@@ -1,9 +1,9 @@
-"""What the buttons under a poem and its link are about: the poem and its request, kept as small as can be.
+"""Cards: a poem with its request, for the buttons below it and for its link, stored as compactly as possible.
 
-Keys: ``cards`` (stream, an entry a poem; what is older than ``CARD_TTL`` goes as others come, and all of it when none
-came for so long), ``card:…`` (a request that waits to be chosen), ``ready:…`` (the card that answers a request) and
-``written:…`` (that a poem was written here). A poem's card is named by its entry and a random key that the entry holds,
-so that nobody can guess it.
+Keys: ``cards`` (stream, one entry per poem; entries older than ``CARD_TTL`` are trimmed as new ones arrive, and the
+stream expires if none do), ``card:…`` (a request not written yet), ``ready:…`` (the card that answers a request) and
+``written:…`` (that a poem was written here). A poem's card is named by its entry ID and a random key in the entry, so
+that it cannot be guessed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ UNWRITTEN_TTL = 86_400
 READY_TTL = 3600
 WRITTEN_TTL = 86_400
 MAX_CARDS = 500_000
-"""Whatever their age: about 200 MB."""
+"""Maximum number of cards whatever their age: about 200 MB."""
 KEY_BYTES = 6
 
 _NAME = re.compile(r"([0-9]{1,15}-[0-9]{1,9})\.([A-Za-z0-9_-]{8})")
 
-# Adds a poem, lets go of those too old, and makes it the answer for who asks the same.
+# Adds a poem, trims those too old, and makes it the answer to equal requests.
 _KEEP = """
 local stream, ready = unpack(KEYS)
 local version, body, key, most, ttl, ready_ttl = unpack(ARGV)
@@ -48,22 +48,22 @@ return name
 
 @dataclass(frozen=True)
 class Card:
-    """What the buttons of a message are about. ``poem`` None: not written yet."""
+    """What the buttons of a message refer to. ``poem`` None: not written yet."""
 
     request: PoemRequest
     poem: Poem | None = None
 
     def fields(self) -> dict[str, str]:
-        """An entry of the stream. Of the poem what neither its text nor its request says."""
+        """A stream entry. Of the poem only the fields that do not follow from its text and its request."""
         body: dict[str, object] = {"request": self.request.brief()}
         if self.poem is not None:
-            said = _said(self.request, self.poem.text).items()
+            said = _implied(self.request, self.poem.text).items()
             body["poem"] = {name: item for name, item in self.poem.to_json().items() if (name, item) not in said}
         return {"v": str(VERSION), "body": dumps(body)}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Card | None:
-        """None: of another version."""
+        """None: unreadable, or of another version."""
         if fields.get("v") != str(VERSION):
             return None
         try:
@@ -73,20 +73,20 @@ class Card:
                 return cls(request)
             if not isinstance(poem, dict) or not isinstance(poem.get("text"), str):
                 raise CodecError("'poem' must be a poem")
-            return cls(request, Poem.from_json({**_said(request, poem["text"]), **poem}))
+            return cls(request, Poem.from_json({**_implied(request, poem["text"]), **poem}))
         except CodecError as error:
             skip_unreadable("card", error)
             return None
 
 
-def _said(request: PoemRequest, text: str) -> dict[str, object]:
-    """The fields of a poem as its request and its text let one expect them."""
+def _implied(request: PoemRequest, text: str) -> dict[str, object]:
+    """The fields of a poem that usually follow from its request and its text."""
     optional = dict.fromkeys(("rhyme", "template", "mood"))
     return {"v": VERSION, "mode": request.mode, "lines": clauses(text), **optional}
 
 
 def digest(request: PoemRequest) -> str:
-    """A short name that equal requests share; no entry of a stream has one like it."""
+    """A short name that equal requests share; distinct from stream entry IDs."""
     return "d" + _sha(dumps(request.to_json()))
 
 
@@ -95,7 +95,7 @@ def _sha(text: str) -> str:
 
 
 class Cards:
-    """Raises redis.exceptions.RedisError while Redis is gone."""
+    """Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -104,7 +104,7 @@ class Cards:
         self._keep = redis.register_script(_KEEP)
 
     async def keep(self, card: Card) -> str:
-        """The name under which a card is kept; a poem is from then on ready for who asks the same."""
+        """Store a card and return its name; a poem becomes the ready answer to equal requests."""
         fields = card.fields()
         if card.poem is None:
             name = digest(card.request)
@@ -118,14 +118,14 @@ class Cards:
         return str(name)
 
     async def note_written(self, poem: Poem) -> None:
-        """Know the poem again for a while by its JSON alone."""
+        """Remember for a day that this poem was written here."""
         await self._redis.set(self._written(poem), "1", ex=WRITTEN_TTL)
 
     async def was_written(self, poem: Poem) -> bool:
         return bool(await self._redis.exists(self._written(poem)))
 
     async def find(self, name: str) -> Card | None:
-        """None: there is none, or none any more."""
+        """The card of that name; None: it does not exist or has expired."""
         if match := _NAME.fullmatch(name):
             entry, key = match.groups()
             entries: Any = await self._redis.xrange(self._stream, entry, entry)
@@ -141,7 +141,7 @@ class Cards:
             return None
 
     async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:
-        """For each request the card of a poem that was written for an equal one lately, with its name."""
+        """For each request, the name and card of a poem written recently for an equal request."""
         names: Any = await self._redis.mget([self._ready(request) for request in requests])
         cards = [None if name is None else await self.find(name) for name in names]
         return [

@@ -1,7 +1,7 @@
-"""What the chats need to remember: languages, buttons that are busy, waiting notices, what and how much was asked for.
+"""State of chats: chosen languages, locked buttons, queue notices, the last request, and request counts.
 
-Keys: ``languages`` (hash, user → language) is state and never expires; ``busy:…``, ``notice:…``, ``count:…`` and
-``last:…`` carry a time to live.
+Keys: ``languages`` (hash, user → language) never expires; ``busy:…``, ``notice:…``, ``count:…`` and ``last:…`` have a
+time to live.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
 
-# A notice that went meanwhile must not come back without its message.
+# A notice that was deleted meanwhile must not be recreated without its message.
 _REACH = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'place', ARGV[1])
@@ -56,7 +56,7 @@ class Notice:
 
 
 class Chats:
-    """Raises redis.exceptions.RedisError while Redis is gone."""
+    """Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -69,38 +69,38 @@ class Chats:
         return self._prefix + name
 
     async def allow(self, what: str, per_minute: int, per_day: int) -> bool:
-        """Count one more of ``what``; whether there were not too many (0: no limit)."""
+        """Count one more of ``what``; returns whether that is within the limits (0: no limit)."""
         if not (per_minute or per_day):
             return True
         keys = [self._key(f"count:{what}:{unit}") for unit in ("minute", "day")]
         return bool(await self._count(keys=keys, args=[per_minute, 60, per_day, 86_400]))
 
     async def language(self, user: int) -> str | None:
-        """What ``user`` chose; None: nothing."""
+        """The language ``user`` chose; None: none."""
         found: Any = await self._redis.hget(self._key("languages"), str(user))
         return None if found is None else str(found)
 
     async def choose_language(self, user: int, language: str | None) -> None:
-        """None: forget the choice."""
+        """None: delete the choice."""
         if language is None:
             await self._redis.hdel(self._key("languages"), str(user))
         else:
             await self._redis.hset(self._key("languages"), str(user), language)
 
     async def acquire(self, place: str, idempotency_key: str, seconds: float) -> bool:
-        """Whether the buttons of ``place`` are free, or engaged by ``idempotency_key`` itself; then they are engaged
-        for so long, or until ``release``."""
+        """Lock the buttons of ``place`` for so many seconds, or until ``release``; False if another key has locked
+        them."""
         return bool(await self._busy(keys=[self._key(f"busy:{place}")], args=[idempotency_key, max(1, int(seconds))]))
 
     async def release(self, place: str) -> None:
         await self._redis.delete(self._key(f"busy:{place}"))
 
     async def remember(self, place: str, request: PoemRequest) -> None:
-        """What was asked for last at ``place``, for who wants another."""
+        """Remember the last request at ``place``, so that the user can ask for another."""
         await self._redis.set(self._key(f"last:{place}"), dumps(request.brief()), ex=LAST_TTL)
 
     async def last(self, place: str) -> PoemRequest | None:
-        """None: nothing for a day, or nothing that this version understands."""
+        """The last request; None: none within a day, or unreadable."""
         found: Any = await self._redis.get(self._key(f"last:{place}"))
         try:
             return None if found is None else PoemRequest.from_json(json.loads(found))
@@ -108,7 +108,7 @@ class Chats:
             return None
 
     async def settle(self, job: str, place: str) -> Notice | None:
-        """What ``job`` was waited for with is over: free the buttons of ``place``; the notice, which is to go."""
+        """``job`` is answered: unlock the buttons of ``place``; returns its notice, which should be deleted."""
         async with self._redis.pipeline() as pipe:
             pipe.hgetall(self._key(f"notice:{job}"))
             pipe.delete(self._key(f"notice:{job}"), self._key(f"busy:{place}"))
@@ -116,7 +116,7 @@ class Chats:
         return _notice(found)
 
     async def noticed(self, job: str, notice: Notice) -> None:
-        """Remember the message that tells the place of ``job``."""
+        """Remember the message that shows the position of ``job``."""
         key = self._key(f"notice:{job}")
         async with self._redis.pipeline() as pipe:
             pipe.hset(key, mapping={"message": notice.message, "place": notice.position})

@@ -1,4 +1,4 @@
-"""The store's time as one process reckons it: deadlines and ages are by this clock, whatever the machine's says."""
+"""Redis' time, tracked by each process: all deadlines and ages use it, whatever the machine's clock says."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from redis.asyncio import Redis
 log = logging.getLogger("clock")
 
 MEASURED_SECONDS = 10.0
-"""For so long a measurement is trusted; between two, time passes by ``elapsed``."""
+"""How long a measurement is valid; in between, ``elapsed`` is added to it."""
 SKEW_SECONDS = 2.0
-"""A machine's clock that is off by more is warned of."""
+"""A larger difference between the machine's clock and Redis' is logged as a warning."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def elapsed() -> float:
-    """Seconds since some moment, also those in which the machine slept, which ``time.monotonic`` leaves out on Linux:
-    leases run out and deadlines pass meanwhile.
+    """Monotonic seconds, including time in which the machine was suspended, which ``time.monotonic`` leaves out on
+    Linux: leases expire and deadlines pass meanwhile.
     """
     return time.clock_gettime(_CLOCK)
 
 
 class StoreClock:
-    """Raises redis.exceptions.RedisError while Redis is gone and the last measurement is old."""
+    """Raises redis.exceptions.RedisError if Redis is unavailable and the last measurement is too old."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -33,7 +33,7 @@ class StoreClock:
         self._offset = 0.0
         self._warned = False
         self.skew = 0.0
-        """Seconds that this machine's clock is ahead of the store's, as last measured."""
+        """Seconds that this machine's clock is ahead of Redis', as last measured."""
 
     async def now(self) -> float:
         """Unix seconds by the server's clock."""
@@ -45,7 +45,7 @@ class StoreClock:
         before = elapsed()
         seconds, micros = await self._redis.time()
         self._measured = elapsed()
-        # The answer was true somewhere between asking and hearing it.
+        # The time in the answer was current at some moment between request and response.
         self._offset = seconds + micros / 1e6 - (before + self._measured) / 2
         self.skew = time.time() - (self._measured + self._offset)
         off = abs(self.skew) > SKEW_SECONDS

@@ -1,4 +1,4 @@
-"""What all bots counted today, kept for a week: small whole numbers by name."""
+"""Counts of all bots per day, kept for a week."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KEPT_SECONDS = 8 * 86_400
 
 
 class DailyCounts:
-    """One hash a day (UTC). Raises redis.exceptions.RedisError while Redis is gone."""
+    """One hash per day (UTC). Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis

@@ -1,4 +1,4 @@
-"""Who lives, and until when: a sorted set in Redis that programs of one kind write themselves into."""
+"""Heartbeats: a sorted set of the running programs of one kind, with the time until which each counts as alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[2])
 
 
 class Heartbeats:
-    """By the server's clock. Raises redis.exceptions.RedisError while Redis is gone."""
+    """By the server's clock. Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, key: str) -> None:
         self._redis = redis
@@ -23,18 +23,18 @@ class Heartbeats:
         self._beat = redis.register_script(_BEAT)
 
     async def beat(self, name: str, ttl: int) -> None:
-        """Say that ``name`` lives for ``ttl`` seconds more."""
+        """``name`` counts as alive for another ``ttl`` seconds."""
         await self._beat(keys=[self.key], args=[name, ttl])
 
     async def leave(self, name: str) -> None:
         await self._redis.zrem(self.key, name)
 
     async def names(self) -> list[str]:
-        """Who was alive when one of them last said so."""
+        """The names that were alive at the last heartbeat of any of them."""
         found: Any = await self._redis.zrange(self.key, 0, -1)
         return list(found)
 
     async def alive(self) -> int:
-        """How many live now."""
+        """How many are alive now."""
         seconds, _ = await self._redis.time()
         return int(await self._redis.zcount(self.key, f"({seconds}", "+inf"))

@@ -1,4 +1,4 @@
-"""What travels through the queue: a job to a worker, a reply to the bot, and where the reply goes."""
+"""Messages in the queue: a job for a worker, a reply for the bot, and the address of a reply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.contract.poem import VERSION, Poem, PoemRequest
 
 @dataclass(frozen=True)
 class Chat:
-    """A place in Telegram: the chat, the message that is answered, the topic of a forum."""
+    """An address in Telegram: the chat, the message to reply to, the topic of a forum."""
 
     chat: int
     message: int | None = None
@@ -23,14 +23,14 @@ class Chat:
 
 @dataclass(frozen=True)
 class Inline:
-    """A message that somebody sent through the bot to a chat that the bot may not be in; it can only be edited."""
+    """A message sent by inline mode to a chat that the bot may not be in; it can only be edited."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Waiter:
-    """An HTTP request that waits in one bot process. ``idempotency_key``: what its job is accepted under."""
+    """An HTTP request that waits in one bot process. ``idempotency_key``: that of its job."""
 
     process: str
     id: str
@@ -44,14 +44,14 @@ Telegram = Chat | Inline
 Address = Telegram | Waiter
 Request = PoemRequest | CheckRequest
 Kind = Literal["message", "picture", "notice", "languages", "welcome"]
-"""How a reply is shown: in words, as a picture, in words that go away once the poem of ``job`` is there, with
-buttons to choose a language, or with those that write a first poem."""
+"""How a reply is shown: as text, as a picture, as a text that is deleted once the poem of ``job`` is sent, with buttons
+to choose a language, or with buttons for a first poem."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A request on its way to a worker. ``deadline``: after which nobody waits for the answer, by ``Queue.now``;
-    ``sender``: who may cancel it."""
+    """A request for a worker. ``deadline``: when the answer is no longer awaited, by ``Queue.now``; ``sender``: who may
+    cancel it."""
 
     request: Request
     to: Address
@@ -74,7 +74,7 @@ class Job:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Self:
-        """Read a stream entry; CodecError where it is no job."""
+        """Decode a stream entry. CodecError: it is not a job."""
         value = _body(fields)
         wrapped = decode(_JobFields, value)
         return cls(_request(wrapped.request), _address(wrapped.to), wrapped.language, wrapped.deadline, wrapped.sender)
@@ -82,8 +82,8 @@ class Job:
 
 @dataclass(frozen=True)
 class WorkDone:
-    """What a poem took: seconds in the queue and in writing, poems in hand beside it (itself included), characters
-    fed to the model for it, all candidates together."""
+    """What a poem took: seconds in the queue and in writing, poems in flight (including itself), characters fed to the
+    model for all its candidates."""
 
     waited: float
     wrote: float
@@ -127,7 +127,7 @@ class Reply:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Self:
-        """Read a stream entry; CodecError where it is no reply."""
+        """Decode a stream entry. CodecError: it is not a reply."""
         value = _body(fields)
         wrapped = decode(_ReplyFields, value)
         content: Content
@@ -140,7 +140,7 @@ class Reply:
         elif wrapped.text is not None:
             content = wrapped.text
         else:
-            raise CodecError("a reply that says nothing")
+            raise CodecError("a reply without content")
         request = None if wrapped.request is None else _request(wrapped.request)
         to = _address(wrapped.to)
         return cls(to, wrapped.language, content, request, wrapped.job, wrapped.work, wrapped.kind, wrapped.place)
@@ -148,7 +148,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class _JobFields:
-    """The body of a job's entry; what is inside the mappings is read by their own types."""
+    """The body of a job's entry; the nested objects are decoded separately."""
 
     request: dict[str, Any]
     to: dict[str, Any]
@@ -159,7 +159,7 @@ class _JobFields:
 
 @dataclass(frozen=True)
 class _ReplyFields:
-    """The body of a reply's entry, but for what it says."""
+    """The body of a reply's entry, without its content."""
 
     to: dict[str, Any]
     language: str
@@ -172,7 +172,7 @@ class _ReplyFields:
 
 
 def deadline_error() -> PoemError:
-    """The apology for a poem that was not begun before its deadline."""
+    """For a poem that was not started before its deadline."""
     return PoemError(
         "deadline",
         "抱歉，这首诗没能及时写出来，请再发一次。",
@@ -182,7 +182,7 @@ def deadline_error() -> PoemError:
 
 
 def no_worker_error(retry_after: int = 15) -> PoemError:
-    """The apology while no worker lives."""
+    """For requests while no worker is alive."""
     return PoemError(
         "no_worker",
         "抱歉，写诗程序暂时没有运行，请过一会儿再发一次。",
@@ -192,7 +192,7 @@ def no_worker_error(retry_after: int = 15) -> PoemError:
 
 
 def attempts_failed_error() -> PoemError:
-    """The apology for a job that no worker could finish."""
+    """For a job that no worker could finish."""
     return PoemError(
         "deadline",
         "抱歉，这首诗试了几次都没有写成；请换一句再试。",

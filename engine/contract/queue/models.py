@@ -60,7 +60,7 @@ class Asker:
 
     @classmethod
     def of(cls, text: str) -> Asker | None:
-        """None: nobody asked."""
+        """None: nobody is to be told."""
         return _read(cls, text) if text else None
 
 
@@ -74,7 +74,7 @@ class Serving:
 
 
 class Models:
-    """Raises redis.exceptions.RedisError while Redis is gone."""
+    """Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str, workers: Heartbeats) -> None:
         self._redis = redis
@@ -92,7 +92,7 @@ class Models:
         return None if found is None else _read(DesiredVersion, found)
 
     async def publish(self, figures: Iterable[VersionInfo]) -> None:
-        """Say which versions there are; those published before stay."""
+        """Publish versions; those published before are kept."""
         entries: dict[Any, Any] = {each.version: dumps(asdict(each)) for each in figures}
         if entries:
             await self._redis.hset(f"{self._prefix}versions", mapping=entries)
@@ -102,7 +102,7 @@ class Models:
             await self._redis.hdel(f"{self._prefix}versions", *names)
 
     async def versions(self) -> dict[str, VersionInfo]:
-        """By name, the oldest first."""
+        """All versions by name, oldest first."""
         found: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
         figures = [each for value in found.values() if (each := _read(VersionInfo, value)) is not None]
         return {
@@ -110,14 +110,14 @@ class Models:
         }
 
     async def tell(self, worker: str, serving: Serving, ttl: int) -> None:
-        """Say what ``worker`` serves, for ``ttl`` seconds."""
+        """Report what ``worker`` serves, for ``ttl`` seconds."""
         await self._redis.set(f"{self._prefix}serving:{worker}", dumps(asdict(serving)), ex=ttl)
 
     async def leave(self, worker: str) -> None:
         await self._redis.delete(f"{self._prefix}serving:{worker}")
 
     async def serving(self) -> dict[str, Serving]:
-        """By worker, of those that live."""
+        """What each worker that is alive serves, by worker."""
         workers = await self._workers.names()
         values: Any = (
             await self._redis.mget([f"{self._prefix}serving:{worker}" for worker in workers]) if workers else []
@@ -129,7 +129,7 @@ class Models:
 
 
 def _read(kind: type[T], text: str) -> T | None:
-    """None: it cannot be read, and is passed over."""
+    """None: unreadable; it is counted and skipped."""
     try:
         return decode(kind, loads_object(text))
     except CodecError as error:

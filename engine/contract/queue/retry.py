@@ -1,4 +1,4 @@
-"""Waiting for a Redis that is gone: no crash, no busy loop, a log line an attempt."""
+"""Retries while Redis is unavailable, with increasing pauses and a log line per attempt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ log = logging.getLogger("queue")
 T = TypeVar("T")
 
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
-"""Seconds between attempts, doubling from the first to the longest."""
+"""Pause between attempts, doubling from the first to the longest."""
 STOP_RETRY_SECONDS = 4.0
-"""Seconds that attempts go on after the program was asked to stop."""
+"""How long attempts continue after the program was told to stop."""
 
 
 async def retry_until_available(attempt: Callable[[], Awaitable[T]], stopping: asyncio.Event) -> T:
-    """Repeat ``attempt`` until Redis answers; RedisError only once ``stopping`` has been set for a while."""
+    """Repeat ``attempt`` until Redis answers. RedisError: ``stopping`` has been set for a while."""
     wait = FIRST_RETRY_SECONDS
     asked: float | None = None
     while True:
@@ -41,7 +41,7 @@ async def retry_until_available(attempt: Callable[[], Awaitable[T]], stopping: a
 
 
 async def sleep_unless(stopping: asyncio.Event, seconds: float) -> None:
-    """Sleep, but wake when asked to stop."""
+    """Sleep, but wake up as soon as ``stopping`` is set."""
     # Not `wait_for`, which before Python 3.12 may swallow a cancellation that comes with the event.
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

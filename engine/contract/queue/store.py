@@ -2,20 +2,20 @@
 
 Keys, all under one prefix; those in the second group carry a time to live:
 
-    jobs:v1        stream   one a version of the request, so that no worker meets what it cannot read
-    replies        stream   what goes to Telegram
-    dead           stream   jobs given up, for an operator
-    trainings, training…    retraining: see ``queue_training.py``
-    model, versions, …      which model serves: see ``queue_models.py``
-    cards, card:… …         what the buttons under poems are about: see ``queue_cards.py``
-    languages, busy:… …     what the chats need to remember: see ``queue_chats.py``
+    jobs:v1        stream   jobs; one stream per request version, so that no worker meets what it cannot read
+    replies        stream   replies for Telegram
+    dead           stream   dead letters, for an operator
+    trainings, training…    retraining: see ``training.py``
+    model, versions, …      which model serves: see ``models.py``
+    cards, card:… …         poems behind buttons and links: see ``cards.py``
+    languages, busy:… …     state of chats: see ``chats.py``
 
-    http:PROCESS   stream   answers for the HTTP requests that wait in one bot process
-    guards:…       hash     what was already accepted, with the entry it became; a hundred updates in one
-    tries:…        string   redeliveries deliveries of one entry
+    http:PROCESS   stream   answers for the HTTP requests waiting in one bot process
+    guards:…       hash     idempotency keys → entries; a hundred neighbouring updates share a hash
+    tries:…        string   redeliveries of one entry
     minute: day: told:      counters of one sender, and whether they were told to slow down
-    workers        zset     who lives and until when; ``pace``: seconds a poem; ``skews``: how far clocks are off
-    probe          string   written to learn whether the server takes writes
+    workers        zset     heartbeats; ``pace``: seconds per poem; ``skews``: clock differences
+    probe          string   written to learn whether the server accepts writes
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from engine.contract.queue.training import Trainings
 
 DAY = 86_400
 SEEN_TTL = 2 * DAY
-"""Telegram repeats an update that was not confirmed for a day at most."""
+"""Longer than the day for which Telegram repeats unconfirmed updates."""
 PACE_TTL = 3600
 MAX_REDELIVERIES = 3
-"""Lonely deliveries of a job before it is given up."""
+"""Redeliveries of a job before it becomes a dead letter."""
 
 # In one step: checks for a duplicate, the sender's limits and the queue's capacity, then adds the entry and remembers
 # its idempotency key. A sender with any budget left may overspend it once, and then waits proportionally longer.
@@ -105,7 +105,7 @@ return {redis.call('XLEN', KEYS[1]), alive, redis.call('GET', KEYS[3]) or '0', r
 
 @dataclass(frozen=True)
 class Limits:
-    """Commands a sender may give a minute and a day, each of the cost of a usual poem; 0 is no limit."""
+    """How many commands, at the cost of a usual poem, a sender may give per minute and day; 0: no limit."""
 
     per_minute: int = 0
     per_day: int = 0
@@ -113,9 +113,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a submission. ``wait``: seconds until a limited sender may try again.
+    """The outcome of a submission. ``wait``: seconds until a limited sender may try again.
 
-    ``limited`` is said once a window, ``silent`` afterwards. ``id``: the entry, also of a duplicate.
+    ``limited`` is returned once per period, ``silent`` afterwards. ``id``: the entry, also for a duplicate.
     """
 
     kind: Literal["accepted", "duplicate", "limited", "silent", "busy"]
@@ -125,8 +125,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Status:
-    """``waiting``: jobs not yet finished; ``workers``: alive; ``wait_seconds``: for one more job; ``dead``: entries put
-    aside for an operator; ``skew``: seconds that the worker whose clock is farthest off is ahead of the server's."""
+    """``waiting``: unfinished jobs; ``workers``: alive; ``wait_seconds``: for one more job; ``dead``: dead letters;
+    ``skew``: seconds that the clock of the worker that is farthest off is ahead of the server's."""
 
     waiting: int
     workers: int
@@ -138,13 +138,13 @@ class Status:
 def connect(url: str) -> Redis:
     """A client for ``redis://``, ``rediss://`` or ``unix://``.
 
-    One silent retry mends the connections that a restarted server left behind (every command here may be
-    repeated); longer outages are the caller's.
+    One silent retry replaces connections broken by a restart of the server (every command here may be repeated); longer
+    outages are handled by the caller.
     """
     pool = BlockingConnectionPool.from_url(
         url,
         decode_responses=True,
-        encoding_errors="surrogateescape",  # what is no UTF-8 comes as halves of characters, which ``codec`` refuses
+        encoding_errors="surrogateescape",  # invalid UTF-8 becomes lone surrogates, which ``codec`` refuses
         max_connections=64,
         socket_timeout=10.0,
         socket_connect_timeout=5.0,
@@ -168,7 +168,7 @@ class Queued:
 
 
 class Queue:
-    """Everything that bot and workers ask of Redis. Raises redis.exceptions.RedisError while it is gone."""
+    """Everything that bot and workers do in Redis. Raises redis.exceptions.RedisError while it is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -187,7 +187,7 @@ class Queue:
         self._retry = redis.register_script(_RETRY)
 
     async def now(self) -> float:
-        """Unix seconds by the server's clock, which all deadlines go by."""
+        """Unix seconds by the server's clock, as used for all deadlines."""
         return await self.clock.now()
 
     async def prepare(self) -> None:
@@ -203,7 +203,7 @@ class Queue:
         capacity: int = 0,
         cost: int = 1,
     ) -> Verdict:
-        """Accept a job, or words that need no poet, once per ``idempotency_key``; durable when this returns.
+        """Accept a job, or a reply that needs no worker, once per ``idempotency_key``; durable when this returns.
 
         ``sender`` is held to ``limits``, of which this spends ``cost``; ``capacity`` bounds the stream's length
         (0: unbounded).
@@ -229,7 +229,7 @@ class Queue:
         return Verdict(kind, entry, int(wait))
 
     async def abandon(self, idempotency_key: str) -> None:
-        """End the job that was accepted under ``idempotency_key``, answering nobody; harmless if there is none."""
+        """End the job accepted under ``idempotency_key`` without an answer; harmless if there is none."""
         accepted, field = self._accepted_key(idempotency_key)
         entry: Any = await self._redis.hget(accepted, field)
         if entry:
@@ -237,11 +237,11 @@ class Queue:
             await self._redis.hdel(accepted, field)
 
     def _accepted_key(self, idempotency_key: str) -> tuple[str, str]:
-        """The hash that remembers ``idempotency_key``, and its field there; neighbours share one to save memory."""
+        """The hash of ``idempotency_key`` and its field; neighbouring keys share a hash to save memory."""
         return f"{self._prefix}guards:{idempotency_key[:-2]}", idempotency_key[-2:]
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
-        """Say that ``worker`` lives for ``ttl`` seconds more; ``pace``: seconds a poem took it lately."""
+        """``worker`` counts as alive for another ``ttl`` seconds; ``pace``: its recent seconds per poem."""
         await self._heartbeats.beat(worker, ttl)
         await self.now()
         async with self._redis.pipeline() as pipe:
@@ -256,11 +256,12 @@ class Queue:
         await self._redis.hdel(f"{self._prefix}skews", worker)
 
     async def workers(self) -> list[str]:
-        """The names of the workers that were alive when one of them last said so."""
+        """The names of the workers alive at the last heartbeat of any of them."""
         return await self._heartbeats.names()
 
     async def probe(self) -> None:
-        """Write a little. RedisError: the server takes no writes (memory or disk full, a replica), or is gone."""
+        """Write a test value. RedisError: the server accepts no writes (memory or disk full, a replica), or is
+        unavailable."""
         await self._redis.set(f"{self._prefix}probe", "1", ex=60)
 
     async def status(self) -> Status:
@@ -276,12 +277,12 @@ class Queue:
         return Status(int(waiting), int(workers), seconds, int(dead), _seconds(skew))
 
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
-        """Of the oldest ``count`` jobs those whose deadline passed ``grace`` seconds ago: nobody took them in time."""
+        """Of the oldest ``count`` jobs, those whose deadline passed ``grace`` seconds ago."""
         found, now = await _jobs(self._redis, self.jobs.key, count), await self.now()
         return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(now, grace)]
 
     async def line(self, count: int) -> list[Queued]:
-        """The oldest ``count`` jobs not yet finished, those that are being written among them."""
+        """The oldest ``count`` unfinished jobs, including those being written."""
         delivered = _number(await self.jobs.delivered())
         found: list[Queued] = []
         position = 0
@@ -292,7 +293,7 @@ class Queue:
         return found
 
     async def unfinished(self, entry: str) -> bool:
-        """Whether a job still waits or is being written."""
+        """Whether a job is waiting or being written."""
         return is_entry(entry) and bool(await self._redis.xrange(self.jobs.key, entry, entry))
 
     async def answers(self, process: str, block: float) -> list[Reply]:
@@ -318,11 +319,11 @@ class Queue:
         return replies
 
     async def dead_letters(self) -> list[tuple[str, Job | None, str]]:
-        """The jobs given up, oldest first: id, job (None if unreadable), reason."""
+        """The dead letters, oldest first: ID, job (None if it is a reply or unreadable), reason."""
         return await _jobs(self._redis, f"{self._prefix}dead", MAX_DEAD)
 
     async def dead_letter_replies(self) -> dict[str, Reply]:
-        """Those of the dead that are replies which Telegram did not take in time."""
+        """The dead letters that are replies which Telegram did not accept in time, by ID."""
         found: Any = await self._redis.xrange(f"{self._prefix}dead", count=MAX_DEAD)
         replies = {}
         for entry, fields in found:
@@ -331,13 +332,13 @@ class Queue:
         return replies
 
     async def dead_letter(self, delivery: Delivery, job: Job | None, why: str) -> bool:
-        """Move a hopeless job to the dead stream and apologise to who asked for it."""
+        """Move a job to the dead letters, with an apology to its sender."""
         reply = None if job is None else Reply(job.to, job.language, attempts_failed_error(), job.request, delivery.id)
         return await self.jobs.finish(delivery.id, reply, why)
 
     async def retry(self, entry: str, mail: Job | Reply, seconds: float = 0.0) -> bool:
-        """Put a dead job, with ``seconds`` to its deadline, or a reply back into its stream; False if it is not there
-        any more."""
+        """Put a dead job, with ``seconds`` to its deadline, or a dead reply back into its stream; False if it is
+        gone."""
         if isinstance(mail, Job):
             mail = replace(mail, deadline=await self.now() + seconds)
         fields = mail.fields()
@@ -345,7 +346,7 @@ class Queue:
         return bool(await self._retry(keys=keys, args=[entry, fields["v"], fields["body"]]))
 
     async def drop(self, entry: str) -> bool:
-        """Forget a dead job; False if there was none."""
+        """Delete a dead letter; False if there was none."""
         return bool(await self._redis.xdel(f"{self._prefix}dead", entry))
 
 
@@ -359,13 +360,13 @@ def _seconds(text: str) -> float:
 
 
 def _number(entry: str) -> tuple[int, int]:
-    """An entry's id, to be compared."""
+    """An entry's ID in a form that can be compared."""
     milliseconds, _, serial = entry.partition("-")
     return int(milliseconds), int(serial or 0)
 
 
 def _remembered(mail: Job | Reply, now: float) -> int:
-    """Seconds that a submission is known again: an HTTP request's as long as somebody may wait for its end."""
+    """How long an idempotency key is remembered: that of an HTTP request as long as its answer may be awaited."""
     if isinstance(mail, Job) and isinstance(mail.to, Waiter):
         return WAITER_TTL + max(0, math.ceil(mail.deadline - now))
     return SEEN_TTL

@@ -1,4 +1,4 @@
-"""A Redis stream with one consumer group: take, renew, take over, finish."""
+"""A Redis stream with one consumer group: take, renew, reclaim, finish."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from engine.contract.poem import VERSION
 from engine.contract.queue.messages import Address, Reply, Waiter
 
 WAITER_TTL = 120
-"""Seconds that answers wait for the HTTP server of a bot process, which may be gone."""
+"""How long answers are kept for the HTTP server of a bot process, which may be gone."""
 TRIES_TTL = 86_400
 MAX_DEAD = 10_000
 MAX_DEAD_WORDS = 100
 """Names and values of an entry that are kept of it among the dead; one of ours has four."""
 MAX_PENDING_SCANNED = 100
-"""Entries of the dead that are looked at to choose one."""
+"""How many reclaimable entries are considered when one is chosen."""
 IDLE_CONSUMER_MILLISECONDS = 3_600_000
-"""Milliseconds after which a consumer that holds nothing is forgotten."""
+"""Idle time after which a consumer without pending entries is deleted."""
 
-# Takes over one entry whose holder let the lease run out, and counts that redeliveries delivery.
+# Claims one entry whose lease has expired, and counts the redelivery.
 _CLAIM = """
 local stream, tries = unpack(KEYS)
 local group, consumer, lease, id, ttl = unpack(ARGV)
@@ -38,7 +38,7 @@ redis.call('EXPIRE', tries, ttl)
 return {claimed[1][2], count}
 """
 
-# Renews the leases that are still the consumer's own: who lost one must not take it back.
+# Renews only the leases that the consumer still has: a lost one must not be taken back.
 _RENEW = """
 local stream = KEYS[1]
 local group, consumer = ARGV[1], ARGV[2]
@@ -52,7 +52,7 @@ end
 return kept
 """
 
-# Ends an entry once, whoever comes first; only that one adds the answer, or the dead entry.
+# Finishes an entry once: only the first caller adds the answer or the dead letter.
 _FINISH = """
 local stream, tries, target, dead = unpack(KEYS)
 local group, id, version, body, ttl, why, max_dead, max_words = unpack(ARGV)
@@ -72,7 +72,7 @@ end
 return 1
 """
 
-# DELCONSUMER discards what the consumer holds, so only those that hold nothing may go.
+# DELCONSUMER discards pending entries, so only consumers without any are deleted.
 _RETIRE = """
 for _, flat in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local c = {}
@@ -86,7 +86,7 @@ end
 
 @dataclass(frozen=True)
 class Delivery:
-    """An entry in hand. ``redeliveries``: 0 when new, else how often it was taken over from a dead holder."""
+    """A delivered entry. ``redeliveries``: how often it was reclaimed from a dead consumer; 0: new."""
 
     id: str
     fields: Mapping[str, str]
@@ -94,7 +94,7 @@ class Delivery:
 
     @property
     def queued(self) -> float:
-        """Unix seconds at which it was put into the stream, by the server's clock."""
+        """When it was added to the stream, in Unix seconds by the server's clock."""
         return int(self.id.partition("-")[0]) / 1000
 
 
@@ -113,7 +113,7 @@ class Stream:
         self._retire = redis.register_script(_RETIRE)
 
     async def prepare(self) -> None:
-        """Make stream and group; harmless where they are. Needed again after a server lost its data."""
+        """Create stream and group if they do not exist. Needed again after the server lost its data."""
         try:
             await self._redis.xgroup_create(self.key, self.group, id="0", mkstream=True)
         except ResponseError as error:
@@ -121,7 +121,7 @@ class Stream:
                 raise
 
     async def take(self, consumer: str, count: int, block: float) -> list[Delivery]:
-        """Up to ``count`` new entries, waiting at most ``block`` seconds (0: not at all) for the first."""
+        """Up to ``count`` new entries, waiting up to ``block`` seconds (0: not at all) for the first."""
         milliseconds = max(1, int(block * 1000)) if block > 0 else None
         try:
             found: Any = await self._redis.xreadgroup(
@@ -133,7 +133,7 @@ class Stream:
         return [Delivery(entry, fields) for _, entries in found or [] for entry, fields in entries]
 
     async def orphaned(self, lease: float) -> bool:
-        """Whether there is an entry whose holder has not renewed it for ``lease`` seconds."""
+        """Whether an entry's lease was not renewed for ``lease`` seconds."""
         try:
             pending: Any = await self._redis.xpending_range(
                 self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
@@ -144,7 +144,7 @@ class Stream:
         return bool(pending)
 
     async def reclaim(self, consumer: str, lease: float) -> Delivery | None:
-        """One entry whose holder has not renewed it for ``lease`` seconds, or None."""
+        """Claim one entry whose lease was not renewed for ``lease`` seconds, if there is one."""
         while True:
             try:
                 pending: Any = await self._redis.xpending_range(
@@ -155,7 +155,7 @@ class Stream:
                 return None
             if not pending:
                 return None
-            # The least tried first, or the oldest would be in hand whenever another worker dies, and be blamed for it.
+            # The least delivered first; otherwise the oldest would be in flight whenever a worker dies, and be blamed.
             entry = min(pending, key=lambda one: int(one["times_delivered"]))["message_id"]
             claimed = await self._claim(
                 keys=[self.key, self._tries(entry)], args=[self.group, consumer, int(lease * 1000), entry, TRIES_TTL]
@@ -165,11 +165,11 @@ class Stream:
                 return Delivery(entry, dict(zip(flat[::2], flat[1::2], strict=True)), int(count))
 
     async def renew(self, consumer: str, ids: Sequence[str]) -> int:
-        """Renew the leases of ``ids`` that ``consumer`` still holds; says how many those are."""
+        """Renew the leases of ``ids`` that ``consumer`` still has; returns how many those are."""
         return int(await self._renew(keys=[self.key], args=[self.group, consumer, *ids])) if ids else 0
 
     async def finish(self, entry: str, reply: Reply | None = None, why: str = "") -> bool:
-        """End an entry and add its answer; False if someone else had ended it. ``why`` buries it as well."""
+        """Finish an entry and add its answer; False if it was already finished. ``why``: also make it a dead letter."""
         body, ttl = (
             ("", 0) if reply is None else (reply.fields()["body"], WAITER_TTL if isinstance(reply.to, Waiter) else 0)
         )
@@ -182,24 +182,24 @@ class Stream:
         )
 
     async def length(self) -> int:
-        """Entries not yet finished."""
+        """Number of unfinished entries."""
         return int(await self._redis.xlen(self.key))
 
     async def held(self) -> int:
-        """Entries in somebody's hands."""
+        """Number of entries delivered to a consumer and not yet finished."""
         pending: Any = await self._redis.xpending(self.key, self.group)
         return int(pending["pending"])
 
     async def delivered(self) -> str:
-        """The last entry that was handed out."""
+        """The last delivered entry."""
         try:
             groups: Any = await self._redis.xinfo_groups(self.key)
-        except ResponseError:  # there is no stream yet
+        except ResponseError:  # the stream does not exist yet
             return "0-0"
         return next((str(group["last-delivered-id"]) for group in groups if group["name"] == self.group), "0-0")
 
     async def retire(self, consumer: str) -> None:
-        """Forget ``consumer`` and long-idle others, each only if it holds nothing."""
+        """Delete ``consumer`` and long-idle others, each only if it has no pending entries."""
         await self._retire(keys=[self.key], args=[self.group, consumer, IDLE_CONSUMER_MILLISECONDS])
 
     async def _prepare_after(self, error: ResponseError) -> None:
@@ -217,5 +217,5 @@ def is_entry(text: str) -> bool:
 
 
 def reply_stream(to: Address) -> str:
-    """The stream, without the prefix, that leads to an address."""
+    """The stream, without the prefix, for replies to an address."""
     return f"http:{to.process}" if isinstance(to, Waiter) else "replies"

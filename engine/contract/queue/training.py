@@ -1,8 +1,8 @@
-"""Retraining through Redis: one order at a time, its progress, its end.
+"""Retraining through Redis: one order at a time, with its progress and outcome.
 
-Keys: ``trainings`` is a stream and never expires; ``training`` (hash: the order, the trainer's last report, the
-message that shows it), ``training:cancel``, ``training:curve``, ``training:herald`` and ``trainers`` carry a time to
-live.
+Keys: ``trainings`` (stream) never expires; ``training`` (hash: the order, the trainer's last report, the message that
+shows it), ``training:cancel``, ``training:curve``, ``training:herald`` (lock of the bot that reports) and ``trainers``
+have a time to live.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "paus
 OVER: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
 KEPT_SECONDS = 30 * 86_400
-"""Seconds that the order, its last report and the curve are kept."""
+"""How long the order, its last report and the loss curve are kept."""
 SEEN_TTL = 2 * 86_400
 
 _ORDER = """
@@ -49,7 +49,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1
 """
 
-# Renews the lease of the order in hand. Where no order is known at all, the server lost its data: then it is put back.
+# Renews the lease of an order. If no order is known at all, the server lost its data, and the order is restored.
 _HOLD = """
 local stream, state = unpack(KEYS)
 local group, consumer, id, version, body, report, kept = unpack(ARGV)
@@ -79,7 +79,7 @@ return 1
 
 @dataclass(frozen=True)
 class Order:
-    """What an admin asked for. ``start``: go on from the model in use, or from random weights."""
+    """A training order. ``start``: continue from the model in use, or start from random weights."""
 
     epochs: float
     start: Literal["continue", "scratch"]
@@ -91,23 +91,23 @@ class Order:
 
     @classmethod
     def from_body(cls, body: str) -> Self:
-        """CodecError: it is no order."""
+        """CodecError: it is not an order."""
         return decode(cls, loads_object(body))
 
 
 Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "special", "unreadable"]
-"""Why a file of an operator's own poems was not read."""
+"""Why a file with the operator's own poems was not read."""
 
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What the trainer says of an order.
+    """A trainer's report on an order.
 
-    ``part``: of the training, 0 to 1. ``interruptions``: how often its training process or its trainer died;
-    ``resumed``: the step at which it went on after the last time; ``stalls``: how often in a row without a step gained.
-    ``train_dir``: the folder in which it was begun, for people. ``table``: rows of a measure's name, before and after.
-    ``skipped``: why own files were not read (``Unread``), by their names; ``more_skipped``: how many besides these.
-    ``failure`` with its ``detail``: why it failed.
+    ``part``: finished fraction of the training, 0 to 1. ``interruptions``: how often its training process or its
+    trainer died; ``resumed``: the step from which it continued after the last time; ``stalls``: how often in a row
+    without a step gained. ``train_dir``: the folder in which it was started. ``table``: rows of metric name, value
+    before, value after. ``skipped``: names of own files that were not read, with the reason (``Unread``);
+    ``more_skipped``: how many others. ``failure`` with its ``detail``: why it failed.
     """
 
     phase: Phase
@@ -140,7 +140,7 @@ class TrainingReport:
 
 @dataclass(frozen=True)
 class Training:
-    """An order with what became of it. ``message``: the one that shows it; ``closed``: its end has been told."""
+    """An order and its state. ``message``: the one that shows it; ``closed``: its outcome has been reported."""
 
     id: str
     order: Order
@@ -150,7 +150,7 @@ class Training:
 
 
 class Trainings:
-    """Raises redis.exceptions.RedisError while Redis is gone."""
+    """Raises redis.exceptions.RedisError while Redis is unavailable."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
@@ -168,7 +168,7 @@ class Trainings:
     async def order(
         self, order: Order, idempotency_key: str
     ) -> tuple[Literal["accepted", "duplicate", "running"], str]:
-        """Accept an order once per ``idempotency_key`` and only if none is under way; durable when this returns."""
+        """Accept an order once per ``idempotency_key``, unless one is in progress; durable when this returns."""
         names = ("training", f"seen:{idempotency_key}", "training:cancel", "training:curve")
         report = dumps(asdict(TrainingReport("queued")))
         kind, entry = await self._order(
@@ -177,7 +177,7 @@ class Trainings:
         return kind, entry
 
     async def current(self) -> Training | None:
-        """The order under way, or the last one."""
+        """The order in progress, or the last one."""
         found: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
         if not found:
             return None
@@ -191,13 +191,13 @@ class Trainings:
         return Training(found.get("id", ""), order, report, shown_in, "closed" in found)
 
     async def report(self, entry: str, report: TrainingReport) -> bool:
-        """False: another order has taken its place."""
+        """Store a trainer's report. False: another order has replaced this one."""
         return await self._note(entry, "report", dumps(asdict(report)))
 
     async def hold(self, trainer: str, entry: str, order: Order, report: TrainingReport) -> bool:
-        """Renew the lease of the order that ``trainer`` carries out; False: it is in other hands.
+        """Renew the lease of the order that ``trainer`` executes; False: another trainer has reclaimed it.
 
-        After the server lost its data the order and its report are there again, to be seen and cancelled.
+        If the server lost its data, this restores the order and its report.
         """
         args: list[str | int] = [
             self.orders.group,
@@ -215,20 +215,20 @@ class Trainings:
         await self._note(entry, "message", str(message))
 
     async def close(self, entry: str) -> None:
-        """Its end has been told; nothing more will be said of it."""
+        """Its outcome has been reported; nothing more will be."""
         await self._note(entry, "closed", "1")
 
     async def _note(self, entry: str, name: str, value: str) -> bool:
         return bool(await self._write(keys=[self._key("training")], args=[entry, name, value, KEPT_SECONDS]))
 
     async def cancel(self, training: Training) -> None:
-        """Ask the trainer to stop; an order that no trainer has taken ends here."""
+        """Tell the trainer to stop; an order that no trainer has taken is ended here."""
         await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT_SECONDS)
         if await self.free() and await self.orders.finish(training.id):
             await self.report(training.id, TrainingReport("cancelled"))
 
     async def free(self) -> bool:
-        """Whether no trainer has the order in hand."""
+        """Whether no trainer has taken the order."""
         return not await self._redis.exists(self.orders.key) or not await self._groups() or not await self.orders.held()
 
     async def _groups(self) -> bool:
@@ -251,16 +251,16 @@ class Trainings:
             return None
 
     async def beat(self, trainer: str, ttl: int) -> None:
-        """Say that ``trainer`` lives for ``ttl`` seconds more."""
+        """``trainer`` counts as alive for another ``ttl`` seconds."""
         await self._heartbeats.beat(trainer, ttl)
 
     async def leave(self, trainer: str) -> None:
         await self._heartbeats.leave(trainer)
 
     async def trainers(self) -> int:
-        """How many trainers live."""
+        """How many trainers are alive."""
         return await self._heartbeats.alive()
 
     async def become_reporter(self, bot: str, seconds: float) -> bool:
-        """Whether ``bot`` may be the one that tells the admin, for so long; of several bots one does."""
+        """Make ``bot`` the one that reports to the admin for so many seconds; False if another bot is."""
         return bool(await self._lock(keys=[self._key("training:herald")], args=[bot, int(seconds * 1000)]))
