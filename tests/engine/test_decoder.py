@@ -174,5 +174,5 @@ def test_the_line_index_knows_its_lines_and_survives_its_bytes() -> None:
     assert len(again) == 2
     assert "黄河入海流" in again
     assert "黄河入海" not in again
-    with pytest.raises(ValueError, match="rise"):
+    with pytest.raises(ValueError, match="increase"):
         LineIndex.from_bytes(index.to_bytes()[8:] + index.to_bytes()[:8])
