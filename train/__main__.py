@@ -172,7 +172,8 @@ def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     import_paddle(options.threads)
     from train.export.model_folder import export as write
 
-    return write(run, _corpus(setup.config, home), Path(options.out), options.version, options.device)
+    corpus = corpora.load(_corpus_folder(setup.config, home), setup.config.song_share > 0)
+    return write(run, corpus, Path(options.out), options.version, options.device)
 
 
 def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:

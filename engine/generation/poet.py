@@ -12,6 +12,7 @@ from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.script import Script
 from engine.generation.allowed import AllowedIds
+from engine.generation.associations import Associations
 from engine.generation.budget import Budget
 from engine.generation.candidates import SECOND_READING, CandidateSet
 from engine.generation.corpus_lines import LineIndex
@@ -31,7 +32,7 @@ from engine.prosody import Prosody
 from engine.prosody.check import examine
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
-PROSODY, LINES = "prosody.json", "lines.bin"
+PROSODY, LINES, ASSOCIATIONS = "prosody.json", "lines.bin", "associations.bin"
 CANDIDATES, WIDTH = 64, 64
 """Maximum number of candidates per poem; number of sequences written at the same time."""
 
@@ -92,7 +93,7 @@ class Poet:
             checkpoint.vocabulary,
             _prosody(parts),
             _lines(parts),
-            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"]),
+            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], _associations(parts)),
             checkpoint.version,
             candidates,
             budget=budget,
@@ -211,3 +212,12 @@ def _lines(folder: ModelFolder) -> LineIndex:
         return LineIndex.from_bytes(folder.part(LINES))
     except ValueError as error:
         raise ModelFolderError(f"{folder.path / LINES} is not an index of lines: {error}") from error
+
+
+def _associations(folder: ModelFolder) -> Associations | None:
+    if ASSOCIATIONS not in folder.parts:
+        return None  # a model of an earlier version
+    try:
+        return Associations.from_bytes(folder.part(ASSOCIATIONS))
+    except ValueError as error:
+        raise ModelFolderError(f"{folder.path / ASSOCIATIONS} is not a table of associations: {error}") from error

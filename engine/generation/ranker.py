@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.generation.associations import Associations
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
@@ -17,6 +18,7 @@ class Weights:
 
     fluent: float = 1.0
     owed: float = 1.0
+    associated: float = 1.5
     parallel: float = 1.0
     near: float = 2.0
 
@@ -33,14 +35,23 @@ class Ranker:
     commonplace, *dependence on the context* (mood, opening, earlier lines) is added: that likelihood minus the
     likelihood of the same line on its own, which is the pointwise mutual information of line and context according to
     the model (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models").
-    *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output vectors of
-    corresponding characters, since characters used alike have similar vectors. *Nearness to the theme*, if there is
+    *Association*: how strongly the characters of each line are associated, in the training corpus, with those of the
+    earlier lines and once more with those of the first, so that a poem keeps to its subject; stock phrases are
+    associated with nothing in particular. *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean
+    cosine of the output vectors of corresponding characters, since characters used alike have similar vectors. *Nearness to the theme*, if there is
     one: how close the poem comes to each of the theme's characters, by the same vectors.
     """
 
-    def __init__(self, vocabulary: Vocabulary, output: FloatArray, weights: Weights = DEFAULT_WEIGHTS) -> None:
-        """``output``: the output layer's weights [hidden, V]."""
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        output: FloatArray,
+        associations: Associations | None = None,
+        weights: Weights = DEFAULT_WEIGHTS,
+    ) -> None:
+        """``output``: the output layer's weights [hidden, V]. ``associations``: None in models of earlier versions."""
         self._vocabulary = vocabulary
+        self._associations = associations
         self._weights = weights
         vectors = output.T - output.T.mean(axis=0)  # [V, hidden]
         self._vectors = _normalised(vectors)
@@ -57,7 +68,17 @@ class Ranker:
         if middle:
             parallel = [self.parallelism(lines[i], lines[i + 1]) for i in middle]
             score += self._weights.parallel * sum(parallel) / len(parallel)
-        return score + self._weights.near * self.nearness("".join(lines), theme) if theme else score
+        if theme:
+            score += self._weights.near * self.nearness("".join(lines), theme)
+        return score + self._weights.associated * self.association(lines)
+
+    def association(self, lines: Sequence[str]) -> float:
+        """How strongly each line after the first is associated with those above it and with the first, in nats."""
+        later = range(1, len(lines))
+        if self._associations is None or not later:
+            return 0.0
+        strongest = self._associations.strongest
+        return sum(strongest(lines[i], "".join(lines[:i])) + strongest(lines[i], lines[0]) for i in later) / len(later)
 
     def nearness(self, text: str, theme: str) -> float:
         """Mean cosine between each character of ``theme`` and the ``NEAREST`` characters of ``text``.

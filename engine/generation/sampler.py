@@ -24,7 +24,7 @@ class Sampling:
     """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that probability mass
     (nucleus sampling, Holtzman et al. 2020), none more than ``floor`` nats below the best."""
 
-    temperature: float = 0.7
+    temperature: float = 0.55
     top_p: float = 0.9
     floor: float = 5.0
 

@@ -12,6 +12,7 @@ import pytest
 
 from engine.contract import PoemRequest, outline
 from engine.contract.text import clauses
+from engine.generation.associations import Associations
 from engine.generation.candidates import CandidateSet, _as_written
 from engine.generation.poet import Poet, _backend
 from engine.generation.ranker import Ranker, Weights
@@ -25,6 +26,10 @@ VOCABULARY = Vocabulary(tuple("山水风月来去"))
 VECTORS = np.zeros((2, len(VOCABULARY)), np.float32)
 VECTORS[:, VOCABULARY.encode("山水来去")] = [[1, 1, 0, 0], [0, 0, 1, 1]]  # nouns are alike, and so are verbs
 LINES = ["风月"] * 2 + ["山来", "水去"] * 2 + ["风月"] * 2
+
+
+COMPANY = Associations.of(["山水"] * 20 + ["风月"] * 20)
+"""Mountains keep company with waters, and the wind with the moon."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +50,24 @@ def test_of_equally_fluent_poems_the_one_that_owes_more_to_what_stands_before_wi
     assert ranker.score(LINES, "五绝", -3.0, -5.0) > ranker.score(LINES, "五绝", -4.0, -6.0)
 
 
+def test_of_equally_fluent_poems_the_one_whose_words_keep_company_in_the_corpus_wins() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
+    together, apart = ["山山", "水水", "山水", "水山"], ["山山", "风风", "山风", "风山"]
+    assert ranker.score(together, "五绝", -4.0, -5.0) > ranker.score(apart, "五绝", -4.0, -5.0)
+    without = Ranker(VOCABULARY, VECTORS)
+    assert without.score(together, "五绝", -4.0, -5.0) == without.score(apart, "五绝", -4.0, -5.0)
+
+
+def test_the_first_line_counts_twice_for_what_keeps_company_with_it() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
+    strong = COMPANY.strongest("水", "山")
+    assert ranker.association(["山", "水"]) == pytest.approx(2 * strong)
+    assert ranker.association(["风", "山", "水"]) == pytest.approx(strong / 2)
+    assert ranker.association(["山"]) == 0
+
+
 def test_couplets_are_matched_in_the_middle_of_an_eight_line_poem_and_nowhere_else() -> None:
-    ranker = Ranker(VOCABULARY, VECTORS, Weights(0, 0, 1))
+    ranker = Ranker(VOCABULARY, VECTORS, weights=Weights(0, 0, 0, 1))
     crossed = [*LINES[:3], "去水", *LINES[4:]]
     assert ranker.score(LINES, "五律", -4.0, -5.0) > ranker.score(crossed, "五律", -4.0, -5.0)
     assert ranker.score(LINES, "五绝", -4.0, -5.0) == ranker.score(crossed, "五绝", -4.0, -5.0) == 0

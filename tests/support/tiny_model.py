@@ -9,8 +9,9 @@ import numpy as np
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS
+from engine.generation.associations import Associations
 from engine.generation.corpus_lines import LineIndex
-from engine.generation.poet import LINES, PROSODY
+from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
 from engine.model.checkpoint import Checkpoint, Shape, save, weight_shapes
 from engine.model.onnx_backend import DECODER
 from engine.model.vocab import Vocabulary
@@ -47,6 +48,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
         DECODER: build_decoder(model),
         PROSODY: prosody().to_bytes(),
         LINES: LineIndex.of(["".join(CHARACTERS[:5])]).to_bytes(),
+        ASSOCIATIONS: Associations.of(["".join(CHARACTERS[i : i + 20]) for i in range(0, 600, 10)]).to_bytes(),
     }
     save(folder, model, parts)
     return folder

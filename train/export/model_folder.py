@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from engine.contract.text import clauses
+from engine.generation.associations import Associations
 from engine.generation.corpus_lines import LineIndex
-from engine.generation.poet import LINES, PROSODY
+from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
 from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
@@ -81,7 +83,8 @@ def export_weights(
     except (OSError, ValueError, SafetensorError, ModelFolderError) as error:
         raise RunError(f"{file} does not have weights with the names and shapes of {base}: {error}") from error
     model = Checkpoint(origin.shape, origin.vocabulary, _as_stored(weights))
-    corpus, manifest = load_corpus(corpus_folder), read_manifest(corpus_folder, song="start_symbols" in card)
+    song = "start_symbols" in card
+    corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
     facts = {name: value for name, value in card.items() if name not in ("version", "date", "perplexity")}
     return _write(model, version or str(card.get("version") or file.stem), manifest, facts, corpus, out, device)
 
@@ -136,12 +139,13 @@ def _write(
 
 
 def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
-    """What serving needs besides the weights: CPU decoder, prosody table, index of corpus lines."""
+    """What serving needs besides the weights: CPU decoder, prosody table, index of corpus lines, associations."""
     lines = (line for poems in corpus.poems.values() for poem in poems for line in clauses(poem))
     return {
         DECODER: build_decoder(model),
         PROSODY: compile_prosody(corpus.poems["train"]).to_bytes(),
         LINES: LineIndex.of(lines).to_bytes(),
+        ASSOCIATIONS: Associations.of(chain(corpus.poems["train"], corpus.song)).to_bytes(),
     }
 
 
