@@ -23,6 +23,8 @@ WEIGHTS, VOCABULARY, CARD = "weights.safetensors", "vocabulary.json", "card.json
 MAX_BYTES = {CARD: 1 << 20, VOCABULARY: 1 << 22, "prosody.json": 1 << 24}
 MAX_PART_BYTES = 1 << 30
 """Maximum size of any other part."""
+MAX_FOLDER_BYTES = 1 << 31
+"""Maximum size of all parts together, twice that of the weights. A large file may take no room on the disk at all."""
 MAX_PARTS = 32
 MAX_LAYERS, MAX_DIMENSION, MAX_PARAMETERS = 32, 1 << 14, 1 << 28
 """The largest accepted model: about 24 times the released one."""
@@ -80,7 +82,11 @@ class ModelFolder:
         try:
             card = _checked_card(path, _read(path, handle, CARD))
             names = [name for name in card["parts"] if only is None or name in only]
-            parts = {name: _read(path, handle, name) for name in names}
+            parts: dict[str, bytes] = {}
+            left = MAX_FOLDER_BYTES
+            for name in names:
+                parts[name] = _read(path, handle, name, left)
+                left -= len(parts[name])
         finally:
             os.close(handle)
         for name, content in parts.items():
@@ -126,9 +132,9 @@ def _checked_card(folder: Path, content: bytes) -> dict[str, Any]:
     return card
 
 
-def _read(folder: Path, handle: int, name: str) -> bytes:
+def _read(folder: Path, handle: int, name: str, left: int = MAX_FOLDER_BYTES) -> bytes:
     """Read a regular file of limited size; pipes and devices are refused."""
-    most = MAX_BYTES.get(name, MAX_PART_BYTES)
+    most = min(MAX_BYTES.get(name, MAX_PART_BYTES), left)
     try:
         file = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=handle)
         with os.fdopen(file, "rb") as opened:

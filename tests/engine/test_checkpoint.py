@@ -201,6 +201,15 @@ def test_a_part_that_never_ends_is_refused(folder: Path, part: str) -> None:
         checkpoint.load(folder)
 
 
+def test_parts_that_are_too_large_together_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [(folder / name).stat().st_size for name in checkpoint.read_card(folder)["parts"]]
+    monkeypatch.setattr("engine.model.folder.MAX_FOLDER_BYTES", sum(sizes))
+    checkpoint.load(folder)
+    monkeypatch.setattr("engine.model.folder.MAX_FOLDER_BYTES", sum(sizes) - 1)
+    with pytest.raises(ModelFolderError, match="has more than"):
+        checkpoint.load(folder)
+
+
 def test_a_folder_replaced_while_it_is_read_is_the_old_one_or_the_new_one(folder: Path) -> None:
     models = {f"tiny-{seed}": replace(tiny.checkpoint(seed=seed), card={"version": f"tiny-{seed}"}) for seed in (1, 2)}
     checkpoint.save(folder, models["tiny-1"], {"extra.bin": b"tiny-1"})
