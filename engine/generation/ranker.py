@@ -38,8 +38,9 @@ class Ranker:
     *Association*: how strongly the characters of each line are associated, in the training corpus, with those of the
     earlier lines and once more with those of the first, so that a poem keeps to its subject; stock phrases are
     associated with nothing in particular. *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean
-    cosine of the output vectors of corresponding characters, since characters used alike have similar vectors. *Nearness to the theme*, if there is
-    one: how close the poem comes to each of the theme's characters, by the same vectors.
+    cosine of the output vectors of corresponding characters, since characters used alike have similar vectors.
+    *Nearness to the theme*, if there is one: how close the poem comes to each of the theme's characters, by the same
+    vectors.
     """
 
     def __init__(
