@@ -31,6 +31,7 @@ class Sampling:
 
 DEFAULT_SAMPLING = Sampling()
 
+ALL_BITS = 2**64 - 1
 LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
 """The sort key of what cannot be drawn: infinitely far below the best."""
 FEWEST_BATCH_ROWS = 4
@@ -52,7 +53,7 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
-        chances = _uniform([row.draws for row in rows], [row.chosen for row in rows])  # [rows]
+        chances = [_uniform(row.draws, row.chosen) for row in rows]
         if len(rows) < FEWEST_BATCH_ROWS:
             return [self._draw(*each) for each in zip(rows, log_probabilities, chances, strict=True)]
         chosen = self._draw_together(rows, log_probabilities, chances)
@@ -61,7 +62,7 @@ class Sampler:
                 chosen[i] = self._draw(row, log_probabilities[i], chances[i])
         return chosen
 
-    def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: np.float32) -> int:
+    def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: float) -> int:
         """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
         and rather use another tone than copy a line."""
         mask, anything, copies = self._allowed(row), self._masks.characters, list[int]()
@@ -83,7 +84,7 @@ class Sampler:
             return banned - {row.last}
         return banned
 
-    def _sample(self, pool: FloatArray, chance: np.float32) -> int:
+    def _sample(self, pool: FloatArray, chance: float) -> int:
         """One id of ``pool`` [V], by the random number ``chance``, among the likeliest that make up ``top_p``;
         ``NOTHING`` if none is left."""
         top = pool.max()
@@ -98,7 +99,7 @@ class Sampler:
         return int(near[order[place]])
 
     def _draw_together(
-        self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: FloatArray
+        self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: Sequence[float]
     ) -> list[int]:
         """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
         masks = [self._allowed(row) for row in rows]
@@ -109,7 +110,7 @@ class Sampler:
         places = self._masks.places[np.repeat(masks, counts), ids]
         of, held = np.arange(len(rows)).repeat(counts), places != ABSENT
         pools[of[held], places[held]] = -np.inf
-        drawn = self._sample_each(pools, chances)
+        drawn = self._sample_each(pools, np.array(chances, np.float32))
         return [NOTHING if p == NOTHING else int(self._masks.ids[m][p]) for m, p in zip(masks, drawn, strict=True)]
 
     def _pools(self, masks: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
@@ -179,14 +180,15 @@ class Sampler:
         return masks.characters_or_end if may_end else masks.characters
 
 
-def _uniform(seeds: Sequence[int], numbers: Sequence[int]) -> FloatArray:
-    """For each seed, the n-th number in [0, 1) of its random sequence (SplitMix64, Steele et al. 2014)."""
-    bits = np.array(seeds, np.uint64) + (np.array(numbers, np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    bits = (bits ^ bits >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ bits >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    found: FloatArray = (bits >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
-    return found
+def _uniform(seed: int, number: int) -> float:
+    """The number in [0, 1) at place ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
+
+    It has 24 bits, which float32 holds exactly.
+    """
+    bits = seed + (number + 1) * 0x9E3779B97F4A7C15 & ALL_BITS
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & ALL_BITS
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & ALL_BITS
+    return ((bits ^ bits >> 31) >> 40) * 2.0**-24
 
 
 def _may_complete(row: TokenSequence) -> bool:
