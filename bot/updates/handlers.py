@@ -47,6 +47,7 @@ _WORDS: dict[str, Name] = {
     "privacy": "privacy",
     "thanks": "thanks",
     "praise": "praise",
+    "nod": "nod",
 }
 
 
@@ -185,7 +186,9 @@ class Handlers:
             text = say(_WORDS[command.name], language)
             if command.name == "help" and context.private and context.user in self._menu.admins:
                 text = f"{text}\n\n{pick(HELP, language)}"
-            await self._words(context, text, "welcome" if command.name in ("start", "thanks", "praise") else "message")
+            await self._words(
+                context, text, "welcome" if command.name in ("start", "thanks", "praise", "nod") else "message"
+            )
         elif command.name == "cancel":
             # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.
             limits, counted = self._submitter.limits, f"cancel:{context.sender}"

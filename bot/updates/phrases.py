@@ -28,12 +28,14 @@ _KIND = r"(?:(?:chinese|short|tang|classical|new|little|nice|random) )*(?:(?P<fo
 _POEM = r"(?:poems?|verses?|poetry|haikus?|sonnets?|limericks?|quatrains?|rhymes?)"
 _SPEAK = r"(?:请|用|说|换成?|改成?|改用|切换[到成]?|转成?|\s)*"
 _LAST = r"[。！!？?~～吧呗啊呀吗\s]*"
+_END = r"(?:,? please)?[.!? ]*"
 _PLEASE = r"(?:please |can you |could you |can i have |could i have |i want |i'd like |i would like |i need |give me )*"
 
 _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "again",
-        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|(?:another|again|one more).{{0,12}}"
+        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|还有(?:吗|没有|没)?{_LAST}"
+        r"|(?:give me |write |show me )?(?:another|again|one more).{0,12}"
         rf"|(?:不好|不行|不满意|不喜欢|不对)?[，,。！!\s]*(?:请|帮我|给我)?(?:重写|重新写|重来|重做|再写)"
         rf"(?:{_ONE}|一遍|一下)?{_LAST}"
         rf"|{_POLITE}(?:换成?|改成?|改为|变成)(?:{_ONE})?(?P<form9>{_FORM}){_LAST}",
@@ -47,7 +49,8 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("language", r"换语言|语言|language"),
     ("language zh-hans", rf"{_SPEAK}简体(?:中文|字)?{_LAST}|(?:in )?simplified(?: chinese)?(?: please)?[.! ]*"),
     ("language zh-hant", rf"{_SPEAK}繁体(?:中文|字)?{_LAST}|(?:in )?traditional(?: chinese)?(?: please)?[.! ]*"),
-    ("language en", rf"{_SPEAK}(?:英文|英语){_LAST}|(?:in |speak )?english(?: please)?[.! ]*"),
+    ("language en", rf"{_SPEAK}(?:英文|英语){_LAST}|(?:in |(?:do you |can you )?speak )?english(?: please)?[.!? ]*"),
+    ("nod", rf"(?:好的?|嗯+|行|可以|哦+|知道了|收到|明白了?){_LAST}|ok(?:ay)?[.! ]*|fine[.! ]*|sure[.! ]*|yes[.! ]*"),
     ("thanks", rf"(?:多谢|谢谢|感谢|谢了)(?:你|您|啦|了)?{_LAST}|thanks?(?: you)?(?: so much)?[!. ]*|thx|ty"),
     (
         "start",
@@ -59,7 +62,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("praise", rf"(?:这首|这诗|这|你)?(?:(?:写|作)[得的]{_VERY}*|{_VERY}+)?{_GOOD}{_LAST}"),
     ("praise", rf"{_VERY}+好了?{_LAST}|(?:写|作)[得的]{_VERY}*好{_LAST}"),
     ("praise", rf"(?:{_SO})*(?:{_NICE})(?: poem| one| work| job)?[!. ]*"),
-    ("help", r"(?:这个|它|要)?(?:怎么|如何|咋)(?:用|玩|使用|写).{0,6}"),
+    ("help", r"(?:这个|它|要)?(?:怎么|如何|咋)(?:用|玩|使用|写|分享|换|改|选|设|看).{0,6}"),
     ("help", r"什么是.{1,8}|[五七排古][绝律风言].{0,2}是(?:什么|啥).{0,4}|what (?:is|are) .{1,40}"),
     ("help", rf"帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
     (
@@ -92,13 +95,17 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("continue", rf"(?P<line3>.+?)[，,。？?\s]*的?(?:下一句|下句|下半句)(?:是什么|是啥|呢)?{_LAST}"),
     (
         "poem",
-        rf"{_POLITE}以(?P<theme1>.+?)为(?:主?题目?|内容)[，,\s]*{_POLITE}{_WRITE}{_ONE}?(?P<form4>{_FORM})?{_LAST}",
+        rf"{_POLITE}以(?P<theme1>.+?)为(?:主?题目?|内容)"
+        rf"(?:[，,\s]*{_POLITE}{_WRITE}{_ONE}?(?P<form4>{_FORM})?)?{_LAST}",
     ),
     (
         "poem",
         rf"{_POLITE}(?:{_WRITE}{_ONE}|{_ONE}|{_WRITE}){_BY}?(?P<theme2>[^，,：:\s]*?)(?:为题)?的?(?P<form5>{_FORM})"
         rf"[吗吧呢]?(?:{_GIFT}|(?:[：:，,。！!\s]+(?:{_BY}|{_ABOUT})?|{_BY})(?P<theme3>.*?))?{_LAST}",
     ),
+    ("poem", rf"(?:随便|任意)?{_POLITE}(?:随便|任意)?{_WRITE}?{_ONE}(?:吧|好了)?{_LAST}"),
+    ("poem", rf"(?:祝(?:你|您|大家)?)?(?P<theme12>.{{1,4}})快乐{_LAST}"),
+    ("poem", rf"{_POLITE}{_WRITE}{_ONE}(?P<form14>[五七][言绝律]|古风|排律)的?{_LAST}"),
     ("poem", rf"{_POLITE}{_WRITE}{_ONE}(?P<form12>{_FORM})?{_GAP}{_BY}?(?P<theme4>.+?){_LAST}"),
     ("poem", rf"(?:{_BY})(?P<theme5>.+?)的?(?P<form6>{_FORM})?{_LAST}"),
     ("poem", rf"(?P<theme6>.+?)的(?P<form7>{_FORM}){_LAST}"),
@@ -106,14 +113,17 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         "acrostic",
         rf"{_PLEASE}(?:(?:write|make|give)(?: me)? )?(?:an? )?acrostic(?: poem)?(?: of| for| from|:)?(?P<heads4>.*)",
     ),
+    ("acrostic", r".{0,30}\b(?:my|his|her|the|our) name(?: is)?[: ]+(?P<heads8>[^a-z]{1,8})"),
     ("continue", rf"{_PLEASE}continue(?: with|:)? (?P<line2>.+)"),
     (
         "poem",
         rf"{_PLEASE}(?:write|give|make|compose|create)?(?: ?me| ?us)?(?: ?an?| ?some| ?the)? ?"
-        rf"{_KIND}{_POEM}(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?)[.!? ]*",
+        rf"{_KIND}{_POEM}(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?){_END}",
     ),
     ("poem", rf"{_PLEASE}(?:(?:write|make)(?: me| us)? )?(?:an? )?(?P<theme10>[a-z]+) poem(?: for .{{1,30}})?[.!? ]*"),
-    ("poem", rf"{_PLEASE}write(?: me)? (?:something|anything)[.!? ]*"),
+    ("poem", rf"{_PLEASE}write(?: me)? (?:something|anything){_END}"),
+    ("poem", rf"{_PLEASE}(?:write(?: me)? )?(?:an? )?(?P<form13>{_FORM}) (?:about|on|of) (?P<theme13>.+?){_END}"),
+    ("poem", rf"{_PLEASE}(?:something|anything) (?:about |on )?(?P<theme14>[a-z' ]+?){_END}"),
     ("poem", rf"{_PLEASE}write(?: me)?(?: some(?:thing)?| anything)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
     ("poem", rf"{_PLEASE}(?P<theme9>[a-z ]+?) poem[.!? ]*"),
     ("acrostic", r"(?:[a-z,.!?' ]+)acrostic(?: of| for| from|:)?(?P<heads6>.*)"),
@@ -132,6 +142,7 @@ _GREETING = re.compile(
     r"(?:你好|您好|嗨|哈喽|hi|hello|hey)(?:呀|啊)?[，,。！!~\s]+(?:请问)?[，,\s]*|请问[，,\s]*", re.IGNORECASE
 )
 _NAMED = re.compile(r"(?:我|你|他|她|.{0,5}的)*(?:名字|姓名|这几个字|这句话)(?:是|叫|[：:])?")
+_TO_WHOM = re.compile(r"^(?:送给|献给|给|送)(?=.)|^的$")
 _TALK = re.compile(
     "吗|嘛|怎么|谢谢|你好|您好|能不能|帮我|帮忙|机器人|哈哈|是不是|有没有|的时候|你是|你会|你能|你们"
     "|我们|真的|真棒|厉害|不错|好的|好吧|晚安|早安|早上好|晚上好|测试|再写|写的|了解|知道了"
@@ -141,7 +152,7 @@ _TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|�
 """Each of these stands in 30 to 770 lines of the Tang and Song poems too, as in 空山新雨后，天气晚来秋."""
 
 Meaning = Literal[
-    "again", "cancel", "language", "praise", "thanks", "start", "help", "check", "acrostic", "continue", "poem"
+    "again", "cancel", "language", "nod", "praise", "thanks", "start", "help", "check", "acrostic", "continue", "poem"
 ]
 
 
@@ -173,6 +184,8 @@ def understood(text: str) -> Said | None:
             rest = [plain[slice(*span)].strip() for key, span in spans.items() if not key.startswith("form")]
             names = {**SPOKEN_FORMS, **_ENGLISH_FORMS}
             form = next((names.get(form.lower(), form) for form in forms if form not in _PLAIN), "")
+            if word == "poem":
+                rest = [_TO_WHOM.sub("", each, count=1) for each in rest]
             if word == "acrostic":
                 rest = [_NAMED.sub("", each, count=1) for each in rest]
             return Said(word, fixed or " ".join(" ".join(rest).split()), form)

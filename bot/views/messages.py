@@ -15,7 +15,7 @@ from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "thanks", "praise", "wordless", "privacy", "retrain_refused", "examples",
+    "start", "help", "thanks", "praise", "nod", "wordless", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
@@ -66,6 +66,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     ),
     "help": (_COMMANDS_ZH, _COMMANDS_EN),
     "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
+    "nod": ("要再来一首吗？", "Another poem?"),
     "praise": ("多谢夸奖。要再来一首吗？", "Thank you. Another poem?"),
     "wordless": (
         "我只看得懂文字。发一句诗或一个题目（如 <code>春天</code>），我来写；也可以点下面的按钮。",

@@ -107,7 +107,7 @@ async def test_a_line_alone_is_continued_in_private(chat: FakeTelegram) -> None:
 
 
 async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
-    for text in ("hello world", "好", "春风 ok", "?"):
+    for text in ("hello world", "唉", "春风 ok", "?"):
         one, two = (await said(chat, text)).splitlines()[1:3]
         assert spoken(one) or parse(one, BOT_NAME)
         assert spoken(two) or parse(two, BOT_NAME)
@@ -116,6 +116,7 @@ async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
 async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> None:
     assert (await said(chat, "我爱你")).splitlines()[1] == "/acrostic 我爱你"
     assert "只看得懂文字" in await said(chat, "😂")
+    assert "再来一首" in await said(chat, "好的")
     assert "夸奖" in await said(chat, "写得真好！")
     assert "两条" in await said(chat, "今天天气怎么样")
 
