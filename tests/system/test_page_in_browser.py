@@ -154,7 +154,9 @@ def test_links_by_parameters_go_on_working_and_keep_their_form(page: Page, name:
 def test_copy_puts_poem_and_link_into_the_clipboard_and_says_so(page: Page, clipboard: str) -> None:
     browser = page(QUATRAIN)
     lines = browser.written()
-    browser.driver.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite"]})
+    browser.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
     if clipboard == "old":  # what a page without TLS finds
         browser.driver.execute_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.find("#copy").click()
