@@ -10,7 +10,6 @@ from bot.blocklist import Blocklist
 from bot.views.messages import Language, error_html, say
 from bot.views.refusals import busy, rate_limited
 from engine.contract import PoemError, PoemRequest, outline
-from engine.contract.check import CheckRequest
 from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, no_worker_error
 from engine.contract.queue.store import Limits, Queue, Verdict
@@ -41,24 +40,26 @@ class Submitter:
         idempotency_key: str,
         sender: str,
         *,
+        cost: int | None = None,
         at_once: bool = False,
     ) -> Job | None:
         """Queue a request; durable when this returns. None: limited, and the sender was already told to slow down.
 
-        ``idempotency_key`` identifies the update or HTTP request, so that a repetition adds nothing. ``at_once``:
-        refuse if no worker is alive. Raises PoemError, and RedisError while Redis is unavailable.
+        ``idempotency_key`` identifies the update or HTTP request, so that a repetition adds nothing. ``cost``: if
+        already computed. ``at_once``: refuse if no worker is alive. Raises PoemError, and RedisError while Redis is
+        unavailable.
         """
-        cost = 1
-        if isinstance(request, CheckRequest):
-            request.lines()
-        else:
-            cost = cost_of(request)
+        if isinstance(request, PoemRequest):
+            cost = cost_of(request) if cost is None else cost
             self.blocklist.check(request)
+        else:
+            request.lines()
         if at_once and (await self.queue.status()).workers == 0:
             raise no_worker_error()
         cancelled_by = "" if isinstance(to, Waiter) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
-        verdict = await self.queue.submit(job, idempotency_key, sender, self.limits_of(sender), self.capacity, cost)
+        limits = self.limits_of(sender)
+        verdict = await self.queue.submit(job, idempotency_key, sender, limits, self.capacity, cost or 1)
         if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":

@@ -192,13 +192,10 @@ class Outbox:
                 reason = str(error).lower()
                 if "not modified" in reason:
                     return "sent", None
-                if isinstance(to, Chat) and to.message is not None and "repl" in reason:
-                    to = replace(to, message=None)
-                elif isinstance(to, Chat) and to.topic is not None and ("thread" in reason or "topic" in reason):
-                    to = replace(to, topic=None)
-                else:
+                if not (isinstance(to, Chat) and to.topic is not None and ("thread" in reason or "topic" in reason)):
                     log.error("refused by Telegram: %s", error, extra={"job": job})
                     return "bad_request", None
+                to = replace(to, topic=None)
                 continue
             except TelegramError as error:
                 log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})

@@ -87,7 +87,7 @@ class Sender:
 
     async def send(self, to: Chat, outgoing: OutgoingMessage) -> int:
         """Send a message; returns its number. TelegramError: not delivered."""
-        answered = None if to.message is None else ReplyParameters(to.message)
+        answered = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
         sent: Message
         if outgoing.picture is not None:
             sent = await self._bot.send_photo(

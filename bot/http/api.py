@@ -53,13 +53,14 @@ class Api:
             sender = self.callers.sender(request.remote, request.headers)
             if sender != LOCAL_SENDER and not self.shares.has_room(sender):
                 raise rate_limited(math.ceil(self.submitter.seconds))
+            cost = cost_of(asked)
             async with contextlib.AsyncExitStack() as turn:
                 try:
                     async with asyncio.timeout(self.submitter.seconds):
-                        await turn.enter_async_context(self.shares.turn(sender, cost_of(asked)))
+                        await turn.enter_async_context(self.shares.turn(sender, cost))
                 except TimeoutError:
                     raise deadline_error() from None
-                poem = await self._write(asked, sender, language)
+                poem = await self._write(asked, sender, language, cost)
             return reply(poem.to_json(), headers=await self._kept(asked, poem))
         except HttpError as error:
             outcome = error.code
@@ -118,11 +119,13 @@ class Api:
             raise redis_unavailable() from error
         return reply({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
 
-    async def _write(self, asked: PoemRequest, sender: str, language: Language) -> Poem:
+    async def _write(self, asked: PoemRequest, sender: str, language: Language, cost: int) -> Poem:
         waiter, answer = self.pending.expect()
         content: Answer | None = None
         try:
-            job = await self.submitter.submit(asked, waiter, language, waiter.idempotency_key, sender, at_once=True)
+            job = await self.submitter.submit(
+                asked, waiter, language, waiter.idempotency_key, sender, cost=cost, at_once=True
+            )
             assert job is not None
             async with asyncio.timeout(self.submitter.seconds):
                 content = await answer

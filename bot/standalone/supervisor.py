@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
-from engine.contract.lines import lines_of
+from engine.contract.child_process import die_with_parent, lines_of
 from engine.contract.queue.retry import sleep_unless
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -28,7 +28,6 @@ WRONG_SETTING = 2
 LONGEST_LINE = 1 << 16
 """Longer output lines are split, in bytes."""
 LAST_WORDS_SECONDS = 2.0
-_SET_PARENT_DEATH_SIGNAL = 1
 
 
 class FailedError(Exception):
@@ -156,7 +155,7 @@ class Program:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+                preexec_fn=partial(die_with_parent, signal.SIGTERM),
             )
         except OSError as error:
             self._process = None
@@ -199,8 +198,3 @@ def _ending(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def _die_with_parent() -> None:
-    """Have Linux end the child if the launcher is killed."""
-    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

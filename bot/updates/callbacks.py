@@ -15,7 +15,8 @@ from bot.views import keyboards as buttons
 from bot.views.keyboards import AUTOMATIC, ButtonAction, place_of
 from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
 from engine.contract import Poem, PoemError, PoemRequest
-from engine.contract.queue.cards import Card
+from engine.contract.queue.cards import Card, Cards
+from engine.contract.queue.chats import Chats
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.themes import THEMES
 
@@ -38,6 +39,8 @@ class Callbacks:
     """``picture``: whether poems can be drawn; ``inline``: whether they can be shared."""
 
     submitter: Submitter
+    chats: Chats
+    cards: Cards
     best_effort: BestEffortSender
     menu: Menu
     metrics: Metrics
@@ -47,7 +50,7 @@ class Callbacks:
     async def handle(self, query: CallbackQuery, update_id: int) -> None:
         """Durable when this returns. Raises RedisError while Redis is unavailable."""
         press = ButtonAction.read(query.data)
-        language = await language_for(query.from_user, self.submitter.queue.chats)
+        language = await language_for(query.from_user, self.chats)
         if press is not None and press.action == "language":
             await self._language(query, press)
             return
@@ -55,7 +58,7 @@ class Callbacks:
         if press is not None and press.action == "theme" and to is not None:
             await self._first_poem(query, press, to, language, update_id)
             return
-        card = None if press is None else await self.submitter.queue.cards.find(press.card)
+        card = None if press is None else await self.cards.find(press.card)
         if press is None or card is None or to is None:
             self._answer(query, say("old_button", language), alert=True)
         elif press.action in ("forms", "moods", "back"):
@@ -113,7 +116,7 @@ class Callbacks:
         self, request: PoemRequest, to: Telegram, language: Language, idempotency_key: str, sender: str
     ) -> Refusal | None:
         """Request a poem unless one is already being written for the same message."""
-        chats, place = self.submitter.queue.chats, place_of(to)
+        chats, place = self.chats, place_of(to)
         if not await chats.acquire(place, idempotency_key, self.submitter.seconds + BUTTON_SPARE_SECONDS):
             return Refusal(say("already_writing", language), engaged=True)
         outcome, refusal = "accepted", None
@@ -141,7 +144,7 @@ class Callbacks:
             self._answer(query, say("picture_sent" if verdict.kind == "duplicate" else "slower", language))
 
     async def _language(self, query: CallbackQuery, press: ButtonAction) -> None:
-        user, chats = query.from_user, self.submitter.queue.chats
+        user, chats = query.from_user, self.chats
         language = next((code for code in LANGUAGES if code == press.choice), None)
         if language is None and press.choice != AUTOMATIC:
             self._answer(query, say("old_button", language_of(user.language_code)), alert=True)

@@ -66,19 +66,22 @@ class Handlers:
         inline: bool,
     ) -> None:
         self._submitter = submitter
+        self._chats = submitter.queue.chats
         self._name = name
         self._number = number
         self._menu = menu
         self._metrics = metrics
         self._admin = Admin(submitter.queue)
-        self._callbacks = Callbacks(submitter, best_effort, menu, metrics, picture, inline)
-        self._inline = Inlines(self._callbacks, best_effort)
+        self._callbacks = Callbacks(
+            submitter, submitter.queue.chats, submitter.queue.cards, best_effort, menu, metrics, picture, inline
+        )
+        self._inline = Inlines(self._callbacks, best_effort, submitter.queue, submitter.blocklist)
 
     async def handle(self, update: Update) -> None:
         """Durable when this returns, so the update may be confirmed. Raises RedisError while Redis is unavailable."""
         sender, limits = sender_of(update), self._submitter.limits
         minute, day = UPDATES_PER_COMMAND * limits.per_minute, UPDATES_PER_COMMAND * limits.per_day
-        if sender is not None and not await self._submitter.queue.chats.allow(sender, minute, day):
+        if sender is not None and not await self._chats.allow(sender, minute, day):
             kind = "over_limit"
         elif update.callback_query is not None:
             kind = "button"
@@ -100,7 +103,7 @@ class Handlers:
 
     async def _message(self, message: Message, update_id: int) -> str:
         """Handle a message; returns its kind for the metrics."""
-        context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
+        context = await MessageContext.of(message, update_id, self._chats)
         command = parse(context.text, self._name)
         if command is None:
             return await self._uncommanded(message, context)
@@ -112,7 +115,7 @@ class Handlers:
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
-            last = await self._submitter.queue.chats.last(_last_request_key(context)) or PoemRequest("theme", "")
+            last = await self._chats.last(_last_request_key(context)) or PoemRequest("theme", "")
             request = varied(last, command)
         if isinstance(request, PoemRequest) and request.mode == "theme" and not request.text.strip():
             request = replace(request, text=THEMES[message.message_id % len(THEMES)])
@@ -145,7 +148,7 @@ class Handlers:
 
     async def _wordless(self, message: Message, update_id: int) -> str:
         """A sticker, photo or voice message: one answer in a private chat, and only one per album."""
-        context = await MessageContext.of(message, update_id, self._submitter.queue.chats)
+        context = await MessageContext.of(message, update_id, self._chats)
         if not context.private:
             return "ignored"
         idempotency_key = f"album:{message.media_group_id}" if message.media_group_id else context.idempotency_key
@@ -170,7 +173,7 @@ class Handlers:
             if await self._submitter.submit(request, to, language, idempotency_key, sender) is None:
                 outcome = "silent"
             elif isinstance(request, PoemRequest):
-                await self._submitter.queue.chats.remember(_last_request_key(context), replace(request, seed=None))
+                await self._chats.remember(_last_request_key(context), replace(request, seed=None))
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
@@ -192,7 +195,7 @@ class Handlers:
         elif command.name == "cancel":
             # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.
             limits, counted = self._submitter.limits, f"cancel:{context.sender}"
-            if not await self._submitter.queue.chats.allow(counted, limits.per_minute, limits.per_day):
+            if not await self._chats.allow(counted, limits.per_minute, limits.per_day):
                 await self._words(context, error_html(rate_limited(CANCEL_PAUSE_SECONDS), language))
             elif not await self._submitter.cancel(context.to.chat, context.sender, language):
                 await self._words(context, say("nothing_to_cancel", language))
@@ -211,7 +214,7 @@ class Handlers:
     async def _language(self, context: MessageContext, wanted: str) -> None:
         if context.user is not None and wanted in LANGUAGES:
             chosen = as_language(wanted)
-            await self._submitter.queue.chats.choose_language(context.user, chosen)
+            await self._chats.choose_language(context.user, chosen)
             self._menu.change(context.user, chosen)
             await self._words(context, say("language_set", chosen))
             return

@@ -18,6 +18,7 @@ from telegram import (
 from telegram.constants import ParseMode
 
 from bot.best_effort import BestEffortSender
+from bot.blocklist import Blocklist
 from bot.updates.callbacks import Callbacks
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons
@@ -27,6 +28,7 @@ from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import Mode
 from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.messages import Inline, Reply
+from engine.contract.queue.store import Queue
 
 CACHE_SECONDS = 5
 """How long Telegram may repeat an answer to the same user."""
@@ -40,10 +42,12 @@ _WRITTEN = "r"
 class Inlines:
     callbacks: Callbacks
     best_effort: BestEffortSender
+    queue: Queue
+    blocklist: Blocklist
 
     async def offer(self, query: InlineQuery) -> None:
         """Answer an inline query. Raises RedisError while Redis is unavailable."""
-        queue = self.callbacks.submitter.queue
+        queue = self.queue
         language = await language_for(query.from_user, queue.chats)
         if name := buttons.shared_card(query.query):
             card = await queue.cards.find(name)
@@ -71,23 +75,22 @@ class Inlines:
         """Request the chosen poem. Raises RedisError while Redis is unavailable."""
         if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
             return
-        submitter = self.callbacks.submitter
-        card = await submitter.queue.cards.find(result.result_id)
+        card = await self.queue.cards.find(result.result_id)
         if card is None:
             return
-        language, to = await language_for(result.from_user, submitter.queue.chats), Inline(result.inline_message_id)
+        language, to = await language_for(result.from_user, self.queue.chats), Inline(result.inline_message_id)
         idempotency_key = f"u{update_id}"
         sender = f"tg:{result.from_user.id}"
         refusal = await self.callbacks.write(card.request, to, language, idempotency_key, sender)
         if refusal is not None and not refusal.engaged:
             # The button below the message retries.
             words = Reply(to, language, escape(refusal.text), card.request)
-            await submitter.queue.submit(words, f"{idempotency_key}!")
+            await self.queue.submit(words, f"{idempotency_key}!")
 
     def _possible(self, request: PoemRequest) -> bool:
         try:
             outline(request)
-            self.callbacks.submitter.blocklist.check(request)
+            self.blocklist.check(request)
         except PoemError:
             return False
         return True

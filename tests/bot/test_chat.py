@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,24 +10,11 @@ from redis.asyncio import Redis
 
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue
+from tests.bot.conftest import ADMIN
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_poet import REFUSED, FakePoet
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.running import running_bot, running_worker
-
-ADMIN = 42
-
-
-@pytest.fixture
-async def chat(
-    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
-) -> AsyncIterator[FakeTelegram]:
-    """A bot that polls and a worker."""
-    async with (
-        running_worker(redis, prefix, FakePoet()),
-        running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)),
-    ):
-        yield telegram
 
 
 async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:

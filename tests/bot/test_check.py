@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from bot.standalone.redis_server import RedisServer
 from bot.updates.commands import Command, parse, poem_request, spoken, without_mention
@@ -18,14 +16,13 @@ from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.generation.poet import RELEASED, read_prosody
 from engine.prosody.check import examine
+from tests.bot.conftest import ADMIN
 from tests.bot.test_chat import said, silent
 from tests.support.fake_bot_api import BOT_NAME
-from tests.support.fake_poet import FakePoet
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.running import running_bot, running_worker
+from tests.support.running import running_bot
 
 STORK = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
-ADMIN = 42
 ME = {"id": 123456, "is_bot": True, "first_name": "诗", "username": BOT_NAME}
 SOMEBODY = {"id": 5, "is_bot": False, "first_name": "某"}
 
@@ -34,17 +31,6 @@ def reply_to(text: str, author: dict[str, Any], chat: int) -> dict[str, Any]:
     kind = "private" if chat > 0 else "supergroup"
     answered = {"message_id": 1, "date": 1, "chat": {"id": chat, "type": kind}, "from": author, "text": text}
     return {"extra": {"reply_to_message": answered}}
-
-
-@pytest.fixture
-async def chat(
-    server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
-) -> AsyncIterator[FakeTelegram]:
-    async with (
-        running_worker(redis, prefix, FakePoet()),
-        running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)),
-    ):
-        yield telegram
 
 
 async def test_a_poem_is_examined_typed_or_replied_to(chat: FakeTelegram) -> None:

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-from redis.asyncio import Redis
-
 from bot.standalone.redis_server import RedisServer
-from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.running import running_bot, running_worker
-
-
-@pytest.fixture
-async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoet]:
-    poet = FakePoet()
-    async with running_worker(redis, prefix, poet):
-        yield poet
-
-
-@pytest.fixture
-async def chat(server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
-    async with running_bot(server.url, prefix, telegram):
-        yield telegram
+from tests.support.running import running_bot
 
 
 async def test_words_are_offered_as_acrostic_and_continuation_without_writing(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from redis.asyncio import Redis
 
 from bot.standalone.redis_server import RedisServer
-from bot.views.drawing import Draw
+from bot.views.drawing import Draw, drawing
 from bot.views.keyboards import MOODS, ButtonAction, choose_form, choose_mood, forms_for, under_poem
 from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
@@ -17,7 +14,7 @@ from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import Fault
 from tests.support.fake_poet import FakePoet
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.running import running_bot, running_worker
+from tests.support.running import running_bot
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -27,20 +24,9 @@ def fake_drawing() -> Draw:
     return lambda poem: "龘" if "龘" in poem.text else PNG
 
 
-@pytest.fixture
-async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoet]:
-    poet = FakePoet()
-    async with running_worker(redis, prefix, poet):
-        yield poet
-
-
-@pytest.fixture
-async def chat(
-    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[FakeTelegram]:
+@pytest.fixture(autouse=True)
+def _drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.drawing", fake_drawing)
-    async with running_bot(server.url, prefix, telegram):
-        yield telegram
 
 
 async def test_another_poem_begins_with_the_same_words_and_answers_the_first(chat: FakeTelegram) -> None:
@@ -174,8 +160,9 @@ async def test_a_picture_is_sent_once_with_the_poem_below_it(chat: FakeTelegram)
 
 
 async def test_the_picture_that_comes_is_the_drawn_poem(
-    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram
+    server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.app.drawing", drawing)
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里")
         [first] = await telegram.messages(1)

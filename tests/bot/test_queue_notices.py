@@ -19,42 +19,44 @@ from tests.support.running import running_bot, running_worker
 
 
 @pytest.fixture
-async def chat(server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+async def waiting_chat(
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram
+) -> AsyncIterator[FakeTelegram]:
     """A bot without a worker: everybody waits."""
     async with running_bot(server.url, prefix, telegram):
         yield telegram
 
 
 async def test_who_waits_sees_typing_and_then_their_place_and_neither_when_the_poem_is_there(
-    chat: FakeTelegram, redis: Redis, prefix: str
+    waiting_chat: FakeTelegram, redis: Redis, prefix: str
 ) -> None:
-    await chat.write("/acrostic 春", chat=-7, kind="supergroup", topic=3)
-    await chat.until(lambda: (-7, "typing", 3) in chat.actions)
-    await chat.until(lambda: len(chat.hushed) == 1)
-    [notice] = chat.hushed
+    await waiting_chat.write("/acrostic 春", chat=-7, kind="supergroup", topic=3)
+    await waiting_chat.until(lambda: (-7, "typing", 3) in waiting_chat.actions)
+    await waiting_chat.until(lambda: len(waiting_chat.hushed) == 1)
+    [notice] = waiting_chat.hushed
     assert "排在第1位" in notice.plain
     assert notice.topic == 3
     async with running_worker(redis, prefix, FakePoet()):
-        [poem] = await chat.messages(1)
-        await chat.until(lambda: notice.number in chat.deleted)
+        [poem] = await waiting_chat.messages(1)
+        await waiting_chat.until(lambda: notice.number in waiting_chat.deleted)
     assert poem.plain.startswith("春")
-    assert len(chat.hushed) == 1
+    assert len(waiting_chat.hushed) == 1
 
 
 async def test_the_notice_follows_the_way_to_the_front(
-    chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
+    waiting_chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     for number in range(3):
         job = Job(PoemRequest("acrostic", "前"), Chat(900 + number), "en", time.time() + 60)
         await queue.submit(job, f"before{number}")
-    await chat.write("/acrostic 春", language="en")
-    await chat.until(lambda: any(sent.chat == 7 for sent in chat.hushed))
-    [notice] = [sent for sent in chat.hushed if sent.chat == 7]
+    await waiting_chat.write("/acrostic 春", language="en")
+    await waiting_chat.until(lambda: any(sent.chat == 7 for sent in waiting_chat.hushed))
+    [notice] = [sent for sent in waiting_chat.hushed if sent.chat == 7]
     assert "Number 4" in notice.plain
     for delivery in await queue.jobs.take("somebody", 2, 0):
         await queue.jobs.finish(delivery.id)
-    await chat.until(lambda: any(edit.number == notice.number for edit in chat.edits))
-    assert "Number 2" in chat.shown[notice.number][0]
+    await waiting_chat.until(lambda: any(edit.number == notice.number for edit in waiting_chat.edits))
+    assert "Number 2" in waiting_chat.shown[notice.number][0]
 
 
 async def test_a_notice_outlives_the_bot_that_sent_it(
@@ -70,48 +72,50 @@ async def test_a_notice_outlives_the_bot_that_sent_it(
     assert len(telegram.hushed) == 1
 
 
-async def test_a_poem_that_comes_at_once_has_no_notice(chat: FakeTelegram, redis: Redis, prefix: str) -> None:
+async def test_a_poem_that_comes_at_once_has_no_notice(waiting_chat: FakeTelegram, redis: Redis, prefix: str) -> None:
     async with running_worker(redis, prefix, FakePoet()):
-        await chat.write("/acrostic 春")
-        await chat.messages(1)
-    assert chat.hushed == []
+        await waiting_chat.write("/acrostic 春")
+        await waiting_chat.messages(1)
+    assert waiting_chat.hushed == []
 
 
-async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(chat: FakeTelegram, queue: Queue) -> None:
+async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(
+    waiting_chat: FakeTelegram, queue: Queue
+) -> None:
     group = {"chat": -7, "kind": "supergroup"}
-    mine = await chat.write("/acrostic 春", user=1, **group)
-    await chat.write("/acrostic 夏", user=2, **group)
-    await chat.write("/acrostic 秋", user=1, chat=1)
-    await chat.until(lambda: len(chat.hushed) == 3)
-    await chat.write("/cancel", user=1, **group)
-    [sent] = await chat.messages(1)
+    mine = await waiting_chat.write("/acrostic 春", user=1, **group)
+    await waiting_chat.write("/acrostic 夏", user=2, **group)
+    await waiting_chat.write("/acrostic 秋", user=1, chat=1)
+    await waiting_chat.until(lambda: len(waiting_chat.hushed) == 3)
+    await waiting_chat.write("/cancel", user=1, **group)
+    [sent] = await waiting_chat.messages(1)
     assert (sent.plain, sent.reply_to) == ("已取消。", mine)
-    await chat.until(lambda: len(chat.deleted) == 1)
+    await waiting_chat.until(lambda: len(waiting_chat.deleted) == 1)
     left = [queued.job.request for queued in await queue.line(10)]
     assert [r.text for r in left if isinstance(r, PoemRequest)] == ["夏", "秋"]
 
 
-async def test_cancelling_nothing_is_said(chat: FakeTelegram) -> None:
-    await chat.write("/cancel")
-    [sent] = await chat.messages(1)
+async def test_cancelling_nothing_is_said(waiting_chat: FakeTelegram) -> None:
+    await waiting_chat.write("/cancel")
+    [sent] = await waiting_chat.messages(1)
     assert "没有正在等待的诗" in sent.plain
 
 
 async def test_a_cancelled_poem_does_not_come_all_the_same(
-    chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
+    waiting_chat: FakeTelegram, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
     async with running_worker(redis, prefix, poet):
-        await chat.write("/acrostic 春")
+        await waiting_chat.write("/acrostic 春")
         while not poet.batches:
-            await chat.called("getUpdates")
+            await waiting_chat.called("getUpdates")
             await queue.status()
-        await chat.write("/cancel")
-        await chat.messages(1)
+        await waiting_chat.write("/cancel")
+        await waiting_chat.messages(1)
         poet.may_go_on.set()
-        await chat.write("/acrostic 夏")
-        found = await chat.messages(2)
+        await waiting_chat.write("/acrostic 夏")
+        found = await waiting_chat.messages(2)
     assert found[1].plain.startswith("夏")
 
 

@@ -18,28 +18,30 @@ ALLOWED = LIMIT * UPDATES_PER_COMMAND
 
 
 @pytest.fixture
-async def chat(server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+async def limited_chat(
+    server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram
+) -> AsyncIterator[FakeTelegram]:
     """A bot without a worker, with strict limits."""
     async with running_bot(server.url, prefix, telegram, USER_PER_MINUTE=str(LIMIT), USER_PER_DAY="0"):
         yield telegram
 
 
 async def test_inline_queries_are_limited_and_so_is_what_they_leave_behind(
-    chat: FakeTelegram, redis: Redis, prefix: str
+    limited_chat: FakeTelegram, redis: Redis, prefix: str
 ) -> None:
     last = 0
     for number in range(3 * ALLOWED):
-        last = chat.update(None)["update_id"]
+        last = limited_chat.update(None)["update_id"]
         person = {"id": 7, "is_bot": False, "first_name": "某"}
         query = {"id": f"q{number}", "from": person, "query": "春" * (1 + number % 8), "offset": ""}
-        await chat.put({"update_id": last, "inline_query": query})
-    await chat.confirmed(last)
-    await chat.type_inline("春", user=8)
-    assert len(chat.offers) == ALLOWED + 1
+        await limited_chat.put({"update_id": last, "inline_query": query})
+    await limited_chat.confirmed(last)
+    await limited_chat.type_inline("春", user=8)
+    assert len(limited_chat.offers) == ALLOWED + 1
 
 
 async def test_cancelling_again_and_again_reads_the_queue_no_oftener_than_the_limit(
-    chat: FakeTelegram, queue: Queue, monkeypatch: pytest.MonkeyPatch
+    limited_chat: FakeTelegram, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
     line = Queue.line
@@ -52,16 +54,16 @@ async def test_cancelling_again_and_again_reads_the_queue_no_oftener_than_the_li
     monkeypatch.setattr(Queue, "line", counted)
     last = 0
     for _ in range(ALLOWED):
-        last = await chat.write("/cancel", user=7)
-    await chat.confirmed(last)
+        last = await limited_chat.write("/cancel", user=7)
+    await limited_chat.confirmed(last)
     assert looks == LIMIT
 
 
-async def test_presses_and_plain_words_count_as_well_and_others_are_served(chat: FakeTelegram) -> None:
+async def test_presses_and_plain_words_count_as_well_and_others_are_served(limited_chat: FakeTelegram) -> None:
     for _ in range(ALLOWED):
-        await chat.write("/nothing", user=7, chat=-5, kind="group")
-    await chat.confirmed(await chat.write("/language en", user=7))
-    before = len(chat.sent)
-    await chat.confirmed(await chat.write("/language en", user=8, chat=8))
-    await chat.messages(before + 1)
-    assert {sent.chat for sent in chat.sent} == {8}
+        await limited_chat.write("/nothing", user=7, chat=-5, kind="group")
+    await limited_chat.confirmed(await limited_chat.write("/language en", user=7))
+    before = len(limited_chat.sent)
+    await limited_chat.confirmed(await limited_chat.write("/language en", user=8, chat=8))
+    await limited_chat.messages(before + 1)
+    assert {sent.chat for sent in limited_chat.sent} == {8}

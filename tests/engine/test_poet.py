@@ -33,7 +33,7 @@ REQUESTS = [
 
 
 @pytest.fixture(scope="module")
-def poet(tmp_path_factory: pytest.TempPathFactory) -> Poet:
+def tiny_poet(tmp_path_factory: pytest.TempPathFactory) -> Poet:
     return Poet.load(write_model(tmp_path_factory.mktemp("model") / "tiny"), device="cpu", candidates=3)
 
 
@@ -47,8 +47,8 @@ def assert_given_text_stands(poem: Poem, request: PoemRequest) -> None:
 
 
 @pytest.mark.parametrize("poet_request", REQUESTS, ids=lambda r: f"{r.mode}-{r.text}-{r.form}")
-def test_given_text_always_comes_back_and_lengths_are_right(poet: Poet, poet_request: PoemRequest) -> None:
-    poem = poet.write([poet_request])[0]
+def test_given_text_always_comes_back_and_lengths_are_right(tiny_poet: Poet, poet_request: PoemRequest) -> None:
+    poem = tiny_poet.write([poet_request])[0]
     shape = outline(poet_request)
     assert_given_text_stands(poem, poet_request)
     assert poem.form == shape.form
@@ -66,9 +66,11 @@ def test_given_text_always_comes_back_and_lengths_are_right(poet: Poet, poet_req
     ),
     st.sampled_from(["auto", "五绝", "七律", "排律", "古风", "五言"]),
 )
-def test_any_text_comes_back_as_written_or_is_refused_in_words(poet: Poet, mode: str, text: str, form: str) -> None:
+def test_any_text_comes_back_as_written_or_is_refused_in_words(
+    tiny_poet: Poet, mode: str, text: str, form: str
+) -> None:
     request = PoemRequest.from_json({"mode": mode, "text": text, "form": form, "seed": 0, "candidates": 1})
-    answer = poet.write_each([request])[0]
+    answer = tiny_poet.write_each([request])[0]
     if isinstance(answer, PoemError):
         assert answer.zh
         assert answer.en
@@ -76,50 +78,50 @@ def test_any_text_comes_back_as_written_or_is_refused_in_words(poet: Poet, mode:
         assert_given_text_stands(answer, request)
 
 
-def test_same_request_same_poem_alone_or_in_any_company(poet: Poet) -> None:
-    together = poet.write(REQUESTS)
-    assert [poet.write([request])[0] for request in REQUESTS] == together
-    assert poet.write(REQUESTS[::-1])[::-1] == together
+def test_same_request_same_poem_alone_or_in_any_company(tiny_poet: Poet) -> None:
+    together = tiny_poet.write(REQUESTS)
+    assert [tiny_poet.write([request])[0] for request in REQUESTS] == together
+    assert tiny_poet.write(REQUESTS[::-1])[::-1] == together
 
 
-def test_the_seed_a_poem_names_writes_it_again_by_itself(poet: Poet) -> None:
-    for request, poem in zip(REQUESTS, poet.write(REQUESTS), strict=True):
-        again = poet.write([replace(request, seed=poem.seed, candidates=1)])[0]
+def test_the_seed_a_poem_names_writes_it_again_by_itself(tiny_poet: Poet) -> None:
+    for request, poem in zip(REQUESTS, tiny_poet.write(REQUESTS), strict=True):
+        again = tiny_poet.write([replace(request, seed=poem.seed, candidates=1)])[0]
         assert again == replace(poem, candidates=1)
 
 
-def test_a_poem_joins_and_leaves_while_others_are_being_written(poet: Poet) -> None:
+def test_a_poem_joins_and_leaves_while_others_are_being_written(tiny_poet: Poet) -> None:
     long, short = PoemRequest("continue", "春眠不觉晓", form="排律", lines=20, seed=1), REQUESTS[3]
-    first = poet.add(long)
-    begun = [poet.step() for _ in range(10)]
-    second = poet.add(short)
-    finished = [answer for step in [*begun, *(poet.step() for _ in range(400))] for answer in step]
+    first = tiny_poet.add(long)
+    begun = [tiny_poet.step() for _ in range(10)]
+    second = tiny_poet.add(short)
+    finished = [answer for step in [*begun, *(tiny_poet.step() for _ in range(400))] for answer in step]
     assert [draft for draft, _ in finished] == [second, first]
-    assert [poem for _, poem in finished] == poet.write([short, long])
+    assert [poem for _, poem in finished] == tiny_poet.write([short, long])
 
 
-def test_a_poem_never_waits_for_the_candidates_of_others(poet: Poet) -> None:
-    crowd = poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=300))
-    poet.step()
-    alone = poet.add(PoemRequest("acrostic", "春风", seed=2, candidates=1))
+def test_a_poem_never_waits_for_the_candidates_of_others(tiny_poet: Poet) -> None:
+    crowd = tiny_poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=300))
+    tiny_poet.step()
+    alone = tiny_poet.add(PoemRequest("acrostic", "春风", seed=2, candidates=1))
     cells = len(alone.rows[0].plan.cells)
-    finished = [draft for _ in range(cells) for draft, _ in poet.step()]
+    finished = [draft for _ in range(cells) for draft, _ in tiny_poet.step()]
     assert finished == [alone]
     while crowd not in finished:
-        finished += [draft for draft, _ in poet.step()]
+        finished += [draft for draft, _ in tiny_poet.step()]
 
 
-def test_however_many_come_those_that_wait_for_room_are_written_too(poet: Poet) -> None:
-    patient = poet.add(PoemRequest("acrostic", "春风", seed=1, candidates=100))
+def test_however_many_come_those_that_wait_for_room_are_written_too(tiny_poet: Poet) -> None:
+    patient = tiny_poet.add(PoemRequest("acrostic", "春风", seed=1, candidates=100))
     finished: list[object] = []
     for _ in range(500):
         for seed in range(8):
-            poet.add(PoemRequest("acrostic", "春风", seed=seed, candidates=1))
-        finished += [draft for draft, _ in poet.step()]
+            tiny_poet.add(PoemRequest("acrostic", "春风", seed=seed, candidates=1))
+        finished += [draft for draft, _ in tiny_poet.step()]
         if patient in finished:
             break
     assert patient in finished
-    while poet.step():
+    while tiny_poet.step():
         pass
 
 
@@ -127,10 +129,10 @@ def test_however_many_come_those_that_wait_for_room_are_written_too(poet: Poet) 
 def test_there_are_as_many_candidates_as_there_is_time_for_but_not_where_the_seed_is_named(
     tmp_path: Path, budget: float | None, count: int
 ) -> None:
-    poet = Poet.load(write_model(tmp_path / "tiny"), device="cpu", candidates=3, budget=budget)
-    assert {poem.candidates for poem in poet.write([PoemRequest("acrostic", "春风")] * 3)} == {count}
-    assert poet.write([PoemRequest("acrostic", "春风", candidates=2)])[0].candidates == 2
-    assert poet.write([PoemRequest("acrostic", "春风", seed=1)])[0].candidates == 3
+    tiny_poet = Poet.load(write_model(tmp_path / "tiny"), device="cpu", candidates=3, budget=budget)
+    assert {poem.candidates for poem in tiny_poet.write([PoemRequest("acrostic", "春风")] * 3)} == {count}
+    assert tiny_poet.write([PoemRequest("acrostic", "春风", candidates=2)])[0].candidates == 2
+    assert tiny_poet.write([PoemRequest("acrostic", "春风", seed=1)])[0].candidates == 3
 
 
 def test_a_failure_harms_only_what_was_being_written(tmp_path: Path) -> None:
@@ -142,45 +144,45 @@ def test_a_failure_harms_only_what_was_being_written(tmp_path: Path) -> None:
     assert failing.write([REQUESTS[3]])[0].lines
 
 
-def test_a_single_candidate_is_written_without_a_stop(poet: Poet) -> None:
-    draft = poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=1))
+def test_a_single_candidate_is_written_without_a_stop(tiny_poet: Poet) -> None:
+    draft = tiny_poet.add(PoemRequest("continue", "春眠不觉晓", form="五律", seed=1, candidates=1))
     (row,) = draft.rows
     steps = 1
-    while not poet.step():
+    while not tiny_poet.step():
         steps += 1
     assert draft.rows == [row]
     assert steps == row.fed == 6 + 6 * 6 + 5 - 1, "neither the last character is read nor the start, which serves all"
 
 
-def test_another_seed_is_another_poem(poet: Poet) -> None:
+def test_another_seed_is_another_poem(tiny_poet: Poet) -> None:
     request = PoemRequest("continue", "老夫聊发少年狂", candidates=1)
-    assert len({poet.write([replace(request, seed=seed)])[0].text for seed in range(5)}) == 5
-    assert poet.write([request])[0] != poet.write([request])[0]
+    assert len({tiny_poet.write([replace(request, seed=seed)])[0].text for seed in range(5)}) == 5
+    assert tiny_poet.write([request])[0] != tiny_poet.write([request])[0]
 
 
-def test_one_bad_request_does_not_harm_the_others(poet: Poet) -> None:
-    answers = poet.write_each([REQUESTS[0], PoemRequest("continue", "hello"), REQUESTS[6]])
+def test_one_bad_request_does_not_harm_the_others(tiny_poet: Poet) -> None:
+    answers = tiny_poet.write_each([REQUESTS[0], PoemRequest("continue", "hello"), REQUESTS[6]])
     assert isinstance(answers[1], PoemError)
-    assert [answers[0], answers[2]] == poet.write([REQUESTS[0], REQUESTS[6]])
+    assert [answers[0], answers[2]] == tiny_poet.write([REQUESTS[0], REQUESTS[6]])
 
 
-def test_regulated_verse_has_no_fault_that_its_given_text_does_not_force(poet: Poet) -> None:
+def test_regulated_verse_has_no_fault_that_its_given_text_does_not_force(tiny_poet: Poet) -> None:
     free = [PoemRequest("continue", CHARACTERS[1] * 2 + CHARACTERS[0] * 2 + CHARACTERS[3], seed=i) for i in range(5)]
     long = [PoemRequest("acrostic", "".join(CHARACTERS[8 * i : 8 * i + 8 : 2]), form="七言", seed=i) for i in range(9)]
-    for poem in poet.write([*free, *long]):
-        assert check(poem.lines, poet.prosody).faults == ()
+    for poem in tiny_poet.write([*free, *long]):
+        assert check(poem.lines, tiny_poet.prosody).faults == ()
         assert poem.template
         assert poem.rhyme
 
 
-def test_a_rhyme_that_was_asked_for_is_kept(poet: Poet) -> None:
-    poem = poet.write([PoemRequest("acrostic", "春风十里柔情似水", rhyme="三江", seed=3)])[0]
+def test_a_rhyme_that_was_asked_for_is_kept(tiny_poet: Poet) -> None:
+    poem = tiny_poet.write([PoemRequest("acrostic", "春风十里柔情似水", rhyme="三江", seed=3)])[0]
     assert poem.rhyme == "三江"
-    assert all("三江" in poet.prosody.groups(line[-1]) for line in poem.lines[1::2])
+    assert all("三江" in tiny_poet.prosody.groups(line[-1]) for line in poem.lines[1::2])
 
 
-def test_no_character_comes_twice_but_doubled_within_a_word(poet: Poet) -> None:
-    for poem in poet.write([PoemRequest("acrostic", "".join(CHARACTERS[:8]), seed=i) for i in range(10)]):
+def test_no_character_comes_twice_but_doubled_within_a_word(tiny_poet: Poet) -> None:
+    for poem in tiny_poet.write([PoemRequest("acrostic", "".join(CHARACTERS[:8]), seed=i) for i in range(10)]):
         for number, line in enumerate(poem.lines):
             for place, character in enumerate(line):
                 rest = "".join(poem.lines[:number]) + line[:place]
@@ -190,33 +192,33 @@ def test_no_character_comes_twice_but_doubled_within_a_word(poet: Poet) -> None:
                     assert rest.count(character) == 1
 
 
-def test_a_mood_steers_and_is_not_seen(poet: Poet) -> None:
-    plain, steered = poet.write([REQUESTS[6], replace(REQUESTS[6], mood="欲穷千里目，更上一层楼")])
+def test_a_mood_steers_and_is_not_seen(tiny_poet: Poet) -> None:
+    plain, steered = tiny_poet.write([REQUESTS[6], replace(REQUESTS[6], mood="欲穷千里目，更上一层楼")])
     assert plain.text != steered.text
     assert len(steered.lines) == 4
     assert steered.mood == "欲穷千里目，更上一层楼"
 
 
-def test_the_answer_is_in_the_script_of_the_question(poet: Poet) -> None:
+def test_the_answer_is_in_the_script_of_the_question(tiny_poet: Poet) -> None:
     script = Script()
-    traditional, simplified = poet.write(
+    traditional, simplified = tiny_poet.write(
         [PoemRequest("continue", "長安一片月", seed=1), PoemRequest("continue", "长安一片月", seed=1)]
     )
     assert traditional.lines[0] == "長安一片月"
     assert script.traditional(simplified.text) == traditional.text
 
 
-def test_a_free_poem_ends_by_itself_within_two_hundred_characters(poet: Poet) -> None:
-    for poem in poet.write([PoemRequest("continue", "大江东去", seed=i, candidates=1) for i in range(10)]):
+def test_a_free_poem_ends_by_itself_within_two_hundred_characters(tiny_poet: Poet) -> None:
+    for poem in tiny_poet.write([PoemRequest("continue", "大江东去", seed=i, candidates=1) for i in range(10)]):
         assert len(poem.text.replace("\n", "")) <= 200 + len("大江东去，")
         assert poem.text[-1] in "。？！"
         assert len(poem.lines) >= 4
         assert all(poem.lines)
 
 
-def test_a_poem_that_is_given_whole_comes_back(poet: Poet) -> None:
+def test_a_poem_that_is_given_whole_comes_back(tiny_poet: Poet) -> None:
     whole = "床前明月光，疑是地上霜。举头望明月，低头思故乡。"
-    poem = poet.write([PoemRequest("continue", whole, form="五绝")])[0]
+    poem = tiny_poet.write([PoemRequest("continue", whole, form="五绝")])[0]
     assert poem.text.replace("\n", "") == whole
 
 

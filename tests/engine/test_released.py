@@ -11,7 +11,7 @@ from engine.prosody import check
 
 
 @pytest.fixture(scope="module")
-def poet() -> Poet:
+def released_poet() -> Poet:
     return Poet.load(device="cpu")
 
 
@@ -29,16 +29,16 @@ def test_a_released_version_stays_small() -> None:
 
 
 @pytest.mark.parametrize("form", ["五绝", "七绝", "五律", "七律"])
-def test_it_writes_verse_without_faults_after_a_faultless_line(poet: Poet, form: str) -> None:
+def test_it_writes_verse_without_faults_after_a_faultless_line(released_poet: Poet, form: str) -> None:
     opening = "白日依山尽" if form[0] == "五" else "月落乌啼霜满天"
-    for poem in poet.write([PoemRequest("continue", opening, form, seed=i) for i in range(3)]):
-        report = check(poem.lines, poet.prosody)
+    for poem in released_poet.write([PoemRequest("continue", opening, form, seed=i) for i in range(3)]):
+        report = check(poem.lines, released_poet.prosody)
         assert report.faults == ()
         assert (report.template, report.rhyme) == (poem.template, poem.rhyme)
 
 
-def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(poet: Poet) -> None:
-    poems = poet.write(
+def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(released_poet: Poet) -> None:
+    poems = released_poet.write(
         [PoemRequest("continue", "老夫聊发少年狂", "七绝", seed=4), PoemRequest("acrostic", "春风十里", seed=5)]
     )
     assert [poem.form for poem in poems] == ["七绝", "五绝"]
@@ -46,9 +46,9 @@ def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(poet: Poet) -> No
     assert "".join(line[0] for line in poems[1].lines) == "春风十里"
 
 
-def test_most_poems_on_a_theme_name_it(poet: Poet) -> None:
+def test_most_poems_on_a_theme_name_it(released_poet: Poet) -> None:
     themes = "月春酒雪江秋"
-    poems = poet.write([PoemRequest("theme", theme, seed=i) for i, theme in enumerate(themes)])
+    poems = released_poet.write([PoemRequest("theme", theme, seed=i) for i, theme in enumerate(themes)])
     assert sum(theme in poem.text for theme, poem in zip(themes, poems, strict=True)) >= 5
     for poem in poems:
-        assert check(poem.lines, poet.prosody).faults == ()
+        assert check(poem.lines, released_poet.prosody).faults == ()

@@ -11,6 +11,7 @@ from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import WORKER, stage
 
 BLOCKED = 403
+REPLIED_GONE = "Bad Request: message to be replied not found"
 
 
 def faults(chat: int) -> list[Fault]:
@@ -21,7 +22,7 @@ def faults(chat: int) -> list[Fault]:
         Fault("sendMessage", 502, "Bad Gateway", chat=chat, times=2),
         Fault("sendMessage", 0, chat=chat),
         Fault("sendMessage", BLOCKED, "Forbidden: bot was blocked by the user", chat=chat, times=99),
-        Fault("sendMessage", 400, "Bad Request: message to be replied not found", chat=chat),
+        Fault("sendMessage", 400, REPLIED_GONE, chat=chat),
         Fault("sendMessage", 400, "Bad Request: message is not modified", chat=chat, after=True),
         Fault("sendMessage", 504, "Gateway Timeout", chat=chat, after=True),
         Fault("sendMessage", 504, "Gateway Timeout", chat=chat, seconds=25.0),
@@ -39,7 +40,10 @@ async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool =
         for chat in range(crowd.first, crowd.first + jobs):
             if choose.random() < 1 / 3:
                 fault = choose.choice(faults(chat)[: None if late else -1])
-                here.telegram.faults.append(fault)
+                if fault.description == REPLIED_GONE:
+                    here.telegram.emptied.add(chat)
+                else:
+                    here.telegram.faults.append(fault)
                 injected[fault.status] += 1
                 unavoidable += fault.after and fault.status != 400
                 if fault.status == BLOCKED:

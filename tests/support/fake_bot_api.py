@@ -91,6 +91,8 @@ class BotApi:
         self.faults: list[Fault] = []
         self.migrated: dict[int, int] = {}
         self.lost_messages: set[int] = set()
+        self.emptied: set[object] = set()
+        """Chats in which every message was deleted."""
         self._updates: dict[int, dict[str, Any]] = {}
         self._next = 1000
         self._changed = asyncio.Condition()
@@ -299,13 +301,17 @@ class BotApi:
         if chat in self.migrated:
             description = "Bad Request: group chat was upgraded to a supergroup chat"
             return _error(400, description, {"migrate_to_chat_id": self.migrated[chat]})
-        if (data.get("reply_parameters") or {}).get("message_id") in self.lost_messages:
+        if self._replies_to_nothing(data) and not data["reply_parameters"].get("allow_sending_without_reply"):
             return _error(400, "Bad Request: message to be replied not found")
         return _misfit(text, most, data) or _bad_markup(data.get("reply_markup"))
 
+    def _replies_to_nothing(self, data: dict[str, Any]) -> bool:
+        replied = (data.get("reply_parameters") or {}).get("message_id")
+        return replied is not None and (replied in self.lost_messages or int(data["chat_id"]) in self.emptied)
+
     async def _new(self, among: list[Sent], data: dict[str, Any], text: str) -> web.Response:
         self._next += 1
-        reply_to = (data.get("reply_parameters") or {}).get("message_id")
+        reply_to = None if self._replies_to_nothing(data) else (data.get("reply_parameters") or {}).get("message_id")
         topic, markup = data.get("message_thread_id"), data.get("reply_markup")
         return await self._show(
             among, Sent(int(data["chat_id"]), text, reply_to, topic, self._next, markup), self._next

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.fake_bot_api import BOT_NAME, BotApi, Sent
+from tests.support.waiting import patience
 
 
 class FakeTelegram(BotApi):
@@ -96,28 +97,28 @@ class FakeTelegram(BotApi):
         return sent
 
     async def messages(self, count: int, chat: int | None = None) -> list[Sent]:
-        """What was sent (to ``chat``), once there are ``count``; the test's time limit ends a wait in vain."""
-        async with self._changed:
+        """What was sent (to ``chat``), once there are ``count``."""
+        async with patience(), self._changed:
             await self._changed.wait_for(lambda: len(self._to(chat)) >= count)
         return self._to(chat)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what was sent, edited or shown fulfils ``condition``."""
-        async with self._changed:
+        async with patience(), self._changed:
             await self._changed.wait_for(condition)
 
     async def confirmed(self, update_id: int) -> None:
         """Wait until the bot asked for later updates."""
-        async with self._changed:
+        async with patience(), self._changed:
             await self._changed.wait_for(lambda: update_id not in self._updates)
 
     async def taken(self, update_id: int) -> None:
         """Wait until the bot was given an update."""
-        async with self._changed:
+        async with patience(), self._changed:
             await self._changed.wait_for(lambda: update_id in self.handed_out)
 
     async def called(self, method: str, times: int = 1) -> None:
-        async with self._changed:
+        async with patience(), self._changed:
             await self._changed.wait_for(lambda: self.calls[method] >= times)
 
     def _to(self, chat: int | None) -> list[Sent]:

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "bot.views": {CONTRACT, QUEUE},
     "bot.updates": {
         *(CONTRACT, QUEUE, "bot.views", "bot.metrics", "bot.submission", "bot.daily_stats"),
-        *("bot.bot_api", "bot.best_effort", "bot.command_menu"),
+        *("bot.bot_api", "bot.best_effort", "bot.blocklist", "bot.command_menu"),
     },
     "bot.delivery": {CONTRACT, QUEUE, "bot.views", "bot.metrics", "bot.blocklist", "bot.bot_api", "bot.best_effort"},
     "bot.http": {CONTRACT, QUEUE, "bot.views", "bot.updates", "bot.metrics", "bot.submission", "bot.blocklist"},

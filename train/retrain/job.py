@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+from engine.contract.child_process import die_with_parent
 from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
@@ -252,7 +253,7 @@ def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_gpu.process_count) -> int:
     """Exit code 0: finished or failed, as its last event says; 3: stopped."""
-    multi_gpu.die_with_parent()
+    die_with_parent(signal.SIGKILL)
     os.nice(10)  # workers on the same machine come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # keeps output of libraries out of the events

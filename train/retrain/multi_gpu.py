@@ -7,7 +7,6 @@ the launcher of that many. All of them die with the process that started them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import os
@@ -19,13 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from engine.contract.child_process import die_with_parent
 from engine.model.paddle_runtime import DEVICE_CHOICES, DeviceChoice, import_paddle
 from train.data.corpus import Corpus
 from train.fit.data_parallel import rank_of
 from train.fit.progress import Progress
 from train.fit.run_folder import Run
 
-_SET_PARENT_DEATH_SIGNAL = 1
 _CORPUS, _PROGRESS = "corpus.json", "progress.json"
 WRITE_SECONDS = 0.5
 """Seconds between writes of the progress file, and between reads of it."""
@@ -34,11 +33,6 @@ UNFINISHED = 3
 # The launcher writes its environment to files, so variables that may contain secrets are not passed on.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TMP", "TZ", "PYTHON", "LD_", "CUDA", "NVIDIA", "NCCL", "GLOO", "OMP_",
               "MKL_", "FLAGS_")  # fmt: skip
-
-
-def die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def process_count(device: DeviceChoice) -> int:
@@ -112,7 +106,7 @@ class _ProgressFile:
 
 
 def main(arguments: list[str]) -> int:
-    die_with_parent()
+    die_with_parent(signal.SIGKILL)
     folder, device, *processes = arguments
     if processes:
         launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", *processes, "--log_dir", f"{folder}/logs"]

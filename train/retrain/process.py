@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
-from engine.contract.lines import lines_of
+from engine.contract.child_process import lines_of
 from train.retrain.job import Task
 
 log = logging.getLogger("train.retrain.process")

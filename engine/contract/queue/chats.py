@@ -15,16 +15,10 @@ from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.poem import PoemRequest, dumps
+from engine.contract.queue.locks import Locks
 
 NOTICE_TTL = 86_400
 LAST_TTL = 86_400
-
-_BUSY = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-return 1
-"""
 
 # A notice that was deleted meanwhile must not be recreated without its message.
 _REACH = """
@@ -61,7 +55,7 @@ class Chats:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._busy = redis.register_script(_BUSY)
+        self._locks = Locks(redis, f"{prefix}busy:")
         self._reach = redis.register_script(_REACH)
         self._count = redis.register_script(_COUNT)
 
@@ -90,10 +84,10 @@ class Chats:
     async def acquire(self, place: str, idempotency_key: str, seconds: float) -> bool:
         """Lock the buttons of ``place`` for so many seconds, or until ``release``; False if another key has locked
         them."""
-        return bool(await self._busy(keys=[self._key(f"busy:{place}")], args=[idempotency_key, max(1, int(seconds))]))
+        return await self._locks.acquire(place, idempotency_key, seconds)
 
     async def release(self, place: str) -> None:
-        await self._redis.delete(self._key(f"busy:{place}"))
+        await self._locks.release(place)
 
     async def remember(self, place: str, request: PoemRequest) -> None:
         """Remember the last request at ``place``, so that the user can ask for another."""

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.heartbeats import Heartbeats
+from engine.contract.queue.locks import Locks
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
@@ -66,13 +67,6 @@ redis.call('XGROUP', 'SETID', stream, group, id)
 redis.call('XCLAIM', stream, group, consumer, 0, id, 'FORCE', 'JUSTID')
 redis.call('HSET', state, 'id', id, 'order', body, 'report', report)
 redis.call('EXPIRE', state, kept)
-return 1
-"""
-
-_LOCK = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
@@ -159,7 +153,7 @@ class Trainings:
         self._order = redis.register_script(_ORDER)
         self._write = redis.register_script(_WRITE)
         self._heartbeats = Heartbeats(redis, f"{prefix}trainers")
-        self._lock = redis.register_script(_LOCK)
+        self._locks = Locks(redis, f"{prefix}training:")
         self._hold = redis.register_script(_HOLD)
 
     def _key(self, name: str) -> str:
@@ -263,4 +257,4 @@ class Trainings:
 
     async def become_reporter(self, bot: str, seconds: float) -> bool:
         """Make ``bot`` the one that reports to the admin for so many seconds; False if another bot is."""
-        return bool(await self._lock(keys=[self._key("training:herald")], args=[bot, int(seconds * 1000)]))
+        return await self._locks.acquire("herald", bot, seconds)

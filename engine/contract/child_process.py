@@ -1,9 +1,20 @@
-"""Reads the output lines of a child process, however long they are."""
+"""What processes and their children need of each other: output lines of any length, and a common death."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import signal
+import sys
 from collections.abc import AsyncIterator
+
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """Have Linux send this process a signal when its parent dies, even if the parent is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, number)
 
 
 async def lines_of(stream: asyncio.StreamReader, longest: int) -> AsyncIterator[bytes]:

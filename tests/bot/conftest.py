@@ -1,0 +1,31 @@
+"""A worker with a poet without a model, and a bot that polls a fake Bot API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from bot.standalone.redis_server import RedisServer
+from engine.contract.queue.store import Queue
+from tests.support.fake_poet import FakePoet
+from tests.support.fake_telegram import FakeTelegram
+from tests.support.running import running_bot, running_worker
+
+ADMIN = 42
+
+
+@pytest.fixture
+async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoet]:
+    """The poet of a running worker."""
+    poet = FakePoet()
+    async with running_worker(redis, prefix, poet):
+        yield poet
+
+
+@pytest.fixture
+async def chat(server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
+    """Telegram with a bot that polls, which has a worker."""
+    async with running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)):
+        yield telegram
