@@ -79,7 +79,7 @@ async def candidates(here: Stage) -> tuple[float, float]:
 
 
 def resident(pid: int) -> float:
-    """Megabytes of memory that a process has in hand (Linux)."""
+    """Megabytes of memory that a process uses (Linux)."""
     pages = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 

@@ -101,13 +101,13 @@ def test_the_ending_fits_below_a_picture() -> None:
 
 def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> None:
     known = {"tang": VersionInfo("tang", "2026-01-01", 90.0, 91.0, home=True), "new": VersionInfo("new")}
-    wish = DesiredVersion("new", "tang", 3, 0.0)
+    desired = DesiredVersion("new", "tang", 3, 0.0)
     serving = [Serving("tang", 3, "new: spoilt"), Serving("new", 3)]
-    listing = texts.versions(known, serving, wish, "en")
+    listing = texts.versions(known, serving, desired, "en")
     assert "perplexity: validation 90.0, test 91.0" in listing
     assert "wanted" in listing
     assert "not loaded: new: spoilt" in listing
-    told = texts.changed(wish, serving, "en")
+    told = texts.changed(desired, serving, "en")
     assert "new is in use (1 worker)" in told
     assert "still using tang" in told
-    assert "No worker" in texts.changed(wish, [], "en")
+    assert "No worker" in texts.changed(desired, [], "en")

@@ -54,8 +54,8 @@ def test_the_tone_that_was_wanted_is_said_place_by_place() -> None:
     assert "第1句第6字「海」：<b>应平而仄</b>" in told
     assert "春江潮水连海平\n平平平仄平<b>仄</b>平" in told
     assert "character 6 海: <b>平仄</b>, the wrong tone; level 平 is required" in examined(found, "en")
-    lonely = examined(examine_text("白日依山尽，月河入海流。欲穷千里目，更上一层楼。"), "zh-hans")
-    assert lonely.count("孤平") == 1
+    guping = examined(examine_text("白日依山尽，月河入海流。欲穷千里目，更上一层楼。"), "zh-hans")
+    assert guping.count("孤平") == 1
 
 
 def test_what_was_pasted_keeps_its_glyphs_whoever_reads() -> None:

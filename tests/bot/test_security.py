@@ -34,7 +34,7 @@ SECRET = "the-secret"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 
 
-def knock(headers: dict[str, str]) -> web.Request:
+def webhook_request(headers: dict[str, str]) -> web.Request:
     """A request whose body must not be touched."""
     content = Mock(spec=StreamReader)
     content.read.side_effect = content.iter_chunked.side_effect = AssertionError("the body was read")
@@ -55,15 +55,15 @@ async def refused(webhook: Webhook, request: web.Request) -> int:
 
 @pytest.mark.parametrize("headers", [{}, {HEADER: ""}, {HEADER: "wrong"}, {HEADER: SECRET[:-1]}])
 async def test_without_the_secret_a_webhook_is_refused_before_its_body_is_read(headers: dict[str, str]) -> None:
-    assert await refused(opened(), knock(headers)) == 403
+    assert await refused(opened(), webhook_request(headers)) == 403
 
 
 async def test_a_body_too_large_by_its_own_word_is_refused_unread() -> None:
-    assert await refused(opened(), knock({HEADER: SECRET, "Content-Length": str(10**9)})) == 413
+    assert await refused(opened(), webhook_request({HEADER: SECRET, "Content-Length": str(10**9)})) == 413
 
 
 async def test_a_compressed_body_is_refused_unread() -> None:
-    assert await refused(opened(), knock({HEADER: SECRET, "Content-Encoding": "gzip"})) == 415
+    assert await refused(opened(), webhook_request({HEADER: SECRET, "Content-Encoding": "gzip"})) == 415
 
 
 async def test_the_secret_is_compared_in_constant_time_and_by_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ async def test_the_secret_is_compared_in_constant_time_and_by_nothing_else(monke
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
     # Right as it is, it stays out when that one comparison says no.
-    assert await refused(opened(), knock({HEADER: SECRET})) == 403
+    assert await refused(opened(), webhook_request({HEADER: SECRET})) == 403
     assert compared == [(SECRET.encode(), SECRET.encode())]
 
 

@@ -109,8 +109,8 @@ async def test_a_poem_and_its_guard_take_little_of_the_store(queue: Queue, redis
     for update in range(100_000, 100_200):
         await queue.submit(Job(REQUEST, Chat(1, 2), "zh", 9e9), f"u{update}")
     assert (await redis.memory_usage(f"{prefix}cards", samples=0) or 0) / 1000 < 400
-    guards = await redis.keys(f"{prefix}guards:*")
-    assert sum([await redis.memory_usage(key, samples=0) or 0 for key in guards]) / 200 < 25
+    accepted = await redis.keys(f"{prefix}guards:*")
+    assert sum([await redis.memory_usage(key, samples=0) or 0 for key in accepted]) / 200 < 25
 
 
 async def test_old_cards_go_as_others_come_and_all_of_them_when_none_come(

@@ -72,9 +72,9 @@ async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
     first = await queue.models.use("one")
     second = await queue.models.use("two")
     assert second > first
-    wish = await queue.models.desired()
-    assert wish is not None
-    assert (wish.version, wish.before, wish.serial) == ("two", "one", second)
+    desired = await queue.models.desired()
+    assert desired is not None
+    assert (desired.version, desired.before, desired.serial) == ("two", "one", second)
 
 
 def test_what_a_newer_trainer_reports_besides_is_passed_over() -> None:

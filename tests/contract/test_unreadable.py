@@ -1,4 +1,4 @@
-"""What comes from outside and cannot be read is put aside, counted and passed over, whatever it is."""
+"""What comes from outside and cannot be read is counted and skipped, whatever it is."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
     assert unreadable["Serving"] >= len(bad)
     assert unreadable["VersionInfo"] >= len(bad)
     assert await queue.models.use("good") > 0
-    assert (wish := await queue.models.desired()) is not None
-    assert wish.version == "good"
+    assert (desired := await queue.models.desired()) is not None
+    assert desired.version == "good"
 
 
 @pytest.mark.parametrize("pace", ["nan", "inf", "-1", "fast", "\udcff"])

@@ -60,7 +60,7 @@ def test_the_oldest_versions_go_and_never_one_in_use(versions: Versions) -> None
     assert versions.home.exists()
 
 
-def wished(queue: Queue, version: str) -> Callable[[], Any]:
+def is_desired(queue: Queue, version: str) -> Callable[[], Any]:
     async def served() -> bool:
         return any(each.version == version for each in (await queue.models.serving()).values())
 
@@ -104,7 +104,7 @@ async def test_a_change_of_model_drops_none_of_many_queued_poems_and_a_broken_on
         await queue.models.use("tiny-1")
         rest = await collected(queue, MANY - 1)
         assert set((first | rest).values()) <= {"tiny-0", "tiny-1"}
-        await until(wished(queue, "tiny-1"))
+        await until(is_desired(queue, "tiny-1"))
         await ask(queue, MANY)
         assert list((await collected(queue, 1)).values()) == ["tiny-1"]
 

@@ -30,7 +30,7 @@ async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **e
         await asyncio.sleep(3.0)
         sent = len(here.telegram.sent)
         return SoakResult(
-            "a bot stalled with answers in hand",
+            "a bot stalled with answers in flight",
             answers - before,
             answers,
             max(0, answers - sent),

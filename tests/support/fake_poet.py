@@ -33,7 +33,7 @@ class FakeHandle:
 
 
 class FakePoet:
-    """Fills every line with 山 after what was given, all that is in hand in one step.
+    """Fills every line with 山 after what was given, all that is in flight in one step.
 
     ``batches``: what was written together, in order. ``seconds``: a step.
     """

@@ -106,7 +106,7 @@ async def test_a_wrong_password_or_an_unknown_certificate_is_refused(
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
 
-    async def knock(password: str, certificates: str) -> None:
+    async def connect_with(password: str, certificates: str) -> None:
         redis = connect(f"rediss://{USER}:{password}@localhost:{port}/0?ssl_ca_certs={tmp_path / certificates}")
         try:
             await Queue(redis, prefix).prepare()
@@ -114,11 +114,11 @@ async def test_a_wrong_password_or_an_unknown_certificate_is_refused(
             await redis.aclose()
 
     async with encrypted(server, authority) as port:
-        await knock(PASSWORD, "ca.pem")
+        await connect_with(PASSWORD, "ca.pem")
         with pytest.raises(AuthenticationError):
-            await knock("wrong", "ca.pem")
+            await connect_with("wrong", "ca.pem")
         with pytest.raises(RedisConnectionError, match=r"(?i)certificate"):
-            await knock(PASSWORD, "other.pem")
+            await connect_with(PASSWORD, "other.pem")
         with pytest.raises(RedisError):
             async with Redis(host="localhost", port=port) as plain:
                 await plain.ping()

@@ -25,7 +25,7 @@ from tests.soak.harness import QUICK_WORKER, SoakResult
 
 FAST = {"LEASE": "0.5"}
 SLOW_WORKER = (*QUICK_WORKER, "0.3")
-"""So that something is in hand when it dies."""
+"""So that something is in flight when it dies."""
 
 
 def kept(figures: SoakResult) -> bool:

@@ -99,7 +99,7 @@ class Delivery:
 
 
 class Stream:
-    """A stream with one consumer group: take, renew, take over, finish."""
+    """A stream with one consumer group: take, renew, reclaim, finish."""
 
     def __init__(self, redis: Redis, prefix: str, name: str, group: str) -> None:
         self._redis = redis
