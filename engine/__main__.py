@@ -130,7 +130,7 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
 def _read_text(name: str) -> str:
     """The text of a file, or of standard input for ``-``. CodecError: the file does not exist or is not UTF-8 text."""
     try:
-        # In the C locale sys.stdin itself would let bytes through that are no text.
+        # In the C locale sys.stdin itself would accept invalid UTF-8.
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

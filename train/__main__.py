@@ -90,9 +90,7 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         settings["use_gpu"] = options.device == "gpu"
     if options.resume and settings.keys() - {"use_gpu"}:
         first = min(settings.keys() - {"use_gpu"})
-        raise ConfigError(
-            f"{flag(first)} does not go with --resume: a run goes on with the settings that it began with"
-        )
+        raise ConfigError(f"{flag(first)} cannot be combined with --resume: a run continues with its original settings")
     if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
         raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:

@@ -28,8 +28,8 @@ class Callers:
     names: frozenset[str] = frozenset()
 
     def sender(self, peer: str | None, headers: Headers) -> str:
-        """Whom to hold to the limits: the last hop that is not a trusted proxy. An IPv6 network of 64 bits counts as
-        one. LOCAL_SENDER: a person on this machine, whom nothing limits."""
+        """To whom the limits apply: the last hop that is not a trusted proxy. A /64 network of IPv6 counts as one
+        sender. LOCAL_SENDER: a user of this machine, who is not limited."""
         address = _address(peer)
         hops = [hop for line in headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
         by_proxy = self._trusts(address)
@@ -49,14 +49,14 @@ class Callers:
         return f"ip:{address}"
 
     def of_connection(self, peer: str | None) -> str | None:
-        """Whose share of the connections one counts against. None: nobody's, for it comes from this machine or from a
-        trusted proxy, behind which there are many."""
+        """Whose share of the connections it counts against; None: nobody's, since it comes from this machine or from a
+        trusted proxy with many users behind it."""
         sender = self.sender(peer, CIMultiDict())
         return None if sender == LOCAL_SENDER or self._trusts(_address(peer)) else sender
 
     def same_site(self, peer: str | None, headers: Headers) -> bool:
-        """Whether a request that changes something may be served: its ``Host`` is a name of this server (else a
-        site's name was made to lead here), and no page of another site sent it."""
+        """Whether a request with side effects may be served: its ``Host`` is a name of this server (otherwise another
+        site's name may resolve to it), and it was not caused by a page of another site."""
         from_proxy = self._trusts(_address(peer))
         host = headers.get("Host", "")
         if not (from_proxy or self._is_own_name(host)):
@@ -73,7 +73,7 @@ class Callers:
         return place in own or _name(place) in self.names
 
     def origin(self, peer: str | None, headers: Headers) -> str | None:
-        """Scheme and host of this server as the visitor's browser knows them; None where no host is named."""
+        """Scheme and host of this server as seen by the visitor's browser; None: no host given."""
         host, scheme = headers.get("Host", ""), "http"
         if self._trusts(_address(peer)):
             host, scheme = headers.get("X-Forwarded-Host", host), headers.get("X-Forwarded-Proto", scheme)
@@ -82,7 +82,8 @@ class Callers:
         return f"{scheme}://{host}"
 
     def _is_own_name(self, host: str) -> bool:
-        """An address, ``localhost``, a name without dots or one of ``names``: nobody else can make these lead here."""
+        """An address, ``localhost``, a name without dots or one of ``names``; other sites' names cannot be among
+        these."""
         name = _name(host)
         if name is None:
             return False
@@ -105,7 +106,7 @@ def _address(text: str | None) -> Address | None:
 
 
 def _name(host: str) -> str | None:
-    """The host of ``host:port``, lower case."""
+    """The host of ``host:port`` in lower case."""
     try:
         return urlsplit(f"//{host}").hostname
     except ValueError:

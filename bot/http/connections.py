@@ -1,5 +1,5 @@
-"""Open connections: few enough that Redis and Telegram always have descriptors left. No caller has all of them, and
-none is silent, or leaves its answers unread, for long.
+"""Limits open connections, so that Redis and Telegram always have file descriptors and no caller has all of them;
+closes connections that are silent or leave answers unread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ log = logging.getLogger("bot.http.connections")
 
 MAX_CONNECTIONS = 512
 SHARE = 4
-"""One caller has at most this part of the connections: a quarter."""
+"""Divisor for the share of one caller: at most a quarter of all connections."""
 FIRST_REQUEST_SECONDS = 10.0
-"""For the first request, and between two looks at what the other end has not read."""
+"""Time limit of the first request, and interval of checks for unread answers."""
 UNREAD_LOOKS = 2
-"""A connection that had something unread at so many looks is closed at the next one that finds it so."""
+"""A connection with unread data at this many consecutive checks is closed at the next one."""
 KEEP_ALIVE_SECONDS = 75.0
 """Longer than the minute that proxies commonly keep a connection, so that they close it first."""
 LINGER_SECONDS = 2.0
@@ -38,8 +38,8 @@ def connection_limit() -> int:
 
 
 class Connections:
-    """A protocol factory. Where there is no room, the oldest connection that waits for a request makes it; where one
-    caller has its share already, the oldest such of its own."""
+    """A protocol factory. If all connections are in use, the oldest one waiting for a request is closed; if a caller
+    has its full share, the oldest such of its own."""
 
     def __init__(self, server: web.Server, callers: Callers, most: int | None = None) -> None:
         self._server = server
@@ -58,7 +58,7 @@ class Connections:
         return connection
 
     def made(self, connection: Connection, peer: str | None) -> None:
-        """Note whose it is, and close one where that caller has too many."""
+        """Note the caller of a connection, and close one if that caller has too many."""
         caller = self._open[connection] = self._callers.of_connection(peer)
         if caller is None:
             return
@@ -113,7 +113,7 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def force_close(self) -> None:
-        """At once: a transport that is only closed waits for ever for who does not read."""
+        """Abort: a transport that is only closed waits for ever for a client that does not read."""
         super().force_close()
         if self._link is not None:
             self._link.abort()

@@ -65,11 +65,11 @@ class Site:
         return _part(body, kind)
 
     async def page(self, request: web.Request) -> web.Response:
-        """The page as it is opened first, with a poem for example."""
+        """``GET /``: the page with an example poem."""
         return _page(Preview(origin=self._origin(request)))
 
     async def poem_page(self, request: web.Request) -> web.Response:
-        """The page with a poem that is kept. Why there is none its script asks again, to tell it in its language."""
+        """The page with a stored poem. If there is none, its script asks again and shows the reason in its language."""
         name, origin = request.match_info["id"], self._origin(request)
         try:
             card = await self.api.find(name)
@@ -163,7 +163,7 @@ def _page(preview: Preview, status: int = 200) -> web.Response:
 
 
 def _part(body: bytes, kind: str, status: int = 200) -> web.Response:
-    """A part of the page, under its policy."""
+    """A response with a part of the page, under its content security policy."""
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     charset = None if kind == "image/png" else "utf-8"
     return web.Response(body=body, status=status, content_type=kind, charset=charset, headers=headers)

@@ -177,7 +177,7 @@ def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
 
 
 def _is_title(clause: str, form: str) -> bool:
-    """Whether what stands beside a form cannot be a line of it, but a theme: 七绝 秋天的思念."""
+    """Whether the text beside a form cannot be a line of it, but a theme: 七绝 秋天的思念."""
     wanted = {"五": 5, "七": 7}.get(form[0], len(clause))
     return len(clause) != wanted and (len(clause) not in (5, 7) or "的" in clause)
 

@@ -149,7 +149,7 @@ _TALK = re.compile(
     "|今天天气|明天天气|春联|对联|下联|上联|一首词|填词|歌词|太短|太长|翻译"
 )
 _TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
-"""Each of these stands in 30 to 770 lines of the Tang and Song poems too, as in 空山新雨后，天气晚来秋."""
+"""Each of these also occurs in 30 to 770 lines of Tang and Song poems, such as 空山新雨后，天气晚来秋."""
 
 Meaning = Literal[
     "again", "cancel", "language", "nod", "praise", "thanks", "start", "help", "check", "acrostic", "continue", "poem"

@@ -1,4 +1,4 @@
-"""What administrators are told of training and model versions, as Telegram HTML; what is filled in is escaped here."""
+"""Texts for administrators about training and model versions, as Telegram HTML; values are escaped here."""
 
 from __future__ import annotations
 

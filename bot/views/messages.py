@@ -146,7 +146,7 @@ LANGUAGES: dict[Language, str] = {"zh-hans": "简体中文", "zh-hant": "繁體�
 
 
 def escape(text: str) -> str:
-    """``text`` as it may stand in Telegram HTML."""
+    """``text`` escaped for Telegram HTML."""
     return html.escape(text, quote=False)
 
 

@@ -92,7 +92,8 @@ def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> st
 
 
 def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
-    """``poem`` in traditional characters for who reads them and typed none that would tell; typed ones stay."""
+    """``poem`` in traditional characters for readers of them whose text fits both scripts; typed characters are
+    kept."""
     script = Script()
     if language != "zh-hant" or not script.is_either(request.text):
         return poem

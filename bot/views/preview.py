@@ -1,4 +1,4 @@
-"""The page with what must stand in it before any script runs: a poem, and what a preview of its link shows."""
+"""Fills in the page what must be there before any script runs: a poem, and the data for previews of its link."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SAMPLE = Poem(
     rhyme="十一尤",
     template="七绝·平起首句入韵",
 )
-"""What an empty page shows: an acrostic as the model of that name wrote it."""
+"""The example on an empty page: an acrostic written by the model of that name."""
 
 
 @dataclass(frozen=True)
 class Preview:
-    """``name`` of the poem in its link; None: it is the example. ``origin``: scheme and host of this server as its
-    visitor knows them; None: unknown. ``drawn``: whether there are pictures."""
+    """``name``: of the poem in its link; None: it is the example. ``origin``: scheme and host of this server as the
+    visitor sees them; None: unknown. ``drawn``: whether pictures are available."""
 
     request: PoemRequest = SAMPLE_REQUEST
     poem: Poem = SAMPLE
@@ -41,7 +41,7 @@ class Preview:
     drawn: bool = False
 
     def fill(self, page: str) -> str:
-        """``page`` with the poem and the previews where it has marks for them."""
+        """``page`` with its placeholders replaced by the poem and the preview data."""
         parts = {"preview": self._head(), "name": self._title(), "verse": self._verse()}
         return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], page)
 
@@ -66,7 +66,7 @@ class Preview:
         return "\n  ".join(lines)
 
     def _title(self) -> str:
-        """What the poem is: its theme or form, and the rest in small characters, as the script sets it."""
+        """The poem's title (theme or form) and its notes, as the page's script would set them."""
         theme = self.request.text if self.request.mode == "theme" else None
         form = FORM_TITLES.get(self.poem.form, self.poem.form)
         start = (self.poem.template or "").partition("·")[2]

@@ -188,5 +188,5 @@ def tokens_per_epoch(maxlen: int, corpus: Corpus) -> int:
 
 
 def parent_card(folder: Path) -> dict[str, Any]:
-    """What a run keeps of the card of the model that it goes on from."""
+    """The part of a model's card that a run based on it keeps."""
     return ancestor(checkpoint.read_card(folder))

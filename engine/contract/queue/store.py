@@ -351,7 +351,7 @@ class Queue:
 
 
 def _seconds(text: str) -> float:
-    """What a worker said of itself; 0 where it is no such number."""
+    """A number reported by a worker; 0 if it is not valid."""
     try:
         seconds = float(text)
     except ValueError:
