@@ -70,11 +70,11 @@ class Outbox:
         self._held: dict[str, float] = {}
         """Replies in flight, and when their leases were last known to be this bot's, by ``elapsed``."""
         self._stopping = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """Send until ``stop``, then finish what is in flight for a few seconds; the rest stays in Redis."""
-        renewing = asyncio.create_task(self._renew_until_gone())
+        renewing = asyncio.create_task(self._renew_until_ended())
         try:
             while not self._stopping.is_set():
                 await retry_until_available(self._step, self._stopping)
@@ -82,7 +82,7 @@ class Outbox:
                 await asyncio.wait(self._tasks, timeout=5.0)
         finally:
             # Cancel for a quick end, and do not wait long: redis-py may swallow CancelledError.
-            self._gone.set()
+            self._ended.set()
             background = {renewing, *self._tasks}
             for task in background:
                 task.cancel()
@@ -222,9 +222,9 @@ class Outbox:
             await self._renew([entry])
         return entry in self._held
 
-    async def _renew_until_gone(self) -> None:
-        while not self._gone.is_set():
-            await sleep_unless(self._gone, self._lease / 3)
+    async def _renew_until_ended(self) -> None:
+        while not self._ended.is_set():
+            await sleep_unless(self._ended, self._lease / 3)
             try:
                 await self._renew(sorted(self._held))
             except RedisError as error:

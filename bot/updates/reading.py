@@ -53,22 +53,10 @@ class _Quoted(_Shape):
     is_topic_message: bool | None = None
 
 
-_ATTACHMENTS = [
-    "animation",
-    "audio",
-    "contact",
-    "dice",
-    "document",
-    "location",
-    "photo",
-    "poll",
-    "sticker",
-    "story",
-    "venue",
-    "video",
-    "video_note",
-    "voice",
-]
+_ATTACHMENTS = (
+    *("animation", "audio", "contact", "dice", "document", "location", "photo", "poll"),
+    *("sticker", "story", "venue", "video", "video_note", "voice"),
+)
 
 
 class _Message(_Quoted):

@@ -25,44 +25,8 @@ FORM_TITLES = {
 }
 """The names of forms in full, as a title."""
 
-FINALS: dict[str | None, str] = dict(
-    zip(
-        LEVEL_RHYMES,
-        [
-            "ong",
-            "ong",
-            "ang",
-            "i",
-            "ei",
-            "u",
-            "u",
-            "i",
-            "ai",
-            "ai",
-            "en",
-            "en",
-            "uan",
-            "an",
-            "an",
-            "ian",
-            "ao",
-            "ao",
-            "ao",
-            "e",
-            "a",
-            "ang",
-            "eng",
-            "ing",
-            "eng",
-            "ou",
-            "in",
-            "an",
-            "ian",
-            "an",
-        ],
-        strict=True,
-    )
-)
+_FINALS = "ong ong ang i ei u u i ai ai en en uan an an ian ao ao ao e a ang eng ing eng ou in an ian an"
+FINALS: dict[str | None, str] = dict(zip(LEVEL_RHYMES, _FINALS.split(), strict=True))
 """How most words of each rhyme group end in modern Mandarin."""
 
 

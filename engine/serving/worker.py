@@ -66,7 +66,7 @@ class Worker:
         self._throughput = Throughput()
         self._in_flight: dict[asyncio.Task[None], str] = {}
         self._stopping = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
 
     def stop(self) -> None:
         """Finish what is in flight, take no more jobs."""
@@ -86,7 +86,7 @@ class Worker:
         finally:
             self._batcher.close()
             # Cancel too, for a quick end; redis-py may swallow CancelledError.
-            self._gone.set()
+            self._ended.set()
             for task in (*background, *self._in_flight):
                 task.cancel()
             await asyncio.gather(*background, *self._in_flight, return_exceptions=True)
@@ -191,8 +191,8 @@ class Worker:
         return job
 
     async def _renew_leases(self) -> None:
-        while not self._gone.is_set():
-            await sleep_unless(self._gone, self._lease / 3)
+        while not self._ended.is_set():
+            await sleep_unless(self._ended, self._lease / 3)
             with contextlib.suppress(RedisError):
                 await self._queue.jobs.renew(self.name, list(self._in_flight.values()))
 
@@ -203,7 +203,7 @@ class Worker:
 
     async def _watch_models(self) -> None:
         published = time.monotonic()
-        while self._model_reload is not None and not self._gone.is_set():
+        while self._model_reload is not None and not self._ended.is_set():
             before = self._model_reload.serving
             with contextlib.suppress(RedisError):
                 if time.monotonic() - published > PUBLISH_SECONDS:
@@ -212,19 +212,19 @@ class Worker:
                 await self._reload_model()
                 if self._model_reload.serving != before:
                     await self._model_reload.tell(self.name, self._beat_ttl)
-            await sleep_unless(self._gone, MODEL_POLL_SECONDS)
+            await sleep_unless(self._ended, MODEL_POLL_SECONDS)
 
     @property
     def _beat_ttl(self) -> int:
         return max(10, round(3 * self._lease))
 
     async def _beat(self) -> None:
-        while not self._gone.is_set():
+        while not self._ended.is_set():
             with contextlib.suppress(RedisError):
                 await self._queue.beat(self.name, self._beat_ttl, self._throughput.seconds)
                 if self._model_reload is not None:
                     await self._model_reload.tell(self.name, self._beat_ttl)
-            await sleep_unless(self._gone, min(2.0, self._lease))
+            await sleep_unless(self._ended, min(2.0, self._lease))
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await retry_until_available(attempt, self._stopping)

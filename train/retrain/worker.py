@@ -43,7 +43,7 @@ class TrainingWorker:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._trainings = queue.trainings
         self._stopping = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._ended = asyncio.Event()
         self._trainer = TrainerContext(self.name, queue, settings, options, self._stopping)
         self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
 
@@ -61,7 +61,7 @@ class TrainingWorker:
                     await self._serve(delivery)
         finally:
             # Cancel too, for a quick end; redis-py may swallow CancelledError.
-            self._gone.set()
+            self._ended.set()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
             with contextlib.suppress(RedisError):
@@ -93,10 +93,10 @@ class TrainingWorker:
 
     async def _beat(self) -> None:
         every, ttl = self._beats
-        while not self._gone.is_set():
+        while not self._ended.is_set():
             with contextlib.suppress(RedisError):
                 await self._trainings.beat(self.name, ttl)
-            await sleep_unless(self._gone, every)
+            await sleep_unless(self._ended, every)
 
     async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         return await retry_until_available(attempt, self._stopping)
