@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from bot.updates.phrases import SPOKEN_FORMS, is_talk, understood
 from engine.contract import PoemRequest
 from engine.contract.outline import LEVEL_RHYMES, SIMPLIFIED
-from engine.contract.poem import FORMS, Mode
-from engine.contract.text import clauses, foreign
+from engine.contract.pasted import poem_lines
+from engine.contract.poem import FORMS, MAX_TEXT, Mode
+from engine.contract.text import clauses, foreign, only_chinese
 from engine.contract.themes import is_theme
 
 _COMMAND = re.compile(r"[/／]([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
+_SLASH = re.compile(r"[/／]\s*(?=\S)")
 _MOOD_MARK = re.compile(r"[|｜∣│]")
 _WORD = re.compile(r"[^\s：:，,；;。]+")
 _SEPARATORS = " \t\n\r　：:，,；;"
 _RHYME = re.compile(rf"(?:押|韵|韻)?[：:]?({'|'.join(LEVEL_RHYMES)})(?:韵|韻)?")
 # 六绝 or 三律 before a line can only mean a form that does not exist; the user should be told.
 _LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
+_COMMANDS = ("poem", "continue", "acrostic", "check", "again", "cancel", "language", "help", "start", "privacy")
 _MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
 
 SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
 """Minimum lengths of clauses for a text without a command to count as verse: of the longest clause, and of the
 others."""
+
+SIMILARITY = 0.7
+"""Minimum similarity, by ``difflib``'s ratio, of a misspelled command to the one that is meant."""
+WHOLE_POEM_LINES = 4
+"""Minimum number of lines of a poem pasted with its title."""
 
 HIDABLE = (2, 4)
 """Numbers of characters, at least and at most, for which an acrostic is proposed."""
@@ -60,6 +70,11 @@ def addressed_elsewhere(text: str, bot_name: str) -> bool:
     return match is not None and match[2] is not None and match[2].lower() != bot_name.lower()
 
 
+def nearest(name: str, others: Collection[str]) -> str | None:
+    """The command that ``name`` is or may be a misspelling of; None if it is one of the ``others``."""
+    return None if name in others else next(iter(get_close_matches(name, _COMMANDS, 1, SIMILARITY)), None)
+
+
 def poem_request(command: Command) -> PoemRequest | None:
     """``/continue line``, ``/acrostic heads`` or ``/poem theme``, with form and rhyme before or after it and a mood
     after ``|``; None for other commands.
@@ -80,9 +95,12 @@ def poem_request(command: Command) -> PoemRequest | None:
 
 def spoken(text: str) -> Command | PoemRequest | None:
     """Interpret a text without a command: as a command, as a request for a poem, or None if it is unclear."""
+    text = _SLASH.sub("", text, count=1) if _SLASH.match(text) else text
     said = understood(text)
     if said is not None:
         return Command(said.name, said.rest, form=said.form)
+    if _is_whole_poem(text):
+        return Command("check", text)
     line, _, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
     if is_theme(line):
         return PoemRequest("theme", line.strip())
@@ -174,6 +192,14 @@ def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
         if rest and fits and name not in ("古风", "绝句", "律诗"):
             return form, rest
     return "auto", text
+
+
+def _is_whole_poem(text: str) -> bool:
+    """Whether a poem was pasted as a whole: it comes with its title or author, or leaves no room for more lines."""
+    lines = poem_lines(text)
+    length = len("".join(lines))
+    regular = len(lines) >= WHOLE_POEM_LINES and {len(line) for line in lines} in ({5}, {7})
+    return regular and (len(only_chinese(text)) > length or length > MAX_TEXT)
 
 
 def _is_title(clause: str, form: str) -> bool:

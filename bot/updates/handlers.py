@@ -17,6 +17,7 @@ from bot.updates.commands import (
     Command,
     addressed_elsewhere,
     hidable,
+    nearest,
     parse,
     poem_request,
     spoken,
@@ -48,6 +49,8 @@ _WORDS: dict[str, Name] = {
     "thanks": "thanks",
     "praise": "praise",
     "nod": "nod",
+    "terms": "terms",
+    "tail": "tail",
 }
 
 
@@ -107,6 +110,8 @@ class Handlers:
         command = parse(context.text, self._name)
         if command is None:
             return await self._uncommanded(message, context)
+        if (context.private or command.named) and (meant := nearest(command.name, COMMANDS)):
+            command = replace(command, name=meant)
         return await self._command(message, context, command)
 
     async def _command(self, message: Message, context: MessageContext, command: Command) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from typing import Literal
 
 _SIMPLIFIED = str.maketrans(
-    "續寫頭詩絕風幫關於請來換個給題為語簡體繁麼嗎誰會麻煩聽謝沒還這們賦創爲話開說",
-    "续写头诗绝风帮关于请来换个给题为语简体繁么吗谁会麻烦听谢没还这们赋创为话开说",
+    "續寫頭詩絕風幫關於請來換個給題為語簡體繁麼嗎誰會麻煩聽謝沒還這們賦創爲話開說後",
+    "续写头诗绝风帮关于请来换个给题为语简体繁么吗谁会麻烦听谢没还这们赋创为话开说后",
 )
 _POLITE = (
     r"(?:请|麻烦|能不能|能否|可不可以|可以|你|您|帮忙|帮我|给我|替我|为我|帮|我想要|我想|我要|想要|再|来|能|会|\s)*"
@@ -20,12 +20,18 @@ _BY = r"(?:(?:关于|有关|描写|描述|歌颂|赞美|题为|主题是|题目�
 _GAP = r"[：:，,。！!\s]*"
 _VERY = r"(?:真|太|很|非常|真是|真的|好)"
 _GOOD = r"(?:好诗|好句|好美|好棒|棒|美|妙|厉害|赞|不错|牛)(?:极)?了?"
+_PRAISE = rf"(?:这首|这诗|这|你)?(?:(?:写|作)[得的]{_VERY}*|{_VERY}+)?{_GOOD}|{_VERY}+好了?|(?:写|作)[得的]{_VERY}*好"
+_THANKS = r"(?:多谢|谢谢|感谢|谢了)(?:你|您|啦|了)?"
 _SO = r"so |very |how |that'?s |this is |it'?s |a "
 _NICE = r"nice|good|great|beautiful|lovely|wonderful|amazing|awesome"
+_ADMIRATION = rf"(?:{_SO})*(?:{_NICE})(?: poem| one| work| job)?"
 _GIFT = r"[，,\s]*(?:送给|献给|给|送).{1,8}"
 _ABOUT = r"(?:要有|要写|包含|含有?|带有?|里有)"
 _KIND = r"(?:(?:chinese|short|tang|classical|new|little|nice|random) )*(?:(?P<form8>5|five|7|seven)[- ]characters? )?"
 _POEM = r"(?:poems?|verses?|poetry|haikus?|sonnets?|limericks?|quatrains?|rhymes?)"
+_TERM = (
+    r"(?:[五七]言)?(?:[五七][绝律]|绝句|律诗|排律|古风|平仄|押韵|韵部|平水韵|格律|对仗|意境|藏头诗?|acrostics?|tones?)"
+)
 _SPEAK = r"(?:请|用|说|换成?|改成?|改用|切换[到成]?|转成?|\s)*"
 _LAST = r"[。！!？?~～吧呗啊呀吗\s]*"
 _END = r"(?:,? please)?[.!? ]*"
@@ -36,8 +42,8 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         "again",
         rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|还有(?:吗|没有|没)?{_LAST}"
         r"|(?:give me |write |show me )?(?:another|again|one more).{0,12}"
-        rf"|(?:不好|不行|不满意|不喜欢|不对)?[，,。！!\s]*(?:请|帮我|给我)?(?:重写|重新写|重来|重做|再写)"
-        rf"(?:{_ONE}|一遍|一下)?{_LAST}"
+        rf"|(?:不好|不行|不满意|不喜欢|不对)?{_GAP}(?:[太不].{{1,4}}?了?)?{_GAP}(?:请|帮我|给我)?"
+        rf"(?:(?:重写|重新写|重来|重做|再写)(?:{_ONE}|一遍|一下)?|(?:换|再来){_ONE}){_LAST}"
         rf"|{_POLITE}(?:换成?|改成?|改为|变成)(?:{_ONE})?(?P<form9>{_FORM}){_LAST}",
     ),
     (
@@ -51,7 +57,11 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("language zh-hant", rf"{_SPEAK}繁体(?:中文|字)?{_LAST}|(?:in )?traditional(?: chinese)?(?: please)?[.! ]*"),
     ("language en", rf"{_SPEAK}(?:英文|英语){_LAST}|(?:in |(?:do you |can you )?speak )?english(?: please)?[.!? ]*"),
     ("nod", rf"(?:好的?|嗯+|行|可以|哦+|知道了|收到|明白了?){_LAST}|ok(?:ay)?[.! ]*|fine[.! ]*|sure[.! ]*|yes[.! ]*"),
-    ("thanks", rf"(?:多谢|谢谢|感谢|谢了)(?:你|您|啦|了)?{_LAST}|thanks?(?: you)?(?: so much)?[!. ]*|thx|ty"),
+    (
+        "thanks",
+        rf"{_THANKS}(?:{_GAP}(?:{_PRAISE}))?{_LAST}|(?:{_PRAISE}){_GAP}{_THANKS}{_LAST}"
+        rf"|thanks?(?: you)?(?: so much)?(?:[,!. ]+(?:{_ADMIRATION}))?[!. ]*|thx|ty",
+    ),
     (
         "start",
         rf"(?:你|您)好{_LAST}|嗨{_LAST}|在吗{_LAST}|在不在{_LAST}|(?:hi|hello|hey)(?: there)?[!. ]*"
@@ -59,15 +69,18 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         r"|who (?:are you|wrote (?:this|it)|made (?:this|you)).{0,6}|are you (?:a )?(?:bot|human|real|an? ai).{0,3}"
         r"|what (?:can you do|do you do|is this|are you).{0,3}",
     ),
-    ("praise", rf"(?:这首|这诗|这|你)?(?:(?:写|作)[得的]{_VERY}*|{_VERY}+)?{_GOOD}{_LAST}"),
-    ("praise", rf"{_VERY}+好了?{_LAST}|(?:写|作)[得的]{_VERY}*好{_LAST}"),
-    ("praise", rf"(?:{_SO})*(?:{_NICE})(?: poem| one| work| job)?[!. ]*"),
+    ("praise", rf"(?:{_PRAISE}){_LAST}|{_ADMIRATION}[!. ]*"),
     ("help", r"(?:这个|它|要)?(?:怎么|如何|咋)(?:用|玩|使用|写|分享|换|改|选|设|看).{0,6}"),
-    ("help", r"什么是.{1,8}|[五七排古][绝律风言].{0,2}是(?:什么|啥).{0,4}|what (?:is|are) .{1,40}"),
-    ("help", rf"帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|how .{{0,60}}"),
+    (
+        "terms",
+        rf"(?:什么|啥)(?:是|叫){_TERM}{_LAST}|{_TERM}(?:是|指)(?:什么|啥).{{0,4}}|{_TERM}什么意思{_LAST}"
+        rf"|what(?: is|'?s| are) (?:an? )?{_TERM}{_END}",
+    ),
+    ("help", r"什么是.{1,8}|what (?:is|are) .{1,40}"),
+    ("help", rf"帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|(?:how|hwo|hw) .{{0,60}}"),
     (
         "check",
-        rf"{_POLITE}(?:查|检查|看看|看|分析)(?:查|一查|一看|一下)?(?:这首诗?|这诗|下面这首诗?)?的?(?:格律|平仄|押韵|韵脚|声律)"
+        rf"{_POLITE}(?:查|检查|看看|看|分析)(?:查|一查|一看|一下)?(?:我?(?:写的?)?这首诗?|这诗|下面这首诗?)?的?(?:格律|平仄|押韵|韵脚|声律)"
         rf"(?:对不对|对吗|如何|怎么样)?{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)",
     ),
     (
@@ -75,6 +88,16 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE})?(?P<form1>五言|七言|[五七][绝律])?的?藏头诗?{_GAP}(?:藏|内容是?)?{_GAP}"
         rf"(?P<heads>.*)",
     ),
+    (
+        "acrostic",
+        rf".{{2,30}}?[，,。！!\s]+{_POLITE}{_WRITE}?{_ONE}?(?P<form15>五言|七言|[五七][绝律])?的?藏头诗?[：:]\s*"
+        rf"(?P<heads9>.+)",
+    ),
+    (
+        "acrostic",
+        rf"{_POLITE}(?:用|以|拿)(?P<heads10>.*?(?:名字|姓名).*?)(?:来|去)?{_WRITE}{_ONE}(?P<form16>{_FORM})?{_LAST}",
+    ),
+    ("tail", r".{0,30}(?:藏尾|(?:每|诗)一?(?:句|行).{0,2}(?:最后|[末结句]尾|句末|末|尾)).{0,20}"),
     (
         "acrostic",
         rf"{_POLITE}(?:用|以|拿|把)(?P<heads2>.+?)(?:这[一二两三四五六七八九十几]个字|为头|作头|开头|为题)?[，,\s]*"
@@ -100,7 +123,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ),
     (
         "poem",
-        rf"{_POLITE}(?:{_WRITE}{_ONE}|{_ONE}|{_WRITE}){_BY}?(?P<theme2>[^，,：:\s]*?)(?:为题)?的?(?P<form5>{_FORM})"
+        rf"{_POLITE}(?:{_WRITE}{_ONE}|{_ONE}|{_WRITE})(?:{_BY}|写)?(?P<theme2>[^，,：:\s]*?)(?:为题)?的?(?P<form5>{_FORM})"
         rf"[吗吧呢]?(?:{_GIFT}|(?:[：:，,。！!\s]+(?:{_BY}|{_ABOUT})?|{_BY})(?P<theme3>.*?))?{_LAST}",
     ),
     ("poem", rf"(?:随便|任意)?{_POLITE}(?:随便|任意)?{_WRITE}?{_ONE}(?:吧|好了)?{_LAST}"),
@@ -108,6 +131,15 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("poem", rf"{_POLITE}{_WRITE}{_ONE}(?P<form14>[五七][言绝律]|古风|排律)的?{_LAST}"),
     ("poem", rf"{_POLITE}{_WRITE}{_ONE}(?P<form12>{_FORM})?{_GAP}{_BY}?(?P<theme4>.+?){_LAST}"),
     ("poem", rf"(?:{_BY})(?P<theme5>.+?)的?(?P<form6>{_FORM})?{_LAST}"),
+    (
+        "poem",
+        rf"{_POLITE}(?:送给?|献给|给)(?P<theme15>[^，,。！!\s]{{1,8}}?){_WRITE}?{_ONE}(?P<form17>{_FORM})"
+        rf"(?:{_GAP}(?P<theme16>.*?))?{_LAST}",
+    ),
+    (
+        "poem",
+        rf"(?P<theme17>.{{2,30}}?)[，,。！!\s]+{_POLITE}{_WRITE}{_ONE}(?P<theme18>[^，,：:\s]*?)的?(?P<form18>{_FORM}){_LAST}",
+    ),
     ("poem", rf"(?P<theme6>.+?)的(?P<form7>{_FORM}){_LAST}"),
     (
         "acrostic",
@@ -125,7 +157,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("poem", rf"{_PLEASE}(?:write(?: me)? )?(?:an? )?(?P<form13>{_FORM}) (?:about|on|of) (?P<theme13>.+?){_END}"),
     ("poem", rf"{_PLEASE}(?:something|anything) (?:about |on )?(?P<theme14>[a-z' ]+?){_END}"),
     ("poem", rf"{_PLEASE}write(?: me)?(?: some(?:thing)?| anything)?(?: about| on)? (?P<theme8>.+?)(?: poem)?[.!? ]*"),
-    ("poem", rf"{_PLEASE}(?P<theme9>[a-z ]+?) poem[.!? ]*"),
+    ("poem", rf"{_PLEASE}(?P<theme9>[a-z ]+?) poem(?: for (?P<theme19>[a-z' ]{{1,30}}))?(?:[,.] .*)?[.!? ]*"),
     ("acrostic", r"(?:[a-z,.!?' ]+)acrostic(?: of| for| from|:)?(?P<heads6>.*)"),
 )  # fmt: skip
 _TABLE = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PHRASES)
@@ -137,23 +169,29 @@ SPOKEN_FORMS = {
 """Long names of forms."""
 _ENGLISH_FORMS = {"5": "五绝", "five": "五绝", "7": "七绝", "seven": "七绝"}
 _PLAIN = ("", "诗", "诗词", "唐诗", "诗歌", "古诗")
+_DECORATION = ("So", "Sk", "Cf", "Mn")
+"""Unicode's categories of emoji with their joiners and modifiers."""
 _QUOTES = re.compile('[“”"‘’「」『』《》〈〉【】]')
 _GREETING = re.compile(
     r"(?:你好|您好|嗨|哈喽|hi|hello|hey)(?:呀|啊)?[，,。！!~\s]+(?:请问)?[，,\s]*|请问[，,\s]*", re.IGNORECASE
 )
 _NAMED = re.compile(r"(?:我|你|他|她|.{0,5}的)*(?:名字|姓名|这几个字|这句话)(?:是|叫|[：:])?")
+_COUNTED = re.compile(r"(?<=.)[\s，,]*(?:这|這)?[一二两兩三四五六七八九十几幾\d]+[个個]字$")
+_AROUND_HEADS = re.compile(
+    r"\b(?:of|for|from|with|using|the|my|his|her|our|their|names?|words?|characters?|is"
+    r"|please|pl[sz]|thanks?|thank you)\b",
+    re.IGNORECASE,
+)
+"""English words around the characters to hide."""
 _TO_WHOM = re.compile(r"^(?:送给|献给|给|送)(?=.)|^的$")
 _TALK = re.compile(
     "吗|嘛|怎么|谢谢|你好|您好|能不能|帮我|帮忙|机器人|哈哈|是不是|有没有|的时候|你是|你会|你能|你们"
     "|我们|真的|真棒|厉害|不错|好的|好吧|晚安|早安|早上好|晚上好|测试|再写|写的|了解|知道了"
     "|今天天气|明天天气|春联|对联|下联|上联|一首词|填词|歌词|太短|太长|翻译"
+    "|加班|好累|累死|不想|老板|烦死|好烦|郁闷|哎呀|睡不着|失眠|考试|昨天|好想|手机|动了"
 )
 _TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
 """Each of these also occurs in 30 to 770 lines of Tang and Song poems, such as 空山新雨后，天气晚来秋."""
-
-Meaning = Literal[
-    "again", "cancel", "language", "nod", "praise", "thanks", "start", "help", "check", "acrostic", "continue", "poem"
-]
 
 
 @dataclass(frozen=True)
@@ -167,7 +205,7 @@ class Said:
 
 def understood(text: str) -> Said | None:
     """What a text asks for; None: no phrase of the table matches."""
-    plain = _QUOTES.sub(" ", text).strip()
+    plain = _undecorated(_QUOTES.sub(" ", text))
     if not plain or len(plain) > 200:
         return None
     greeting = _GREETING.match(plain)
@@ -187,9 +225,15 @@ def understood(text: str) -> Said | None:
             if word == "poem":
                 rest = [_TO_WHOM.sub("", each, count=1) for each in rest]
             if word == "acrostic":
-                rest = [_NAMED.sub("", each, count=1) for each in rest]
+                rest = [_AROUND_HEADS.sub(" ", _COUNTED.sub("", _NAMED.sub("", each, count=1))) for each in rest]
             return Said(word, fixed or " ".join(" ".join(rest).split()), form)
     return None
+
+
+def _undecorated(text: str) -> str:
+    """``text`` without white space and emoji around it."""
+    kept = [place for place, c in enumerate(text) if not (c.isspace() or unicodedata.category(c) in _DECORATION)]
+    return text[kept[0] : kept[-1] + 1] if kept else ""
 
 
 def is_talk(text: str, couplet: bool) -> bool:

@@ -15,7 +15,7 @@ from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "thanks", "praise", "nod", "wordless", "privacy", "retrain_refused", "examples",
+    "start", "help", "terms", "tail", "thanks", "praise", "nod", "wordless", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
@@ -65,6 +65,24 @@ _TEXTS: dict[Name, tuple[str, str]] = {
         f"No Chinese needed: tap a button, or send <code>spring</code>.\n\n{_COMMANDS_EN}",
     ),
     "help": (_COMMANDS_ZH, _COMMANDS_EN),
+    "terms": (
+        "绝句四句，律诗八句（中间两联对仗），排律十句以上；五绝、七绝、五律、七律，五、七是每句字数。古风不拘平仄句数。\n"
+        "平仄：字的声调，平声与仄声（上、去、入），在律诗绝句里按谱交错。押韵：双句末字同属一个韵部，如 七阳。\n"
+        "藏头诗：各句首字连成一句话。意境：写在“|”之后，仅影响诗意。\n"
+        "要查一首诗的平仄押韵：<code>/check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。</code>",
+        "绝句 (quatrain) has four lines, 律诗 eight (the middle couplets parallel), 排律 ten or more; 五 or 七 is the "
+        "number of characters in a line. 古风, the old style, is free.\n"
+        "平仄: level and oblique tones, which alternate by a fixed pattern in regulated verse. Rhyme: even lines end "
+        "in the same rhyme group, such as 七阳.\n"
+        "藏头诗 (acrostic): the first characters of the lines spell your words. 意境 (mood): what follows “|”; it "
+        "colours the poem.\n"
+        "To have a poem checked: <code>/check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。</code>",
+    ),
+    "tail": (
+        "我只会把字藏在每句句首，还不会藏在句尾。要藏头，请发：<code>/acrostic 春风十里</code>",
+        "I can hide characters at the beginning of each line, not at its end. For that, send "
+        "<code>/acrostic 春风十里</code>",
+    ),
     "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
     "nod": ("要再来一首吗？", "Another poem?"),
     "praise": ("多谢夸奖。要再来一首吗？", "Thank you. Another poem?"),

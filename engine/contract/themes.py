@@ -13,7 +13,7 @@ ENGLISH = {
     "temple": "寺", "dream": "梦", "past": "怀古",
 }  # fmt: skip
 _MORE_ENGLISH = {
-    "mother": "慈母", "family": "家", "child": "儿", "birthday": "寿", "sadness": "愁", "joy": "欢", "solitude": "孤",
+    "mother": "慈母", "family": "家", "child": "儿", "birthday": "仙桃", "sadness": "愁", "joy": "欢", "solitude": "孤",
     "age": "老", "youth": "少年", "time": "光阴", "loss": "断肠", "peace": "太平", "silence": "幽", "beauty": "美人",
     "heart": "心", "tear": "泪", "cherry": "樱", "peach": "桃", "rose": "蔷薇", "chrysanthemum": "菊", "orchid": "兰",
     "pine": "松", "tree": "树", "leaf": "落叶", "grass": "草", "garden": "园", "forest": "林", "star": "星",
@@ -22,7 +22,7 @@ _MORE_ENGLISH = {
     "bridge": "桥", "city": "城", "village": "村", "sword": "剑", "song": "歌", "lute": "琴", "painting": "画",
     "landscape": "山水", "book": "书", "fish": "鱼", "goose": "雁", "crane": "鹤", "butterfly": "蝶", "cicada": "蝉",
     "dragon": "龙", "tiger": "虎", "soldier": "征人", "emperor": "君王", "new": "新", "year": "年", "old": "旧",
-    "waterfall": "瀑", "island": "洲",
+    "waterfall": "瀑", "island": "洲", "wedding": "鸳鸯", "teacher": "桃李",
 }  # fmt: skip
 """Words that are understood as well; an error names only those above."""
 _ALSO = {
@@ -39,10 +39,16 @@ _ALSO = {
     "nature": "mountain", "fall": "autumn", "moonlight": "moon", "hill": "mountain", "water": "river",
     "ocean": "sea", "friendship": "friend", "goodbye": "farewell", "parting": "farewell", "homesick": "home",
     "homesickness": "home", "travel": "journey", "frontier": "war", "history": "past", "longing": "love",
-    "blossom": "flower",
+    "blossom": "flower", "marriage": "wedding", "married": "wedding", "anniversary": "wedding",
 }  # fmt: skip
 _WORDS = {**ENGLISH, **_MORE_ENGLISH}
+_OCCASIONS = {
+    "生日": "仙桃", "寿辰": "仙桃", "大寿": "仙桃", "结婚": "鸳鸯", "婚礼": "鸳鸯", "新婚": "鸳鸯", "新郎": "鸳鸯",
+    "新娘": "鸳鸯", "百年好合": "鸳鸯", "白头偕老": "鸳鸯", "老师": "桃李", "教师节": "桃李",
+}  # fmt: skip
+"""What poems are wished for, however long the wish: 祝我哥新婚快乐."""
 _CLASSICAL = {
+    **_OCCASIONS,
     "春天": "春", "春季": "春", "夏天": "夏", "夏季": "夏", "秋天": "秋", "秋季": "秋", "冬天": "冬", "冬季": "冬",
     "月亮": "月", "太阳": "日", "星星": "星", "天空": "天", "大海": "海", "海洋": "海", "下雨": "雨", "下雪": "雪",
     "花朵": "花", "爱情": "相思", "爱": "相思", "朋友": "故人", "友情": "故人", "友谊": "故人", "妈妈": "慈母",
@@ -52,7 +58,8 @@ _CLASSICAL = {
     "旅游": "行旅", "喝酒": "酒", "喝茶": "茶", "离别": "送别", "分别": "送别", "孤独": "孤", "历史": "怀古",
 }  # fmt: skip
 _TRADITIONAL = str.maketrans(
-    "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰", "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴"
+    "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰壽結禮頭師節",
+    "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴寿结礼头师节",
 )
 _IDLE = {
     "a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s", "i", "me", "you", "your", "we", "our", "her",
@@ -71,13 +78,23 @@ _MORE = """
 
 def is_theme(text: str) -> bool:
     """Whether the whole text is the name of a theme."""
-    plain = in_chinese(text.strip().rstrip("。！!.?？～~"))
+    plain = _translated(text.strip().rstrip("。！!.?？～~"))
     named = {*THEMES, *_MORE.split(), *_WORDS.values(), *_CLASSICAL.values()}
     return all(part.translate(_TRADITIONAL) in named for part in re.split(r"[\s，]+", plain))
 
 
 def in_chinese(theme: str) -> str:
-    """``theme`` in classical Chinese: modern words are replaced, English ones only if all of them are known."""
+    """``theme`` in classical Chinese: modern words are replaced, English ones only if all of them are known.
+
+    Of a wish for an occasion only the known words remain.
+    """
+    plain = theme.translate(_TRADITIONAL)
+    if any(occasion in plain for occasion in _OCCASIONS):
+        return "，".join(dict.fromkeys(_CLASSICAL[word] for word in _CLASSICAL if len(word) > 1 and word in plain))
+    return _translated(theme)
+
+
+def _translated(theme: str) -> str:
     theme = "，".join(_classical(part) for part in re.split(r"(?<=.)的(?=.)|[，、,]", theme.strip()))
     words = [word for word in re.findall(r"[a-z]+", theme.lower()) if word not in _IDLE]
     if not words:

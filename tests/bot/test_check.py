@@ -105,6 +105,17 @@ async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> 
     assert "再来一首" in await said(chat, "好的")
     assert "夸奖" in await said(chat, "写得真好！")
     assert "两条" in await said(chat, "今天天气怎么样")
+    assert "声调" in await said(chat, "什么是平仄？")
+    assert "句首" in await said(chat, "写一首藏尾诗：春风十里")
+
+
+async def test_a_misspelled_command_is_followed_in_private_and_in_a_group_only_if_it_names_the_bot(
+    chat: FakeTelegram,
+) -> None:
+    assert "题：春" in await said(chat, "/peom 春")
+    assert "题：春" in await said(chat, f"/peom@{BOT_NAME} 春", chat=-100, kind="supergroup")
+    await chat.write("/peom 春", chat=-200, kind="supergroup")
+    assert "题：秋" in await said(chat, "/poem 秋", chat=-200, kind="supergroup")
 
 
 def test_every_example_can_be_written() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.updates.commands import Command, parse, poem_request, spoken, varied
+from bot.updates.commands import Command, nearest, parse, poem_request, spoken, varied
 from engine.contract import PoemRequest, outline
 
 
@@ -59,6 +59,11 @@ def test_a_line_is_continued_however_it_is_asked_for(text: str, line: str, form:
         ("用我女朋友的名字李小红写一首藏头诗", "李小红", "auto"),
         ("帮我把“国泰民安”藏在诗里", "国泰民安", "auto"),
         ("my name is Anna, make an acrostic", "", "auto"),
+        ('帮我写一首藏头诗,藏"生日快乐"四个字', "生日快乐", "auto"),
+        ('请用我女朋友的名字"林晓雯"写一首诗', "林晓雯", "auto"),
+        ("祝陳建國先生七十大壽,作一首藏頭詩:福如東海", "福如東海", "auto"),
+        ("Write an acrostic with the name 李明华 pls 🙏", "李明华", "auto"),
+        ("/藏头 我爱你", "我爱你", "auto"),
         ("write a poem with my name: 安娜", "安娜", "auto"),
         ("write an acrostic of 春风十里", "春风十里", "auto"),
         ("/acrostic 春风十里 七言", "春风十里", "七言"),
@@ -113,6 +118,10 @@ def test_words_are_hidden_however_it_is_asked_for(text: str, heads: str, form: s
         ("write a poem about spring", "spring", "auto"),
         ("Write me a poem about the autumn moon!", "the autumn moon", "auto"),
         ("a short poem", "", "auto"),
+        ("来一首写雪的五绝", "雪", "五绝"),
+        ("我想送给老师一首诗,教师节用的", "老师 教师节用的", "auto"),
+        ("下个月我哥结婚,能写首祝福他们百年好合的诗吗?", "下个月我哥结婚 祝福他们百年好合", "auto"),
+        ("happy birthday poem for my mom, her name is Wang Xiulan", "happy birthday my mom", "auto"),
         ("Can you write something about the sea?", "the sea", "auto"),
     ],
 )
@@ -161,10 +170,19 @@ def test_a_rhyme_group_may_stand_anywhere(text: str, rhyme: str, mood: str | Non
         ("太短了，写长一点", "again longer"),
         ("longer", "again longer"),
         ("你好，请问怎么玩", "help"),
-        ("五绝是什么", "help"),
-        ("what is 七绝?", "help"),
+        ("五绝是什么", "terms"),
+        ("什么是平仄?", "terms"),
+        ("把“新年快乐”放在每句的最後一個字", "tail"),
+        ("写一首藏尾诗", "tail"),
+        ("谢谢你!写得真好👍", "thanks"),
+        ("写得真好，谢谢", "thanks"),
+        ("Thank you so much, it's beautiful!", "thanks"),
+        ("不好,太俗了,换一个", "again"),
+        ("hwo do i use this bot??", "help"),
+        ("what is 七绝?", "terms"),
         ("who wrote this?", "start"),
         ("用繁体", "language zh-hant"),
+        ("看看我这首诗平仄对不对:\n白日依山尽,黄河入海流。", "check 白日依山尽,黄河入海流。"),
         ("帮我查一下这首诗的平仄：白日依山尽，黄河入海流", "check 白日依山尽，黄河入海流"),
         ("取消", "cancel"),
         ("English", "language en"),
@@ -211,6 +229,7 @@ def test_no_message_keeps_the_table_busy(text: str) -> None:
         "❤",
         "123",
         "写得家书空满纸吗",
+        "今天好累,加班到现在,不想动了……",
     ],
 )
 def test_what_is_neither_verse_nor_a_wish_is_nothing(text: str) -> None:
@@ -227,3 +246,25 @@ def test_verse_that_begins_like_a_wish_stays_verse(line: str) -> None:
 @pytest.mark.parametrize("lines", ["空山新雨后，天气晚来秋", "春风再见无多日，可以相携上酒楼。"])
 def test_a_couplet_stays_verse_even_with_words_of_conversation(lines: str) -> None:
     assert meant(lines) == PoemRequest("continue", lines)
+
+
+_QUATRAIN = "白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。"
+
+
+@pytest.mark.parametrize(
+    "text", [f"登鹳雀楼\n王之涣\n{_QUATRAIN}", f"《登鸛雀樓》 王之渙\n{_QUATRAIN}", "\n".join([_QUATRAIN] * 2)]
+)
+def test_a_whole_poem_is_examined_and_not_continued(text: str) -> None:
+    assert spoken(text) == Command("check", text)
+
+
+def test_a_quatrain_without_title_is_continued() -> None:
+    assert meant(_QUATRAIN) == PoemRequest("continue", _QUATRAIN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("peom", "poem"), ("contineu", "continue"), ("chekc", "check"), ("poem", "poem"), ("stats", None), ("foo", None)],
+)
+def test_a_misspelled_command_is_the_one_most_like_it(typed: str, meant: str | None) -> None:
+    assert nearest(typed, ("stats", "retrain")) == meant
