@@ -23,14 +23,14 @@ class Decoder:
         self,
         backend: Backend,
         vocabulary: Vocabulary,
-        masks: AllowedIds,
+        allowed_ids: AllowedIds,
         lines: LineIndex,
         sampling: Sampling = DEFAULT_SAMPLING,
     ) -> None:
         self._backend = backend
         self._vocabulary = vocabulary
-        self._masks = masks
-        self._choice = Sampler(vocabulary, masks, lines, sampling)
+        self._allowed_ids = allowed_ids
+        self._choice = Sampler(vocabulary, allowed_ids, lines, sampling)
         self._rows: list[TokenSequence] = []
         self._added: list[TokenSequence] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
@@ -126,4 +126,4 @@ class Decoder:
             character = cell.forced or self._vocabulary.decode([drawn])
             row.take(character, likelihood)
             if cell.rhymes and row.rhyme is None:
-                row.rhyme = self._masks.group_of(character)
+                row.rhyme = self._allowed_ids.group_of(character)

@@ -67,7 +67,7 @@ class Poet:
         self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines, sampling)
         self._waiting: deque[TokenSequence] = deque()
         self._first: list[TokenSequence] = []
-        self._drafts: dict[TokenSequence, CandidateSet] = {}
+        self._candidate_sets: dict[TokenSequence, CandidateSet] = {}
 
     @classmethod
     def load(
@@ -119,8 +119,8 @@ class Poet:
             except PoemError as error:
                 answers[place] = error
         while places:
-            for draft, poem in self.step():
-                answers[places.pop(draft)] = poem
+            for candidate_set, poem in self.step():
+                answers[places.pop(candidate_set)] = poem
         return [answer for answer in answers if answer is not None]
 
     def add(self, request: PoemRequest) -> CandidateSet:
@@ -132,11 +132,13 @@ class Poet:
         options = in_stages(plans(shape, self.prosody, self.script.simplify))
         count = request.candidates or self._candidates
         if request.seed is None and request.candidates is None:
-            count = self._budget.candidates(options, len(set(self._drafts.values())))
+            count = self._budget.candidates(options, len(set(self._candidate_sets.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        draft = CandidateSet(request, shape, options, seed, count, self._ranker, self.script, self._second_reading)
-        self._begin(draft)
-        return draft
+        candidate_set = CandidateSet(
+            request, shape, options, seed, count, self._ranker, self.script, self._second_reading
+        )
+        self._begin(candidate_set)
+        return candidate_set
 
     def examine(self, request: CheckRequest) -> Examination:
         """Examine a finished poem by the model's table. PoemError: the text holds no poem."""
@@ -150,27 +152,27 @@ class Poet:
         try:
             self._fill_up()
             rows = len(self._decoder)
-            for draft in dict.fromkeys([self._drafts.pop(row) for row in self._decoder.step()]):
-                if draft.written:
-                    if draft.go_on():
-                        self._begin(draft)
+            for candidate_set in dict.fromkeys([self._candidate_sets.pop(row) for row in self._decoder.step()]):
+                if candidate_set.written:
+                    if candidate_set.go_on():
+                        self._begin(candidate_set)
                     else:
-                        finished.append((draft, draft.poem(self.model)))
+                        finished.append((candidate_set, candidate_set.poem(self.model)))
         except Exception:
             self._decoder.clear()
             self._first.clear()
             self._waiting.clear()
-            self._drafts.clear()
+            self._candidate_sets.clear()
             raise
         self._budget.spent(time.perf_counter() - began, rows)
         return finished
 
-    def _begin(self, draft: CandidateSet) -> None:
+    def _begin(self, candidate_set: CandidateSet) -> None:
         """Queue the sequences of the next stage; poems already started take precedence."""
-        first, *rest = draft.rows
-        self._drafts.update((row, draft) for row in draft.rows)
+        first, *rest = candidate_set.rows
+        self._candidate_sets.update((row, candidate_set) for row in candidate_set.rows)
         self._first.append(first)
-        if draft.begun:
+        if candidate_set.begun:
             self._waiting.extendleft(reversed(rest))
         else:
             self._waiting.extend(rest)

@@ -44,10 +44,10 @@ class Sampler:
     """Samples for all rows of a step at once; a row's result does not depend on the others, bit for bit."""
 
     def __init__(
-        self, vocabulary: Vocabulary, masks: AllowedIds, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
+        self, vocabulary: Vocabulary, allowed_ids: AllowedIds, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
     ) -> None:
         self._vocabulary = vocabulary
-        self._masks = masks
+        self._allowed_ids = allowed_ids
         self._lines = lines
         self._sampling = sampling
 
@@ -65,17 +65,17 @@ class Sampler:
     def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: float) -> int:
         """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
         and rather use another tone than copy a line."""
-        mask, anything, copies = self._allowed(row), self._masks.characters, list[int]()
+        mask, anything, copies = self._allowed(row), self._allowed_ids.characters, list[int]()
         banned = self._vocabulary.encode(self._banned(row, log_probabilities))
         for allowed, struck in ((mask, banned), (mask, []), (anything, [])):
-            pool = log_probabilities + self._masks.table[allowed]  # [V]
+            pool = log_probabilities + self._allowed_ids.table[allowed]  # [V]
             pool[struck + copies] = -np.inf
             while (drawn := self._sample(pool, chance)) != NOTHING:
                 if not self._copies(row, drawn):
                     return drawn
                 copies.append(drawn)
                 pool[drawn] = -np.inf
-        return int(self._masks.ids[anything][0])
+        return int(self._allowed_ids.ids[anything][0])
 
     def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> set[str]:
         """What must not come next. A doubling is allowed only if it is the model's first choice."""
@@ -102,28 +102,31 @@ class Sampler:
         self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: Sequence[float]
     ) -> list[int]:
         """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
-        masks = [self._allowed(row) for row in rows]
-        pools = self._pools(masks, log_probabilities)
+        allowed_ids = [self._allowed(row) for row in rows]
+        pools = self._pools(allowed_ids, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
         counts = [len(characters) for characters in banned]
         ids = self._vocabulary.encode(chain.from_iterable(banned))
-        places = self._masks.places[np.repeat(masks, counts), ids]
+        places = self._allowed_ids.places[np.repeat(allowed_ids, counts), ids]
         of, held = np.arange(len(rows)).repeat(counts), places != ABSENT
         pools[of[held], places[held]] = -np.inf
         drawn = self._sample_each(pools, np.array(chances, np.float32))
-        return [NOTHING if p == NOTHING else int(self._masks.ids[m][p]) for m, p in zip(masks, drawn, strict=True)]
+        return [
+            NOTHING if p == NOTHING else int(self._allowed_ids.ids[m][p])
+            for m, p in zip(allowed_ids, drawn, strict=True)
+        ]
 
-    def _pools(self, masks: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
+    def _pools(self, allowed_ids: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
         """Each row's allowed ids in order, padded with minus infinity: [rows, most]."""
-        if len(set(masks)) == 1:
-            return log_probabilities.take(self._masks.ids[masks[0]], axis=1)
+        if len(set(allowed_ids)) == 1:
+            return log_probabilities.take(self._allowed_ids.ids[allowed_ids[0]], axis=1)
         members: dict[int, list[int]] = {}
-        for i, mask in enumerate(masks):
+        for i, mask in enumerate(allowed_ids):
             members.setdefault(mask, []).append(i)
-        most = max(len(self._masks.ids[mask]) for mask in members)
-        pools = np.full((len(masks), most), -np.inf, np.float32)
+        most = max(len(self._allowed_ids.ids[mask]) for mask in members)
+        pools = np.full((len(allowed_ids), most), -np.inf, np.float32)
         for mask, own in members.items():
-            ids = self._masks.ids[mask]
+            ids = self._allowed_ids.ids[mask]
             pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
         return pools
 
@@ -165,19 +168,19 @@ class Sampler:
         cell = row.cell
         if cell.free:
             return self._allowed_free(row)
-        return self._masks.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._masks.tone(cell.tone)
+        return self._allowed_ids.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._allowed_ids.tone(cell.tone)
 
     def _allowed_free(self, row: TokenSequence) -> int:
         """Marks only after characters, the end only after a closing mark; the limit forces the end of the poem."""
-        masks, left = self._masks, row.plan.limit - row.chosen
+        allowed_ids, left = self._allowed_ids, row.plan.limit - row.chosen
         if row.line:
             if left == 1 or len(row.line) >= LONGEST_LINE:
-                return masks.closing if left <= 2 else masks.marks
-            return masks.characters_or_closing if left <= 2 else masks.characters_or_marks
+                return allowed_ids.closing if left <= 2 else allowed_ids.marks
+            return allowed_ids.characters_or_closing if left <= 2 else allowed_ids.characters_or_marks
         if left == 1:
-            return masks.end
+            return allowed_ids.end
         may_end = len(row.earlier) >= FEWEST_LINES and row.chosen > 0 and row.text[-1] in CLOSING_MARKS
-        return masks.characters_or_end if may_end else masks.characters
+        return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 
 def _uniform(seed: int, number: int) -> float:
