@@ -42,7 +42,7 @@ async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] 
         bot_and_workers(here, worker) as (bots, _),
         crew(here, "other", BOT, HTTP_PORT=str(free_port())) as others,
     ):
-        await others.members[0].says("Telegram knows this bot")
+        await others.members[0].says("connected to Telegram")
         crowd = Crowd(here.telegram)
         await crowd.ask(jobs, every)
         await crowd.answered()
