@@ -47,6 +47,11 @@ _OCCASIONS = {
     "新娘": "鸳鸯", "百年好合": "鸳鸯", "白头偕老": "鸳鸯", "老师": "桃李", "教师节": "桃李",
 }  # fmt: skip
 """What poems are wished for, however long the wish: 祝我哥新婚快乐."""
+_GOOD_WISHES = (
+    *_OCCASIONS, *dict.fromkeys(_OCCASIONS.values()),
+    "快乐", "恭喜", "福", "寿", "吉祥", "如意", "平安", "新年", "元宵", "欢", "太平",
+)  # fmt: skip
+"""Words in themes and heads of poems that are given to somebody as a wish."""
 _CLASSICAL = {
     **_OCCASIONS,
     "春天": "春", "春季": "春", "夏天": "夏", "夏季": "夏", "秋天": "秋", "秋季": "秋", "冬天": "冬", "冬季": "冬",
@@ -58,8 +63,8 @@ _CLASSICAL = {
     "旅游": "行旅", "喝酒": "酒", "喝茶": "茶", "离别": "送别", "分别": "送别", "孤独": "孤", "历史": "怀古",
 }  # fmt: skip
 _TRADITIONAL = str.maketrans(
-    "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰壽結禮頭師節",
-    "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴寿结礼头师节",
+    "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰壽結禮頭師節樂鴛鴦歡",
+    "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴寿结礼头师节乐鸳鸯欢",
 )
 _IDLE = {
     "a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s", "i", "me", "you", "your", "we", "our", "her",
@@ -92,6 +97,12 @@ def in_chinese(theme: str) -> str:
     if any(occasion in plain for occasion in _OCCASIONS):
         return "，".join(dict.fromkeys(_CLASSICAL[word] for word in _CLASSICAL if len(word) > 1 and word in plain))
     return _translated(theme)
+
+
+def wishes_well(text: str) -> bool:
+    """Whether a theme or the heads of an acrostic are a good wish, with which sorrow does not go."""
+    plain = text.translate(_TRADITIONAL)
+    return any(word in plain for word in _GOOD_WISHES)
 
 
 def _translated(theme: str) -> str:

@@ -9,6 +9,7 @@ from engine.contract import Poem, PoemRequest
 from engine.contract.outline import Outline
 from engine.contract.script import Script
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
+from engine.contract.themes import wishes_well
 from engine.generation.lineage import Lineage, other_seed
 from engine.generation.plan import Cell, Plan
 from engine.generation.ranker import Ranker
@@ -52,6 +53,7 @@ class CandidateSet:
         self._ranker = ranker
         self._script = script
         self._theme = script.simplify(outline.theme)
+        self._wish = wishes_well(self._theme or ("".join(outline.given) if request.mode == "acrostic" else ""))
         self._second_reading = max(FEWEST_READ_AGAIN, math.ceil(second_reading * count))
         self._alone: dict[TokenSequence, list[TokenSequence]] = {}
         self._stages = self._line_by_line()
@@ -135,7 +137,7 @@ class CandidateSet:
     def _score(self, row: TokenSequence) -> float:
         lines = clauses(row.text)
         given, alone = _mean([row]), _mean(self.read_alone(row))
-        return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines)
+        return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines, self._wish)
 
     def poem(self, model: str) -> Poem:
         """The best candidate, in the script of the request and with the given text as typed. After the last stage."""

@@ -14,16 +14,20 @@ from engine.model.vocab import Vocabulary
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the parts of the score, in nats per character; ``parallel`` and ``near`` weigh cosines."""
+    """Weights of the parts of the score, in nats per character; ``parallel`` and ``near`` weigh cosines,
+    ``sorrow`` characters per line."""
 
     fluent: float = 1.0
     owed: float = 1.0
     associated: float = 1.5
     parallel: float = 1.0
     near: float = 2.0
+    sorrow: float = 2.0
 
 
 DEFAULT_WEIGHTS = Weights()
+SORROWFUL = frozenset("愁恨悲哀怨泪哭泣啼悴惆怅寂寞断离别死鬼坟墓病衰孤苦伤凄怆愤杀")
+"""Characters of sorrow, parting and death."""
 NEAREST = 3
 """How many characters of a poem are compared with its theme."""
 
@@ -40,7 +44,8 @@ class Ranker:
     associated with nothing in particular. *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean
     cosine of the output vectors of corresponding characters, since characters used alike have similar vectors.
     *Nearness to the theme*, if there is one: how close the poem comes to each of the theme's characters, by the same
-    vectors.
+    vectors. In poems that *wish somebody well*, characters of sorrow count against a candidate: the poets' favourite
+    subject is parting, even with mandarin ducks in the first line.
     """
 
     def __init__(
@@ -60,10 +65,18 @@ class Ranker:
         self._meanings = _normalised(vectors - vectors @ common @ common.T)
 
     def score(
-        self, lines: Sequence[str], form: str, given: float, alone: float, theme: str = "", whole: int | None = None
+        self,
+        lines: Sequence[str],
+        form: str,
+        given: float,
+        alone: float,
+        theme: str = "",
+        whole: int | None = None,
+        wish: bool = False,
     ) -> float:
         """``given``, ``alone``: mean log-likelihood per character in context and in its line alone, in nats.
-        ``whole``: how many lines the finished poem has; by default the number of ``lines``."""
+        ``whole``: how many lines the finished poem has; by default the number of ``lines``.
+        ``wish``: whether the poem wishes somebody well."""
         score = self._weights.fluent * given + self._weights.owed * (given - alone)
         middle = range(2, min(len(lines) - 1, (whole or len(lines)) - 3), 2) if form.endswith("律") else range(0)
         if middle:
@@ -71,6 +84,9 @@ class Ranker:
             score += self._weights.parallel * sum(parallel) / len(parallel)
         if theme:
             score += self._weights.near * self.nearness("".join(lines), theme)
+        if wish:
+            sorrow = sum(character in SORROWFUL for line in lines for character in line) / len(lines)
+            score -= self._weights.sorrow * sorrow
         return score + self._weights.associated * self.association(lines)
 
     def association(self, lines: Sequence[str]) -> float:

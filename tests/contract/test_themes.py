@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.contract import PoemRequest, outline
-from engine.contract.themes import in_chinese, is_theme
+from engine.contract.themes import in_chinese, is_theme, wishes_well
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ def test_a_wish_for_an_occasion_is_told_in_the_words_of_poets(wish: str, classic
 def test_an_occasion_within_a_line_does_not_make_it_a_theme() -> None:
     assert is_theme("生日")
     assert not is_theme("先生日已高")
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [("仙桃", True), ("生日快乐", True), ("福壽安康", True), ("新婚快樂", True), ("秋", False), ("送别", False)],
+)
+def test_a_good_wish_is_known_by_its_words(text: str, wish: bool) -> None:
+    assert wishes_well(text) == wish

@@ -116,6 +116,13 @@ def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
     assert ranker.score(near, "五绝", -4.0, -5.0) == ranker.score(far, "五绝", -4.0, -5.0)
 
 
+def test_in_a_poem_that_wishes_well_the_one_without_sorrow_wins() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS)
+    glad, sad = ["山水", "风月"], ["山水", "愁断"]
+    assert ranker.score(glad, "五绝", -4.0, -5.0, wish=True) > ranker.score(sad, "五绝", -4.0, -5.0, wish=True)
+    assert ranker.score(glad, "五绝", -4.0, -5.0) == ranker.score(sad, "五绝", -4.0, -5.0)
+
+
 def test_a_theme_begins_some_candidates_and_leaves_others_to_the_model(folder: Path) -> None:
     poet = Poet.load(folder, device="cpu")
     request = PoemRequest("theme", "春天", seed=1, candidates=32)

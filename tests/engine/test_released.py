@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.contract import PoemRequest
 from engine.generation.poet import RELEASED, Poet
+from engine.generation.ranker import SORROWFUL
 from engine.model.checkpoint import read_card
 from engine.prosody import check
 
@@ -44,6 +47,14 @@ def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(released_poet: Po
     assert [poem.form for poem in poems] == ["七绝", "五绝"]
     assert poems[0].lines[0] == "老夫聊发少年狂"
     assert "".join(line[0] for line in poems[1].lines) == "春风十里"
+
+
+def test_a_poem_for_a_birthday_a_wedding_or_a_new_year_does_not_grieve(released_poet: Poet) -> None:
+    wishes = [PoemRequest("theme", text) for text in ("老师", "新年", "祝我哥新婚快乐")] + [
+        PoemRequest("acrostic", "生日快乐")
+    ]
+    poems = released_poet.write([replace(wish, seed=seed) for wish in wishes for seed in range(4)])
+    assert sum(not SORROWFUL.isdisjoint(poem.text) for poem in poems) <= 1
 
 
 def test_most_poems_on_a_theme_name_it(released_poet: Poet) -> None:
