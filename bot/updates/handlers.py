@@ -51,6 +51,8 @@ _WORDS: dict[str, Name] = {
     "nod": "nod",
     "terms": "terms",
     "tail": "tail",
+    "bye": "bye",
+    "complaint": "complaint",
 }
 
 
@@ -195,7 +197,9 @@ class Handlers:
             if command.name == "help" and context.private and context.user in self._menu.admins:
                 text = f"{text}\n\n{pick(HELP, language)}"
             await self._words(
-                context, text, "welcome" if command.name in ("start", "thanks", "praise", "nod") else "message"
+                context,
+                text,
+                "welcome" if command.name in ("start", "thanks", "praise", "nod", "bye", "complaint") else "message",
             )
         elif command.name == "cancel":
             # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.

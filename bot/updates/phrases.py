@@ -40,7 +40,7 @@ _PLEASE = r"(?:please |can you |could you |can i have |could i have |i want |i'd
 _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "again",
-        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|还有(?:吗|没有|没)?{_LAST}"
+        rf"(?:请|帮我|给我|\s)*(?:再来|再写|再作|换){_ONE}{_LAST}|再来{_LAST}|下一首{_LAST}|还有(?:吗|没有|没)?{_LAST}"
         r"|(?:give me |write |show me )?(?:another|again|one more).{0,12}"
         rf"|(?:不好|不行|不满意|不喜欢|不对)?{_GAP}(?:[太不].{{1,4}}?了?)?{_GAP}(?:请|帮我|给我)?"
         rf"(?:(?:重写|重新写|重来|重做|再写)(?:{_ONE}|一遍|一下)?|(?:换|再来){_ONE}){_LAST}"
@@ -60,33 +60,45 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     (
         "thanks",
         rf"{_THANKS}(?:{_GAP}(?:{_PRAISE}))?{_LAST}|(?:{_PRAISE}){_GAP}{_THANKS}{_LAST}"
-        rf"|thanks?(?: you)?(?: so much)?(?:[,!. ]+(?:{_ADMIRATION}))?[!. ]*|thx|ty",
+        rf"|thanks?(?: (?:yo)?u)?(?: so much)?(?:[,!. ]+(?:{_ADMIRATION}))?[!. ]*|thx|ty",
     ),
     (
         "start",
         rf"(?:你|您)好{_LAST}|嗨{_LAST}|在吗{_LAST}|在不在{_LAST}|(?:hi|hello|hey)(?: there)?[!. ]*"
-        r"|(?:你|您)(?:是谁|是什么|是机器人|是真人|叫什么|会什么|会做什么|能做什么|会写诗吗|会写什么诗?|会干什么).{0,6}"
+        r"|.{0,6}(?:是你写的|是你自己写的|谁写的).{0,3}|(?:你|您)(?:是谁|是什么|是机器人|是真人|叫什么|会什么|会做什么|能做什么|会写诗吗|会写什么诗?|会干什么).{0,6}"
         r"|who (?:are you|wrote (?:this|it)|made (?:this|you)).{0,6}|are you (?:a )?(?:bot|human|real|an? ai).{0,3}"
         r"|what (?:can you do|do you do|is this|are you).{0,3}",
+    ),
+    (
+        "complaint",
+        rf"(?:这首|这诗|这|你)?(?:(?:写|作)[得的]{_VERY}*(?:不好|不行|很?差|很?烂|不通|看不懂)"
+        rf"|(?:不好|不行|不喜欢|不满意|太[俗差烂]))了?{_LAST}"
+        r"|(?:i )?(?:do not|don'?t) like (?:it|this)[.! ]*|(?:this is |it'?s |so |very )*bad[.! ]*",
+    ),
+    (
+        "bye",
+        rf"(?:再见|拜拜|晚安|早安|早上好|晚上好|回头见){_LAST}"
+        r"|(?:good ?)?bye[.! ]*|good (?:night|morning|evening)[.! ]*",
     ),
     ("praise", rf"(?:{_PRAISE}){_LAST}|{_ADMIRATION}[!. ]*"),
     ("help", r"(?:这个|它|要)?(?:怎么|如何|咋)(?:用|玩|使用|写|分享|换|改|选|设|看).{0,6}"),
     (
         "terms",
-        rf"(?:什么|啥)(?:是|叫){_TERM}{_LAST}|{_TERM}(?:是|指)(?:什么|啥).{{0,4}}|{_TERM}什么意思{_LAST}"
-        rf"|what(?: is|'?s| are) (?:an? )?{_TERM}{_END}",
+        rf"(?:什么|啥)(?:是|叫){_TERM}{_LAST}|{_TERM}(?:是|指)(?:什么|啥).{{0,4}}|{_TERM}(?:什么意思|怎么写|怎么作){_LAST}"
+        rf"|what(?: is|'?s| are) (?:an? )?{_TERM}{_END}|what do(?:es)? {_TERM} mean{_END}",
     ),
     ("help", r"什么是.{1,8}|what (?:is|are) .{1,40}"),
     ("help", rf"帮助{_LAST}|用法{_LAST}|使用说明|help.{{0,6}}|(?:how|hwo|hw) .{{0,60}}"),
     (
         "check",
         rf"{_POLITE}(?:查|检查|看看|看|分析)(?:查|一查|一看|一下)?(?:我?(?:写的?)?这首诗?|这诗|下面这首诗?)?的?(?:格律|平仄|押韵|韵脚|声律)"
-        rf"(?:对不对|对吗|如何|怎么样)?{_GAP}(?P<check>.*)|格律[：:\s]+(?P<check2>.+)",
+        rf"(?:对不对|对吗|如何|怎么样)?{_GAP}(?P<check>.*)|{_POLITE}(?:修?改|润色|点评|评价|评)(?:一?下|一改)?(?:我?(?:写的?)?这首诗?|这诗)"
+        rf"(?:如何|怎么样)?{_GAP}(?P<check3>.*)|格律[：:\s]+(?P<check2>.+)",
     ),
     (
         "acrostic",
         rf"{_POLITE}(?:{_WRITE}?{_ONE}|{_WRITE})?(?P<form1>五言|七言|[五七][绝律])?的?藏头诗?{_GAP}(?:藏|内容是?)?{_GAP}"
-        rf"(?P<heads>.*)",
+        rf"(?P<heads>.*?)(?:\s+(?P<form19>五言|七言|[五七][绝律])的?)?",
     ),
     (
         "acrostic",
@@ -138,7 +150,12 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ),
     (
         "poem",
-        rf"(?P<theme17>.{{2,30}}?)[，,。！!\s]+{_POLITE}{_WRITE}{_ONE}(?P<theme18>[^，,：:\s]*?)的?(?P<form18>{_FORM}){_LAST}",
+        rf"(?P<theme17>.{{2,30}}?)[，,。！!\s]+{_POLITE}{_WRITE}{_ONE}(?P<theme18>[^，,：:\s]*?)的?(?P<form18>{_FORM})"
+        rf"(?P<theme20>祝.{{1,12}})?{_LAST}",
+    ),
+    (
+        "poem",
+        rf"{_POLITE}(?:换|改)(?:一?个|成)?(?:主题|题目|内容)[，,：:\s]*(?:(?:写|改成|换成|为|是)[：:\s]*)?(?P<theme21>.*?){_LAST}",
     ),
     ("poem", rf"(?P<theme6>.+?)的(?P<form7>{_FORM}){_LAST}"),
     (

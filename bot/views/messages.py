@@ -15,7 +15,8 @@ from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "terms", "tail", "thanks", "praise", "nod", "wordless", "privacy", "retrain_refused", "examples",
+    "start", "help", "terms", "tail", "thanks", "praise", "nod", "bye", "complaint",
+    "wordless", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
@@ -86,6 +87,11 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
     "nod": ("要再来一首吗？", "Another poem?"),
     "praise": ("多谢夸奖。要再来一首吗？", "Thank you. Another poem?"),
+    "bye": ("随时欢迎。想要诗的时候，发一句来就行。", "Any time. Whenever you want a poem, send me a line."),
+    "complaint": (
+        "抱歉，这首不合意。说“再来一首”便重写；诗下的按钮可以换体裁、换意境。",
+        "Sorry that you do not like it. Say “another” and I write it anew; the buttons below it change form and mood.",
+    ),
     "wordless": (
         "我只看得懂文字。发一句诗或一个题目（如 <code>春天</code>），我来写；也可以点下面的按钮。",
         "I only read text. Send a line of verse or a theme such as <code>spring</code>, or tap a button.",

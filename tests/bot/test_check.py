@@ -106,6 +106,8 @@ async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> 
     assert "夸奖" in await said(chat, "写得真好！")
     assert "两条" in await said(chat, "今天天气怎么样")
     assert "声调" in await said(chat, "什么是平仄？")
+    assert "随时" in await said(chat, "晚安")
+    assert "抱歉" in await said(chat, "写得不好")
     assert "句首" in await said(chat, "写一首藏尾诗：春风十里")
 
 
