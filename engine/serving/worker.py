@@ -126,8 +126,10 @@ class Worker:
         return await jobs.orphaned(self._lease) and await self._queue.chats.acquire(_RECLAIM_LOCK, self.name, seconds)
 
     async def _wait_for_one(self) -> None:
-        """Wait a moment for one of the jobs in flight."""
-        await asyncio.wait(self._in_flight, timeout=min(READ_SECONDS, self._lease), return_when=asyncio.FIRST_COMPLETED)
+        """Wait a moment for one of the jobs in flight; the last may have ended while Redis was being asked."""
+        if self._in_flight:
+            seconds = min(READ_SECONDS, self._lease)
+            await asyncio.wait(self._in_flight, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def _begin(self, delivery: Delivery) -> None:
         self._throughput.begin(idle=not self._in_flight)

@@ -139,9 +139,7 @@ async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and
     await submit(queue, "风")
     assert len(await queue.jobs.take("dead", 1, 0)) == 1
     async with contextlib.AsyncExitStack() as stack:
-        for number, poet in enumerate(poets):
-            worker = Worker(queue, poet, LEASE)
-            worker._begin(await _taken(queue, worker, "春夏秋"[number]))
+        for worker in await _busy(queue, dict(zip("春夏秋", poets, strict=True))):
             await stack.enter_async_context(working(worker))
         await asyncio.sleep(6 * LEASE)
         assert await redis.keys(f"{prefix}tries:*") == []
@@ -153,24 +151,43 @@ async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and
     assert await redis.keys(f"{prefix}tries:*") == []
 
 
-async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_new(queue: Queue) -> None:
+async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_new(
+    queue: Queue, redis: Redis, prefix: str
+) -> None:
     poets = [StepByStepPoet(steps=3) for _ in range(2)]
     await submit(queue, "风")
     assert len(await queue.jobs.take("dead", 1, 0)) == 1
     async with contextlib.AsyncExitStack() as stack:
-        for poet in poets:
-            # Busy before the orphan's lease ends.
-            worker = Worker(queue, poet, LEASE, batch=64)
-            worker._begin(await _taken(queue, worker, str(poets.index(poet))))
+        for worker in await _busy(queue, dict(zip("春夏", poets, strict=True))):
             await stack.enter_async_context(working(worker))
-        await asyncio.sleep(4 * LEASE)
+        await until(lambda: _exists(redis, f"{prefix}busy:workers"))  # one of them has stopped taking new jobs
         await submit(queue, *"甲乙丙丁")
         await until(lambda: _true(sum(poet.in_flight for poet in poets) == 6))
         assert sorted(poet.in_flight for poet in poets) == [1, 5]
         for poet in poets:
             poet.may_go_on.set()
         found = await replies(queue, 7)
-    assert "风" in texts(found)
+    assert texts(found) == sorted("春夏风甲乙丙丁")
+    assert all(isinstance(reply.content, Poem) for reply in found)
+
+
+async def test_a_worker_whose_last_job_ends_while_it_looks_for_orphans_goes_on(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poet = StepByStepPoet(steps=3)
+    worker = Worker(queue, poet, LEASE)
+
+    async def orphaned(lease: float) -> bool:
+        poet.may_go_on.set()
+        await until(lambda: _true(not worker._in_flight))
+        return True
+
+    monkeypatch.setattr(queue.jobs, "orphaned", orphaned)
+    await submit(queue, "春")
+    async with working(worker):
+        assert texts(await replies(queue, 1)) == ["春"]
+        await submit(queue, "夏")
+        assert texts(await replies(queue, 1)) == ["夏"]
 
 
 async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told(
@@ -274,6 +291,14 @@ async def test_workers_that_stop_leave_no_trace(queue: Queue, redis: Redis, cons
     assert await redis.xinfo_consumers(queue.jobs.key, queue.jobs.group) == []
 
 
+async def _busy(queue: Queue, poets: dict[str, FakePoet]) -> list[Worker]:
+    """A worker for each poet, which has a job in flight before any of them runs and could take another's."""
+    workers = [Worker(queue, poet, LEASE) for poet in poets.values()]
+    for worker, text in zip(workers, poets, strict=True):
+        worker._begin(await _taken(queue, worker, text))
+    return workers
+
+
 async def _taken(queue: Queue, worker: Worker, text: str) -> Delivery:
     """A new job in the hands of ``worker``, which does not run yet."""
     await submit(queue, text)
@@ -283,6 +308,10 @@ async def _taken(queue: Queue, worker: Worker, text: str) -> Delivery:
 
 async def _true(value: bool) -> bool:
     return value
+
+
+async def _exists(redis: Redis, key: str) -> bool:
+    return bool(await redis.exists(key))
 
 
 async def _workers(queue: Queue, count: int) -> bool:

@@ -109,7 +109,11 @@ class StepByStepPoet(FakePoet):
         done = [handle for handle, left in self._left.items() if not left]
         for handle in done:
             del self._left[handle]
-        return [(handle, self._write(handle)) for handle in done]
+        try:
+            return [(handle, self._write(handle)) for handle in done]
+        except Exception:
+            self._left.clear()  # all in flight are lost, as the worker expects of a poet that raises
+            raise
 
 
 @functools.cache
