@@ -40,8 +40,9 @@ from bot.updates.handlers import Handlers
 from bot.updates.polling import UpdateReader
 from bot.updates.reading import KINDS
 from bot.views.drawing import drawing
+from engine.contract.queue.acceptance import Limits
 from engine.contract.queue.retry import retry_until_available, sleep_unless
-from engine.contract.queue.store import Limits, Queue, connect
+from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import SettingError
 
 log = logging.getLogger("bot")

@@ -13,8 +13,8 @@ from engine.contract import Poem
 from engine.contract.codec import unreadable
 from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Serving
-from engine.contract.queue.store import Status
 from engine.contract.queue.training import OVER, Training
+from engine.contract.queue.workers import Status
 
 SECONDS_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64)

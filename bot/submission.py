@@ -11,8 +11,9 @@ from bot.views.messages import Language, error_html, say
 from bot.views.refusals import busy, rate_limited
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import MAX_CANDIDATES
+from engine.contract.queue.acceptance import Limits, Verdict
 from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, no_worker_error
-from engine.contract.queue.store import Limits, Queue, Verdict
+from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.submission")
 

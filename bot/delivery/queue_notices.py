@@ -17,7 +17,8 @@ from bot.views.messages import Language, as_language, say
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.retry import sleep_unless
-from engine.contract.queue.store import Queue, Queued, Status
+from engine.contract.queue.store import Queue, Queued
+from engine.contract.queue.workers import Status
 
 log = logging.getLogger("bot.delivery.queue_notices")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from bot.views.messages import Language, escape, pick
-from engine.contract.queue.store import Status
+from engine.contract.queue.workers import Status
 
 _ANSWERED = ("accepted", "poem")
 

@@ -37,7 +37,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
     redis = connect(settings.redis_url)
     try:
         queue = Queue(redis, settings.key_prefix)
-        dead, replies = await queue.dead_letters(), await queue.dead_letter_replies()
+        dead, replies = await queue.dead_letters.jobs(), await queue.dead_letters.replies()
         if entry is None:
             _print_list(dead, replies, as_json)
             return 0
@@ -46,13 +46,13 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
             return _complain(f"There is no dead letter {entry}; `dead list` shows them all.", 2)
         job = found[entry]
         if action == "drop":
-            done = await queue.drop(entry)
+            done = await queue.dead_letters.drop(entry)
         elif entry in replies and not isinstance(replies[entry].to, Waiter):
-            done = await queue.retry(entry, replies[entry])
+            done = await queue.dead_letters.retry(entry, replies[entry])
         elif job is None or isinstance(job.to, Waiter):
             return _complain(f"Nobody is waiting for job {entry} any more; `dead drop {entry}` deletes it.", 2)
         else:
-            done = await queue.retry(entry, job, settings.job_deadline)
+            done = await queue.dead_letters.retry(entry, job, settings.job_deadline)
         print(json.dumps({"id": entry, "action": action, "done": done}) if as_json else f"{action}: {entry}")
         return 0
     finally:

@@ -18,9 +18,10 @@ from redis.exceptions import RedisError
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.logs import origin, set_up
+from engine.contract.queue.dead_letters import MAX_REDELIVERIES
 from engine.contract.queue.messages import Job, Reply, WorkDone, deadline_error
 from engine.contract.queue.retry import retry_until_available, sleep_unless
-from engine.contract.queue.store import MAX_REDELIVERIES, Queue, connect
+from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.settings import Settings
 from engine.serving.batcher import Batcher, PoetLike
@@ -91,7 +92,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*background, *self._in_flight, return_exceptions=True)
             with contextlib.suppress(RedisError):
-                await self._queue.leave(self.name)
+                await self._queue.workers.leave(self.name)
                 if self._model_reload is not None:
                     await self._model_reload.leave(self.name)
                 await self._queue.jobs.retire(self.name)
@@ -177,12 +178,12 @@ class Worker:
             job = Job.from_fields(delivery.fields)
         except CodecError as error:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
-            await self._persist(partial(self._queue.dead_letter, delivery, None, "unreadable"))
+            await self._persist(partial(self._queue.dead_letters.add, delivery, None, "unreadable"))
             return None
         if delivery.redeliveries > MAX_REDELIVERIES:
             log.error("dead letter after %d attempts alone", MAX_REDELIVERIES, extra={"job": delivery.id})
             await self._persist(
-                partial(self._queue.dead_letter, delivery, job, f"failed {MAX_REDELIVERIES} times alone")
+                partial(self._queue.dead_letters.add, delivery, job, f"failed {MAX_REDELIVERIES} times alone")
             )
             return None
         if job.overdue(await self._persist(self._queue.now)):
@@ -223,7 +224,7 @@ class Worker:
     async def _beat(self) -> None:
         while not self._ended.is_set():
             with contextlib.suppress(RedisError):
-                await self._queue.beat(self.name, self._beat_ttl, self._throughput.seconds)
+                await self._queue.workers.beat(self.name, self._beat_ttl, self._throughput.seconds)
                 if self._model_reload is not None:
                     await self._model_reload.tell(self.name, self._beat_ttl)
             await sleep_unless(self._ended, min(2.0, self._lease))

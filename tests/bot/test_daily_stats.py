@@ -11,7 +11,8 @@ from bot.metrics import Metrics
 from bot.views.daily_stats import describe, percentile
 from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
-from engine.contract.queue.store import Queue, Status
+from engine.contract.queue.store import Queue
+from engine.contract.queue.workers import Status
 
 POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
 

@@ -13,8 +13,9 @@ from bot.http.fair_share import FairShare
 from bot.standalone.redis_server import RedisServer
 from bot.submission import cost_of
 from engine.contract import PoemRequest
+from engine.contract.queue.acceptance import Limits
 from engine.contract.queue.messages import Chat, Job
-from engine.contract.queue.store import Limits, Queue
+from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
 from tests.support.waiting import until

@@ -12,8 +12,8 @@ from bot.metrics import ClusterState, Metrics
 from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
 from engine.contract.queue.models import Serving
-from engine.contract.queue.store import Status
 from engine.contract.queue.training import Order, Training, TrainingReport
+from engine.contract.queue.workers import Status
 
 POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"

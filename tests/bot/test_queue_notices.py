@@ -12,7 +12,8 @@ from bot.delivery.queue_notices import crossed, waiting_words
 from bot.standalone.redis_server import RedisServer
 from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
-from engine.contract.queue.store import Queue, Status
+from engine.contract.queue.store import Queue
+from engine.contract.queue.workers import Status
 from tests.support.fake_poet import FakePoet
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.running import running_bot, running_worker

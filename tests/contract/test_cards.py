@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import cards
+from engine.contract.queue.acceptance import DAY
 from engine.contract.queue.cards import CARD_TTL, Card
 from engine.contract.queue.messages import Chat, Job
-from engine.contract.queue.store import DAY, Queue
+from engine.contract.queue.store import Queue
 
 REQUEST = PoemRequest("acrostic", "春风十里")
 LINES = ("春夜光明媚", "风流草木香", "十年浮瘴疠", "里巷为深康")

@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
 from engine.contract.queue import clock
+from engine.contract.queue.acceptance import DAY, Limits
 from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
 from engine.contract.queue.models import Serving
-from engine.contract.queue.store import DAY, Limits, Queue
+from engine.contract.queue.store import Queue
 from engine.contract.queue.stream import WAITER_TTL
 from tests.conftest import immortal
 
@@ -192,26 +193,26 @@ async def test_an_http_answer_reaches_exactly_the_process_that_waits(queue: Queu
 async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
-    await queue.dead_letter(delivery, Job.from_fields(delivery.fields), "why not")
+    await queue.dead_letters.add(delivery, Job.from_fields(delivery.fields), "why not")
     [apology] = await replies(queue)
     assert isinstance(apology.content, PoemError)
-    [(dead, found, why)] = await queue.dead_letters()
+    [(dead, found, why)] = await queue.dead_letters.jobs()
     assert found is not None
     assert why == "why not"
-    assert await queue.retry(dead, found, 60)
-    assert not await queue.retry(dead, found, 60)
+    assert await queue.dead_letters.retry(dead, found, 60)
+    assert not await queue.dead_letters.retry(dead, found, 60)
     [again] = await queue.jobs.take("w", 10, 0)
     assert Job.from_fields(again.fields).request == REQUEST
-    assert await queue.dead_letters() == []
+    assert await queue.dead_letters.jobs() == []
 
 
 async def test_a_dead_job_can_be_dropped(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
-    await queue.dead_letter(delivery, None, "unreadable")
-    [(dead, _, _)] = await queue.dead_letters()
-    assert await queue.drop(dead)
-    assert await queue.dead_letters() == []
+    await queue.dead_letters.add(delivery, None, "unreadable")
+    [(dead, _, _)] = await queue.dead_letters.jobs()
+    assert await queue.dead_letters.drop(dead)
+    assert await queue.dead_letters.jobs() == []
 
 
 async def test_overdue_jobs_are_found_whoever_holds_them(queue: Queue) -> None:
@@ -224,16 +225,16 @@ async def test_overdue_jobs_are_found_whoever_holds_them(queue: Queue) -> None:
 
 
 async def test_the_wait_grows_with_the_queue_and_shrinks_with_workers(queue: Queue) -> None:
-    await queue.beat("a", 10, pace=2.0)
+    await queue.workers.beat("a", 10, pace=2.0)
     for number in range(9):
         await queue.submit(job(), str(number))
     alone = await queue.status()
-    await queue.beat("b", 10, pace=2.0)
+    await queue.workers.beat("b", 10, pace=2.0)
     together = await queue.status()
     assert (alone.waiting, alone.workers, alone.wait_seconds) == (9, 1, 20)
     assert (together.workers, together.wait_seconds) == (2, 10)
-    await queue.leave("a")
-    await queue.leave("b")
+    await queue.workers.leave("a")
+    await queue.workers.leave("b")
     assert (await queue.status()).workers == 0
 
 
@@ -280,7 +281,7 @@ async def test_what_serves_is_found_without_a_look_at_all_keys(queue: Queue, red
 
     before = await scans()
     serving = Serving("tang", 1)
-    await queue.beat("alive", 60)
+    await queue.workers.beat("alive", 60)
     await queue.models.tell("alive", serving, 60)
     await queue.models.tell("gone", serving, 60)
     assert await queue.models.serving() == {"alive": serving}

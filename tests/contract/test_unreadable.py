@@ -97,7 +97,7 @@ async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: 
     assert len(await queue.line(100)) == 1
 
     async def all_buried() -> bool:
-        return len(await queue.dead_letters()) == len(BODIES)
+        return len(await queue.dead_letters.jobs()) == len(BODIES)
 
     worker = Worker(queue, FakePoet(), 0.5)
     working = asyncio.create_task(worker.run())
@@ -109,7 +109,7 @@ async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: 
     finally:
         worker.stop()
         await working
-    assert {(job, why) for _, job, why in await queue.dead_letters()} == {(None, "unreadable")}
+    assert {(job, why) for _, job, why in await queue.dead_letters.jobs()} == {(None, "unreadable")}
     assert (await queue.status()).dead == len(BODIES)
 
 
@@ -125,8 +125,8 @@ async def test_unreadable_answers_to_http_are_put_aside_and_the_others_come(
     while not found:
         found = await queue.answers("p", 0.2)
     assert [reply.content for reply in found] == ["words"]
-    assert {why for _, _, why in await queue.dead_letters()} == {"an unreadable reply"}
-    assert len(await queue.dead_letters()) == len(BODIES)
+    assert {why for _, _, why in await queue.dead_letters.jobs()} == {"an unreadable reply"}
+    assert len(await queue.dead_letters.jobs()) == len(BODIES)
 
 
 async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_it_cannot_be_read(
@@ -136,7 +136,7 @@ async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_
     await queue.models.publish([VersionInfo("good", validation=100.0)])
     for number, text in enumerate(bad):
         await redis.hset(f"{prefix}versions", f"bad{number}", text)
-        await queue.beat(f"bad{number}", 60)
+        await queue.workers.beat(f"bad{number}", 60)
         await redis.set(f"{prefix}serving:bad{number}", text, ex=60)
         await redis.set(f"{prefix}model", text)
         await redis.hset(f"{prefix}training", mapping={"id": "1-0", "order": text, "report": text})
@@ -160,7 +160,7 @@ async def test_a_pace_that_is_none_breaks_no_status(queue: Queue, redis: Redis, 
 
 @pytest.mark.parametrize("skew", ["nan", "inf", "0x10", "1e999"])
 async def test_a_skew_that_is_none_breaks_no_status(queue: Queue, redis: Redis, prefix: str, skew: str) -> None:
-    await queue.beat("worker", 10)
+    await queue.workers.beat("worker", 10)
     await redis.hset(f"{prefix}skews", "worker", skew)
     assert (await queue.status()).skew == 0
 
@@ -170,7 +170,7 @@ async def test_a_job_of_thousands_of_fields_is_buried_with_the_first_of_them(
 ) -> None:
     await redis.xadd(queue.jobs.key, {f"field{number}": "x" for number in range(5000)})
     [delivery] = await queue.jobs.take("worker", 1, 0)
-    assert await queue.dead_letter(delivery, None, "unreadable")
+    assert await queue.dead_letters.add(delivery, None, "unreadable")
     dead: Any = await redis.xrange(f"{prefix}dead")
     [(_, fields)] = dead
     assert fields["why"] == "unreadable"

@@ -127,7 +127,7 @@ async def test_one_bad_job_is_given_up_after_three_lonely_attempts_and_the_other
     assert isinstance(answers["秋"], Poem)
     assert isinstance(answers[BUG], PoemError)
     assert poet.batches.count([BUG]) == 3
-    [(_, dead, _)] = await queue.dead_letters()
+    [(_, dead, _)] = await queue.dead_letters.jobs()
     assert dead is not None
     assert dead.request.text == BUG
 
@@ -147,7 +147,7 @@ async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and
             poet.may_go_on.set()
         found = await replies(queue, 4)
     assert texts(found) == sorted("春夏秋风")
-    assert await queue.dead_letters() == []
+    assert await queue.dead_letters.jobs() == []
     assert await redis.keys(f"{prefix}tries:*") == []
 
 
@@ -239,7 +239,7 @@ async def test_what_is_no_job_goes_to_the_dead_and_harms_nobody(queue: Queue, re
     async with working(Worker(queue, FakePoet(), LEASE)):
         [reply] = await replies(queue, 1)
     assert texts([reply]) == ["春"]
-    [(_, job_, why)] = await queue.dead_letters()
+    [(_, job_, why)] = await queue.dead_letters.jobs()
     assert (job_, why) == (None, "unreadable")
 
 

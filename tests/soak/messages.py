@@ -27,8 +27,9 @@ from bot.views.messages import as_language
 from bot.views.poem import as_html
 from engine.contract import Poem
 from engine.contract.check import CheckRequest
+from engine.contract.queue.acceptance import Limits
 from engine.contract.queue.messages import Chat, Job, Reply
-from engine.contract.queue.store import Limits, Queue, connect
+from engine.contract.queue.store import Queue, connect
 from tests.soak.harness import SoakResult
 from tests.support.fake_bot_api import BOT_NAME, TOKEN
 from tests.support.fake_poet import BUG, KILLS, REFUSED, FakePoet

@@ -38,7 +38,7 @@ async def killed(
             await writing.kill(victim)
             kills += 1
         await answered
-        dead = len(await queue.dead_letters())
+        dead = len(await queue.dead_letters.jobs())
         return crowd.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
 
 
@@ -68,13 +68,13 @@ async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResu
             while not {sent.chat for sent in here.telegram.sent} >= {*bad, 4_999, *crowd.asked}:
                 deaths += await writing.replace_the_dead()
                 await asyncio.sleep(0.1)
-        dead = {entry for entry, _, _ in await queue.dead_letters()}
+        dead = {entry for entry, _, _ in await queue.dead_letters.jobs()}
         apologies = sum("没有写成" in sent.plain for sent in here.telegram.sent if sent.chat in bad)
         listed = json.loads(await _dead(here, "list", "--json"))
         await _dead(here, "retry", listed[0]["id"])
         for entry in listed[1:]:
             await _dead(here, "drop", entry["id"])
-        left, back = len(await queue.dead_letters()), (await queue.status()).waiting
+        left, back = len(await queue.dead_letters.jobs()), (await queue.status()).waiting
         return crowd.figures(
             "job that kills its worker",
             poisons,
@@ -167,7 +167,7 @@ async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> Soak
         await asking
         await crowd.answered()
         tries = [int(await redis.get(key) or 0) async for key in redis.scan_iter("poem:tries:*")]
-        dead = len(await queue.dead_letters())
+        dead = len(await queue.dead_letters.jobs())
         return crowd.figures(
             "busy workers, one killed", kills, in_hand_at_kills=in_hand, given_up=dead, tries_left=sum(tries)
         )

@@ -10,8 +10,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from engine.contract.codec import CodecError, skip_unreadable
 from engine.contract.poem import VERSION
-from engine.contract.queue.messages import Address, Reply, Waiter
+from engine.contract.queue.messages import Address, Job, Reply, Waiter
 
 WAITER_TTL = 120
 """How long answers are kept for the HTTP server of a bot process, which may be gone."""
@@ -219,3 +220,17 @@ def is_entry(text: str) -> bool:
 def reply_stream(to: Address) -> str:
     """The stream, without the prefix, for replies to an address."""
     return f"http:{to.process}" if isinstance(to, Waiter) else "replies"
+
+
+async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
+    """The oldest ``count`` jobs of a stream: ID, job (None: it is none), why it is a dead letter."""
+    found: Any = await redis.xrange(key, count=count)
+    jobs: list[tuple[str, Job | None, str]] = []
+    for entry, fields in found:
+        try:
+            job = Job.from_fields(fields)
+        except CodecError as error:
+            skip_unreadable("job", error)
+            job = None
+        jobs.append((entry, job, fields.get("why", "").encode("utf-8", "replace").decode()))
+    return jobs
