@@ -21,9 +21,10 @@ from bot.bot_api import BotApiRequest
 from bot.command_menu import Menu
 from bot.daily_stats import record_daily_counts
 from bot.delivery.outbox import Outbox
+from bot.delivery.packer import Packer, sharing
 from bot.delivery.queue_notices import QueueNotices
 from bot.delivery.rate_limit import RateLimiter
-from bot.delivery.sender import Sender, sharing
+from bot.delivery.sender import Sender
 from bot.delivery.training_progress import TrainingProgress
 from bot.expiry import sweep_until
 from bot.http.api import Api
@@ -159,8 +160,9 @@ class App:
             Bot(token, settings.telegram_base_url, request=spare, get_updates_request=updates)
         )
         draw = drawing()
-        sender = Sender(self._queue, bot, self._blocklist, best_effort, draw)
-        outbox = Outbox(self._queue, sender, RateLimiter(), self._metrics, settings.lease, settings.reply_deadline)
+        packer = Packer(self._queue, bot, self._blocklist, best_effort, draw)
+        sender = Sender(bot, RateLimiter(), self._metrics, settings.reply_deadline)
+        outbox = Outbox(self._queue, packer, sender, self._metrics, settings.lease)
         try:
             name = await self._connect(bot)
             if name is None:

@@ -10,22 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
 from collections import deque
-from dataclasses import replace
 from functools import partial
 
 from redis.exceptions import RedisError
-from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.bot_api import retry_after_seconds
-from bot.delivery.rate_limit import RateLimiter
-from bot.delivery.sender import OutgoingMessage, Sender
+from bot.delivery.packer import Packer
+from bot.delivery.sender import Sender
 from bot.metrics import Metrics
 from engine.contract import CodecError
 from engine.contract.logs import origin
 from engine.contract.queue.clock import elapsed
-from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
+from engine.contract.queue.messages import Chat, Inline, Reply
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.stream import Delivery
@@ -37,34 +33,20 @@ MAX_IN_FLIGHT = 5000
 READ_ENTRIES = 100
 READ_SECONDS = 0.5
 """How long a read waits, and so how long a stop may go unnoticed."""
-BACKOFF_SECONDS = (1.0, 30.0)
-"""First and longest pause between attempts while Telegram fails."""
-REPLY_DEADLINE = 3600.0
-"""Time after which a reply that keeps failing becomes a dead letter."""
 _DEAD = ("given_up", "failed")
 """Outcomes that make a reply a dead letter; all others follow from an answer of Telegram's."""
 
 
 class Outbox:
-    """``lease``: seconds without renewal after which another bot may send this one's replies. ``deadline``: seconds
-    after which a reply that Telegram does not accept becomes a dead letter."""
+    """``lease``: seconds without renewal after which another bot may send this one's replies."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        sender: Sender,
-        rate_limiter: RateLimiter,
-        metrics: Metrics,
-        lease: float,
-        deadline: float = REPLY_DEADLINE,
-    ) -> None:
+    def __init__(self, queue: Queue, packer: Packer, sender: Sender, metrics: Metrics, lease: float) -> None:
         self.name = f"bot-{secrets.token_hex(6)}"
         self._stream = queue.replies
+        self._packer = packer
         self._sender = sender
-        self._rate_limiter = rate_limiter
         self._metrics = metrics
         self._lease = lease
-        self._deadline = deadline
         self._queues: dict[int | str, deque[tuple[str, Reply]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[str, float] = {}
@@ -156,64 +138,15 @@ class Outbox:
 
     async def _send(self, entry: str, reply: Reply) -> str:
         """Deliver one message; returns the outcome."""
-        outgoing = await retry_until_available(partial(self._sender.pack, reply), self._stopping)
+        outgoing = await retry_until_available(partial(self._packer.pack, reply), self._stopping)
         if outgoing is None:
             return "superfluous"
         assert isinstance(reply.to, Chat | Inline)
-        outcome, message = await self._deliver(entry, reply.to, outgoing, reply.job)
+        holds = partial(retry_until_available, partial(self._still_holds, entry), self._stopping)
+        outcome, message = await self._sender.send(reply.to, outgoing, holds, reply.job)
         if outcome != "lease_lost":
-            await retry_until_available(partial(self._sender.tidy, reply, message), self._stopping)
+            await retry_until_available(partial(self._packer.tidy, reply, message), self._stopping)
         return outcome
-
-    async def _deliver(self, entry: str, to: Telegram, outgoing: OutgoingMessage, job: str) -> tuple[str, int | None]:
-        """Retry until Telegram itself decides or the deadline passes. Returns the outcome and the message's number."""
-        wait, longest = BACKOFF_SECONDS
-        end = time.monotonic() + self._deadline
-        migrated = False
-        while (left := end - time.monotonic()) > 0:
-            await self._rate_limiter.turn(to.chat if isinstance(to, Chat) else None)
-            if not await retry_until_available(partial(self._still_holds, entry), self._stopping):
-                return "lease_lost", None
-            try:
-                return "sent", await self._attempt(to, outgoing)
-            except RetryAfter as error:
-                await asyncio.sleep(min(retry_after_seconds(error), left))
-                continue
-            except ChatMigrated as error:
-                # The group became a supergroup, where messages have other numbers.
-                to = Chat(error.new_chat_id, None, to.topic if isinstance(to, Chat) else None)
-                if not migrated:
-                    migrated = True
-                    continue
-                log.warning("a chat migrates repeatedly; next attempt in %.0f s", wait)
-            except Forbidden:
-                return "forbidden", None
-            except BadRequest as error:
-                reason = str(error).lower()
-                if "not modified" in reason:
-                    return "sent", None
-                if not (isinstance(to, Chat) and to.topic is not None and ("thread" in reason or "topic" in reason)):
-                    log.error("refused by Telegram: %s", error, extra={"job": job})
-                    return "bad_request", None
-                to = replace(to, topic=None)
-                continue
-            except TelegramError as error:
-                log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})
-            await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
-            wait = min(2 * wait, longest)
-        log.error("dead letter: Telegram did not accept it in %.0f s", self._deadline, extra={"job": job})
-        return "given_up", None
-
-    async def _attempt(self, to: Telegram, outgoing: OutgoingMessage) -> int | None:
-        """The number of the message, if it is a new one."""
-        try:
-            if isinstance(to, Chat):
-                return await self._sender.send(to, outgoing)
-            await self._sender.edit(to, outgoing)
-        except TelegramError as error:
-            self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
-            raise
-        return None
 
     async def _still_holds(self, entry: str) -> bool:
         """Whether ``entry`` is still this bot's; another may have reclaimed it if this one was stalled."""

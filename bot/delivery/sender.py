@@ -1,82 +1,97 @@
-"""Turns a reply into a call to Telegram, and cleans up after it was delivered."""
+"""Sends one message to Telegram: the calls, their arguments, and what is done when one fails."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message, ReplyParameters
+from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
-from bot.best_effort import BestEffortSender
-from bot.blocklist import Blocklist
-from bot.views import keyboards as buttons
-from bot.views.drawing import Draw
-from bot.views.messages import Language, as_language, say
-from bot.views.poem import as_html, for_reader
-from engine.contract import Poem, PoemRequest
-from engine.contract.queue.cards import Card, digest
-from engine.contract.queue.chats import Notice
-from engine.contract.queue.messages import Chat, Inline, Reply
-from engine.contract.queue.store import Queue
+from bot.bot_api import retry_after_seconds
+from bot.delivery.packer import OutgoingMessage
+from bot.delivery.rate_limit import RateLimiter
+from bot.metrics import Metrics
+from engine.contract.queue.messages import Chat, Inline, Telegram
 
+log = logging.getLogger("bot.delivery.sender")
 
-@dataclass(frozen=True)
-class OutgoingMessage:
-    """Telegram HTML with buttons below and a picture above it. ``silent``: without a notification sound."""
-
-    text: str
-    markup: InlineKeyboardMarkup | None = None
-    picture: bytes | None = None
-    silent: bool = False
+BACKOFF_SECONDS = (1.0, 30.0)
+"""First and longest pause between attempts while Telegram fails."""
+REPLY_DEADLINE = 3600.0
+"""Time after which a reply that keeps failing becomes a dead letter."""
 
 
 class Sender:
-    """``draw`` None: no pictures."""
+    """``deadline``: seconds after which a message that Telegram does not accept is given up."""
 
-    def __init__(
-        self, queue: Queue, bot: Bot, blocklist: Blocklist, best_effort: BestEffortSender, draw: Draw | None
-    ) -> None:
-        self._queue = queue
+    def __init__(self, bot: Bot, rate_limiter: RateLimiter, metrics: Metrics, deadline: float = REPLY_DEADLINE) -> None:
         self._bot = bot
-        self._blocklist = blocklist
-        self._best_effort = best_effort
-        self._draw = draw
+        self._rate_limiter = rate_limiter
+        self._metrics = metrics
+        self._deadline = deadline
 
-    async def pack(self, reply: Reply) -> OutgoingMessage | None:
-        """The message for a reply; None: it is no longer needed."""
-        if reply.kind == "notice" and not await self._queue.unfinished(reply.job):
-            return None
-        language = as_language(reply.language)
-        content = self._blocklist.screen(reply.content) if isinstance(reply.content, Poem) else reply.content
-        request = reply.request if isinstance(reply.request, PoemRequest) else None
-        if isinstance(content, Poem) and request is not None:
-            content = for_reader(content, request, language)
-        text = as_html(content, reply.request, language)
-        if not isinstance(content, Poem) or request is None:
-            failed = request is not None and isinstance(reply.to, Inline)
-            markup = buttons.unwritten(digest(request), language) if failed and request is not None else None
-            if reply.kind == "languages":
-                markup = buttons.choose_language()
-            elif reply.kind == "welcome":
-                markup = buttons.first_poem(language)
-            return OutgoingMessage(text, markup, silent=reply.kind == "notice")
-        if reply.kind == "picture" and self._draw is not None:
-            return await self._drawn(content, text, language)
-        card = await self._queue.cards.keep(Card(request, content))
-        can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
-        shared = buttons.shared(card) if sharing(self._bot) else ""
-        return OutgoingMessage(text, buttons.under_poem(card, language, can_be_drawn, shared))
+    async def send(
+        self, to: Telegram, outgoing: OutgoingMessage, holds: Callable[[], Awaitable[bool]], job: str
+    ) -> tuple[str, int | None]:
+        """Retry until Telegram itself decides or the deadline passes. Returns the outcome and the message's number.
 
-    async def _drawn(self, poem: Poem, text: str, language: Language) -> OutgoingMessage:
-        assert self._draw is not None
-        drawn = await asyncio.to_thread(self._draw, poem)
-        if isinstance(drawn, str):
-            return OutgoingMessage(say("no_picture", language, characters=drawn))
-        return OutgoingMessage(text, picture=drawn)
+        ``holds``: whether the message is still this bot's to send, asked before each attempt; ``job``: for the log.
+        """
+        wait, longest = BACKOFF_SECONDS
+        end = time.monotonic() + self._deadline
+        migrated = False
+        while (left := end - time.monotonic()) > 0:
+            await self._rate_limiter.turn(to.chat if isinstance(to, Chat) else None)
+            if not await holds():
+                return "lease_lost", None
+            try:
+                return "sent", await self._attempt(to, outgoing)
+            except RetryAfter as error:
+                await asyncio.sleep(min(retry_after_seconds(error), left))
+                continue
+            except ChatMigrated as error:
+                # The group became a supergroup, where messages have other numbers.
+                to = Chat(error.new_chat_id, None, to.topic if isinstance(to, Chat) else None)
+                if not migrated:
+                    migrated = True
+                    continue
+                log.warning("a chat migrates repeatedly; next attempt in %.0f s", wait)
+            except Forbidden:
+                return "forbidden", None
+            except BadRequest as error:
+                reason = str(error).lower()
+                if "not modified" in reason:
+                    return "sent", None
+                if not (isinstance(to, Chat) and to.topic is not None and ("thread" in reason or "topic" in reason)):
+                    log.error("refused by Telegram: %s", error, extra={"job": job})
+                    return "bad_request", None
+                to = replace(to, topic=None)
+                continue
+            except TelegramError as error:
+                log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})
+            await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
+            wait = min(2 * wait, longest)
+        log.error("dead letter: Telegram did not accept it in %.0f s", self._deadline, extra={"job": job})
+        return "given_up", None
 
-    async def edit(self, to: Inline, outgoing: OutgoingMessage) -> None:
-        """Edit an inline message. TelegramError: not delivered."""
+    async def _attempt(self, to: Telegram, outgoing: OutgoingMessage) -> int | None:
+        """The number of the message, if it is a new one."""
+        try:
+            if isinstance(to, Chat):
+                return await self._send(to, outgoing)
+            await self._edit(to, outgoing)
+        except TelegramError as error:
+            self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
+            raise
+        return None
+
+    async def _edit(self, to: Inline, outgoing: OutgoingMessage) -> None:
+        """Edit an inline message."""
         await self._bot.edit_message_text(
             outgoing.text,
             inline_message_id=to.message,
@@ -85,8 +100,8 @@ class Sender:
             reply_markup=outgoing.markup,
         )
 
-    async def send(self, to: Chat, outgoing: OutgoingMessage) -> int:
-        """Send a message; returns its number. TelegramError: not delivered."""
+    async def _send(self, to: Chat, outgoing: OutgoingMessage) -> int:
+        """Send a message; returns its number."""
         answered = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
         sent: Message
         if outgoing.picture is not None:
@@ -111,22 +126,3 @@ class Sender:
                 disable_notification=outgoing.silent,
             )
         return sent.message_id
-
-    async def tidy(self, reply: Reply, message: int | None) -> None:
-        """After delivery: remember a notice; after any other reply, delete the notice and unlock the buttons."""
-        chats = self._queue.chats
-        if reply.kind == "notice":
-            if message is None:
-                return
-            await chats.noticed(reply.job, Notice(message, reply.position))
-            if await self._queue.unfinished(reply.job):
-                return
-        if isinstance(reply.to, Chat | Inline):
-            notice = await chats.settle(reply.job, buttons.place_of(reply.to))
-            if notice is not None and isinstance(reply.to, Chat):
-                self._best_effort.start(self._bot.delete_message(reply.to.chat, notice.message))
-
-
-def sharing(bot: Bot) -> bool:
-    """Whether the bot has inline mode, which sharing poems requires."""
-    return bool(bot.bot.supports_inline_queries)

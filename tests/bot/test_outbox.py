@@ -17,6 +17,7 @@ from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
 from bot.delivery.outbox import Outbox
+from bot.delivery.packer import Packer
 from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import Sender
 from bot.metrics import Metrics
@@ -38,8 +39,9 @@ async def sending(
     """An outbox without gaps and with little patience for an answer."""
     request = BotApiRequest(64, seconds=0.5)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
-        sender = Sender(queue, bot, Blocklist(["恶龙"]), BestEffortSender(bot), None)
-        outbox = Outbox(queue, sender, RateLimiter(0, 0, 0), metrics or Metrics(), LEASE, deadline)
+        metrics = metrics or Metrics()
+        packer = Packer(queue, bot, Blocklist(["恶龙"]), BestEffortSender(bot), None)
+        outbox = Outbox(queue, packer, Sender(bot, RateLimiter(0, 0, 0), metrics, deadline), metrics, LEASE)
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -157,8 +159,8 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
         outbox = Outbox(
             queue,
-            Sender(queue, bot, Blocklist([]), BestEffortSender(bot), None),
-            RateLimiter(0, 0, 0),
+            Packer(queue, bot, Blocklist([]), BestEffortSender(bot), None),
+            Sender(bot, RateLimiter(0, 0, 0), Metrics()),
             Metrics(),
             LEASE,
         )
@@ -341,7 +343,7 @@ async def test_a_bot_that_was_stalled_sends_nothing_that_another_has_taken_over(
         return await renew(consumer, ids)
 
     monkeypatch.setattr(stalled.replies, "renew", renew_late)
-    monkeypatch.setattr("bot.delivery.outbox.BACKOFF_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr("bot.delivery.sender.BACKOFF_SECONDS", (0.1, 0.1))
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     for number in range(5):
         await say(queue, 1, str(number))
