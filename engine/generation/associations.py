@@ -57,6 +57,10 @@ class Associations:
         steps = np.clip(association * STEPS_PER_NAT, 0, 255)
         return cls(characters, np.rint(steps).astype(np.uint8))
 
+    def commonest(self, count: int) -> str:
+        """The characters that most poems have, the commonest first."""
+        return "".join(self._places)[:count]
+
     @classmethod
     def from_bytes(cls, content: bytes) -> Associations:
         """Read what ``to_bytes`` gave. ValueError: it is something else."""

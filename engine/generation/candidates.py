@@ -14,6 +14,7 @@ from engine.generation.lineage import Lineage, other_seed
 from engine.generation.plan import Cell, Plan
 from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
+from engine.generation.variety import Variety
 
 SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
 """The share of candidates that is read a second time, and the minimum number."""
@@ -35,6 +36,7 @@ class CandidateSet:
         count: int,
         ranker: Ranker,
         script: Script,
+        variety: Variety,
         second_reading: float = SECOND_READING,
     ) -> None:
         """``options``: plans in stages; each candidate's seed picks one of them."""
@@ -53,6 +55,7 @@ class CandidateSet:
         self._ranker = ranker
         self._script = script
         self._theme = script.simplify(outline.theme)
+        self._avoided = variety.avoided(Lineage.first(seed, count)[0], self._theme)
         self._wish = wishes_well(self._theme or ("".join(outline.given) if request.mode == "acrostic" else ""))
         self._second_reading = max(FEWEST_READ_AGAIN, math.ceil(second_reading * count))
         self._alone: dict[TokenSequence, list[TokenSequence]] = {}
@@ -82,11 +85,11 @@ class CandidateSet:
             return
         firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
         if self._options[0].opening:
-            opening = TokenSequence(self._options[0], 0)
+            opening = TokenSequence(self._options[0], 0, avoided=self._avoided)
             yield [opening]
             rows = [opening.branch(self._plan(draws), seed, draws) for seed, draws in firsts]
         else:
-            rows = [TokenSequence(self._plan(draws), seed, draws) for seed, draws in firsts]
+            rows = [TokenSequence(self._plan(draws), seed, draws, avoided=self._avoided) for seed, draws in firsts]
         while True:
             yield rows
             self.begun = True
@@ -112,7 +115,7 @@ class CandidateSet:
         plan = self._plan(lineage.draws(seed, 0))
         first = 0 if plan.opening else 1
         later = [lineage.draws(seed, stage) for stage in range(first, first + plan.branches)]
-        self.chosen = TokenSequence(plan, seed, lineage.draws(seed, 0), later)
+        self.chosen = TokenSequence(plan, seed, lineage.draws(seed, 0), later, self._avoided)
         return self.chosen
 
     def _plan(self, draws: int) -> Plan:

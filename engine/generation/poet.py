@@ -22,6 +22,7 @@ from engine.generation.plan import in_stages, plans
 from engine.generation.ranker import Ranker
 from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
 from engine.generation.sequence import TokenSequence
+from engine.generation.variety import COMMON_CHARACTERS, NO_VARIETY, Variety
 from engine.model.backend import Backend
 from engine.model.checkpoint import Checkpoint
 from engine.model.checkpoint import load as load_checkpoint
@@ -56,6 +57,7 @@ class Poet:
         sampling: Sampling = DEFAULT_SAMPLING,
         budget: float | None = None,
         second_reading: float = SECOND_READING,
+        variety: Variety = NO_VARIETY,
     ) -> None:
         self.model = model
         self.prosody = prosody
@@ -64,6 +66,7 @@ class Poet:
         self._candidates = candidates
         self._budget = Budget(candidates, budget)
         self._second_reading = second_reading
+        self._variety = variety
         self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines, sampling)
         self._waiting: deque[TokenSequence] = deque()
         self._first: list[TokenSequence] = []
@@ -88,16 +91,18 @@ class Poet:
         """
         parts = ModelFolder.read(Path(folder))
         checkpoint = load_checkpoint(parts)
+        associations = _associations(parts)
         return cls(
             backend or _backend(parts, checkpoint, device, threads),
             checkpoint.vocabulary,
             _prosody(parts),
             _lines(parts),
-            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], _associations(parts)),
+            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], associations),
             checkpoint.version,
             candidates,
             budget=budget,
             second_reading=second_reading,
+            variety=Variety(associations.commonest(COMMON_CHARACTERS) if associations else ""),
         )
 
     def write(self, requests: Sequence[PoemRequest]) -> list[Poem]:
@@ -135,7 +140,7 @@ class Poet:
             count = self._budget.candidates(options, len(set(self._candidate_sets.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         candidate_set = CandidateSet(
-            request, shape, options, seed, count, self._ranker, self.script, self._second_reading
+            request, shape, options, seed, count, self._ranker, self.script, self._variety, self._second_reading
         )
         self._begin(candidate_set)
         return candidate_set

@@ -53,7 +53,7 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
-        chances = [_uniform(row.draws, row.chosen) for row in rows]
+        chances = [uniform(row.draws, row.chosen) for row in rows]
         if len(rows) < FEWEST_BATCH_ROWS:
             return [self._draw(*each) for each in zip(rows, log_probabilities, chances, strict=True)]
         chosen = self._draw_together(rows, log_probabilities, chances)
@@ -183,7 +183,7 @@ class Sampler:
         return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 
-def _uniform(seed: int, number: int) -> float:
+def uniform(seed: int, number: int) -> float:
     """The number in [0, 1) at place ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
 
     It has 24 bits, which float32 holds exactly.

@@ -28,9 +28,17 @@ class TokenSequence:
     ``chosen`` characters. ``draws``: seed of the random draws, by default ``seed``. ``fed``: characters that the model
     has read for it. ``reading``: what it starts from, by default the reading of START; after stopping at a branch, what
     others continue from. ``later``: seeds of the draws after each branch, for a sequence that does not stop there.
+    ``avoided``: characters that must not be chosen in the first line in which any are.
     """
 
-    def __init__(self, plan: Plan, seed: int, draws: int | None = None, later: Iterable[int] = ()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        seed: int,
+        draws: int | None = None,
+        later: Iterable[int] = (),
+        avoided: frozenset[str] = frozenset(),
+    ) -> None:
         self.plan = plan
         self.seed = seed
         self.draws = seed if draws is None else draws
@@ -44,6 +52,8 @@ class TokenSequence:
         self.fed = 0
         self.done = False
         self._later = iter(later)
+        self._avoided = avoided
+        self._first_line = 0
         self.reading: Reading | None = None
         self._at = 0
         self.cell = plan.cells[0]
@@ -77,7 +87,8 @@ class TokenSequence:
         """Characters that must not come next: planned poems repeat no character, free poems repeat no line."""
         if self.cell.free:
             return {line[-1] for line in self.earlier if line[:-1] == self.line}
-        return self._taken
+        begins = not self.chosen or self._first_line == len(self.earlier)
+        return self._taken | self._avoided if begins else self._taken
 
     def doubling(self) -> str:
         """The character that may be repeated immediately, doubled within a word (青青) at positions 1–2, 3–4 …"""
@@ -88,6 +99,8 @@ class TokenSequence:
         """Fill the cell with ``character``; ``log_probability``: if its likelihood counts."""
         cell = self.cell
         if log_probability is not None:
+            if not self.chosen:
+                self._first_line = len(self.earlier)
             self.log_likelihood += log_probability
             self.chosen += 1
         self.last = character

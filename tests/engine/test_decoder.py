@@ -176,3 +176,15 @@ def test_the_line_index_knows_its_lines_and_survives_its_bytes() -> None:
     assert "黄河入海" not in again
     with pytest.raises(ValueError, match="increase"):
         LineIndex.from_bytes(index.to_bytes()[8:] + index.to_bytes()[:8])
+
+
+def test_what_a_seed_avoids_is_avoided_in_the_first_line_that_is_chosen_and_nowhere_else() -> None:
+    first, second = CHARACTERS[9], CHARACTERS[11]
+    plan = Plan((Cell("啊"), Cell("，"), Cell(), Cell("，"), Cell(), Cell("。")), "")
+    avoiding = TokenSequence(plan, 0, avoided=frozenset(first))
+    list(decoder(Known(first)).run([avoiding]))
+    line, later = avoiding.text[2], avoiding.text[4]
+    assert (line != first, later) == (True, first)
+    only = TokenSequence(Plan((Cell(), Cell("。")), ""), 0, avoided=frozenset(CHARACTERS))
+    list(decoder(Known(second)).run([only]))
+    assert only.text == f"{second}。", "where nothing else may come, it may"

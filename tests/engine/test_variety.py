@@ -1,0 +1,33 @@
+"""The laws of why another seed is another poem."""
+
+from __future__ import annotations
+
+from engine.generation.lineage import SEEDS, Lineage
+from engine.generation.variety import AVOIDED_SHARE, NO_VARIETY, Variety
+
+COMMON = "".join(chr(0x4E00 + i) for i in range(300))
+
+
+def test_each_seed_avoids_its_own_part_of_the_commonest_characters() -> None:
+    variety = Variety("，。" + COMMON)
+    parts = [variety.avoided(seed) for seed in range(20)]
+    assert len(set(parts)) == 20
+    assert all(abs(len(part) / 300 - AVOIDED_SHARE) < 0.15 for part in parts)
+    assert all(part <= set(COMMON) for part in parts), "marks are never avoided"
+    assert NO_VARIETY.avoided(1) == frozenset()
+
+
+def test_all_candidates_of_a_poem_avoid_the_same_and_so_does_one_written_again_by_its_seed() -> None:
+    variety, lineage = Variety(COMMON), Lineage(4)
+    seeds = lineage.first(7, 64)
+    children = lineage.descendants(seeds[:8], 1, 64)
+    assert {variety.avoided(seed) for seed in [*seeds, *(seed for family in children for seed in family)]} == {
+        variety.avoided(7)
+    }
+    assert variety.avoided(7) == variety.avoided(7 + 5 * SEEDS)
+
+
+def test_what_is_needed_is_not_avoided() -> None:
+    variety = Variety(COMMON)
+    needed = next(iter(variety.avoided(3)))
+    assert needed not in variety.avoided(3, needed)
