@@ -63,3 +63,8 @@ def test_most_poems_on_a_theme_name_it(released_poet: Poet) -> None:
     assert sum(theme in poem.text for theme, poem in zip(themes, poems, strict=True)) >= 5
     for poem in poems:
         assert check(poem.lines, released_poet.prosody).faults == ()
+
+
+def test_another_seed_begins_another_way(released_poet: Poet) -> None:
+    poems = released_poet.write([PoemRequest("acrostic", "春风十里", seed=seed) for seed in range(1, 9)])
+    assert len({poem.lines[0] for poem in poems}) >= 6
