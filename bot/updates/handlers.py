@@ -51,6 +51,7 @@ _WORDS: dict[str, Name] = {
     "nod": "nod",
     "terms": "terms",
     "tail": "tail",
+    "by_heart": "by_heart",
     "bye": "bye",
     "complaint": "complaint",
 }

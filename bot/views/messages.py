@@ -15,7 +15,7 @@ from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
-    "start", "help", "terms", "tail", "thanks", "praise", "nod", "bye", "complaint",
+    "start", "help", "terms", "tail", "by_heart", "thanks", "praise", "nod", "bye", "complaint",
     "wordless", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
@@ -83,6 +83,11 @@ _TEXTS: dict[Name, tuple[str, str]] = {
         "我只会把字藏在每句句首，还不会藏在句尾。要藏头，请发：<code>/acrostic 春风十里</code>",
         "I can hide characters at the beginning of each line, not at its end. For that, send "
         "<code>/acrostic 春风十里</code>",
+    ),
+    "by_heart": (
+        "我不背古人的诗，只会自己写。想看我怎么接，请发：<code>续写 落霞与孤鹜齐飞</code>",
+        "I do not know the poets' lines by heart, I write my own. To see how I go on, send "
+        "<code>/continue 落霞与孤鹜齐飞</code>",
     ),
     "thanks": ("不客气。要再来一首吗？", "You are welcome. Another poem?"),
     "nod": ("要再来一首吗？", "Another poem?"),
