@@ -68,7 +68,9 @@ class ModelFolder:
             try:
                 return cls._read_once(path, only)
             except ModelFolderError:
-                if attempt == ATTEMPTS - 1 or (before == _identity(path) and not _in_exchange(path)):
+                # In this order: if the exchange ends between the two questions, the second one sees the new folder.
+                replaced = _in_exchange(path) or before != _identity(path)
+                if attempt == ATTEMPTS - 1 or not replaced:
                     raise
             time.sleep(PAUSE_SECONDS)
         raise AssertionError("unreachable")
