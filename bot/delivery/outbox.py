@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from functools import partial
 
@@ -21,8 +20,8 @@ from bot.metrics import Metrics
 from engine.contract import CodecError
 from engine.contract.logs import origin
 from engine.contract.queue.clock import elapsed
+from engine.contract.queue.consumer import StreamConsumer
 from engine.contract.queue.messages import Chat, Inline, Reply
-from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.stream import Delivery
 
@@ -33,46 +32,31 @@ MAX_IN_FLIGHT = 5000
 READ_ENTRIES = 100
 READ_SECONDS = 0.5
 """How long a read waits, and so how long a stop may go unnoticed."""
+DRAIN_SECONDS = 5.0
+"""Time that replies in flight are given when the bot stops; the rest stays in Redis."""
 _DEAD = ("given_up", "failed")
 """Outcomes that make a reply a dead letter; all others follow from an answer of Telegram's."""
 
 
-class Outbox:
+class Outbox(StreamConsumer):
     """``lease``: seconds without renewal after which another bot may send this one's replies."""
 
     def __init__(self, queue: Queue, packer: Packer, sender: Sender, metrics: Metrics, lease: float) -> None:
-        self.name = f"bot-{secrets.token_hex(6)}"
-        self._stream = queue.replies
+        super().__init__(queue.replies)
         self._packer = packer
         self._sender = sender
         self._metrics = metrics
         self._lease = lease
         self._queues: dict[int | str, deque[tuple[str, Reply]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._held: dict[str, float] = {}
         """Replies in flight, and when their leases were last known to be this bot's, by ``elapsed``."""
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """Send until ``stop``, then finish what is in flight for a few seconds; the rest stays in Redis."""
-        renewing = asyncio.create_task(self._renew_until_ended())
-        try:
+        async with self._consuming((self._lease / 3, self._renew_leases)):
             while not self._stopping.is_set():
-                await retry_until_available(self._step, self._stopping)
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=5.0)
-        finally:
-            # Cancel for a quick end, and do not wait long: redis-py may swallow CancelledError.
-            self._ended.set()
-            background = {renewing, *self._tasks}
-            for task in background:
-                task.cancel()
-            await asyncio.wait(background, timeout=2.0)
-        await self._stream.retire(self.name)
-
-    def stop(self) -> None:
-        self._stopping.set()
+                await self._persist(self._step)
+            await self._finish_in_flight(DRAIN_SECONDS)
 
     async def _step(self) -> None:
         free = min(READ_ENTRIES, MAX_IN_FLIGHT - len(self._held))
@@ -104,9 +88,7 @@ class Outbox:
         waiting = self._queues.get(chat)
         if waiting is None:
             waiting = self._queues[chat] = deque()
-            task = asyncio.create_task(self._work_off(chat, waiting))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._work_off(chat, waiting), str(chat))
         waiting.append((delivery.id, reply))
 
     async def _work_off(self, chat: int | str, waiting: deque[tuple[str, Reply]]) -> None:
@@ -120,7 +102,7 @@ class Outbox:
                     continue
                 self._metrics.written(reply)
                 why = "a reply that Telegram did not take" if outcome in _DEAD else ""
-                await retry_until_available(partial(self._stream.finish, entry, why=why), self._stopping)
+                await self._persist(partial(self._stream.finish, entry, why=why))
                 self._held.pop(entry, None)
         except RedisError as error:
             log.warning("sent but not acknowledged: %s", error)
@@ -138,14 +120,14 @@ class Outbox:
 
     async def _send(self, entry: str, reply: Reply) -> str:
         """Deliver one message; returns the outcome."""
-        outgoing = await retry_until_available(partial(self._packer.pack, reply), self._stopping)
+        outgoing = await self._persist(partial(self._packer.pack, reply))
         if outgoing is None:
             return "superfluous"
         assert isinstance(reply.to, Chat | Inline)
-        holds = partial(retry_until_available, partial(self._still_holds, entry), self._stopping)
+        holds = partial(self._persist, partial(self._still_holds, entry))
         outcome, message = await self._sender.send(reply.to, outgoing, holds, reply.job)
         if outcome != "lease_lost":
-            await retry_until_available(partial(self._packer.tidy, reply, message), self._stopping)
+            await self._persist(partial(self._packer.tidy, reply, message))
         return outcome
 
     async def _still_holds(self, entry: str) -> bool:
@@ -155,13 +137,8 @@ class Outbox:
             await self._renew([entry])
         return entry in self._held
 
-    async def _renew_until_ended(self) -> None:
-        while not self._ended.is_set():
-            await sleep_unless(self._ended, self._lease / 3)
-            try:
-                await self._renew(sorted(self._held))
-            except RedisError as error:
-                log.warning("leases not renewed: %s", error)
+    async def _renew_leases(self) -> None:
+        await self._renew(sorted(self._held))
 
     async def _renew(self, entries: list[str]) -> None:
         """Renew the leases of ``entries`` and drop those that are no longer this bot's, found by bisection."""

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import secrets
-import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
-
-from redis.exceptions import RedisError
 
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.logs import origin, set_up
+from engine.contract.queue.consumer import StreamConsumer
 from engine.contract.queue.dead_letters import MAX_REDELIVERIES
 from engine.contract.queue.messages import Job, Reply, WorkDone, deadline_error
-from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.settings import Settings
@@ -30,7 +23,6 @@ from engine.serving.shutdown import asked_to_stop, run_until
 from engine.serving.throughput import Throughput
 
 log = logging.getLogger("engine.serving.worker")
-T = TypeVar("T")
 
 MAX_IN_FLIGHT = 64
 """Maximum number of jobs in flight."""
@@ -44,7 +36,7 @@ DRAIN_SECONDS = 8.0
 """Time that poems in flight are given when the worker stops; other workers reclaim the rest."""
 
 
-class Worker:
+class Worker(StreamConsumer):
     """One consumer of the queue. ``lease``: seconds without renewal after which others may reclaim its jobs.
 
     ``model_reload`` replaces the poet when another model version is requested; without it the poet stays.
@@ -58,20 +50,14 @@ class Worker:
         batch: int = MAX_IN_FLIGHT,
         model_reload: ModelReload[PoetLike] | None = None,
     ) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        super().__init__(queue.jobs)
         self._queue = queue
         self._batcher = Batcher(poet)
         self._lease = lease
         self._batch = batch
         self._model_reload = model_reload
         self._throughput = Throughput()
-        self._in_flight: dict[asyncio.Task[None], str] = {}
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
-
-    def stop(self) -> None:
-        """Finish what is in flight, take no more jobs."""
-        self._stopping.set()
+        self._published = time.monotonic()
 
     async def run(self) -> None:
         """Serve until ``stop`` is called; retries while Redis is unavailable."""
@@ -79,23 +65,20 @@ class Worker:
         if self._model_reload is not None:
             await self._persist(self._model_reload.publish)
             await self._persist(self._reload_model)
-        background = [asyncio.create_task(work()) for work in (self._beat, self._renew_leases, self._watch_models)]
-        try:
-            while not self._stopping.is_set():
-                await self._persist(self._take)
-            await self._finish_in_flight(DRAIN_SECONDS)
-        finally:
-            self._batcher.close()
-            # Cancel too, for a quick end; redis-py may swallow CancelledError.
-            self._ended.set()
-            for task in (*background, *self._in_flight):
-                task.cancel()
-            await asyncio.gather(*background, *self._in_flight, return_exceptions=True)
-            with contextlib.suppress(RedisError):
-                await self._queue.workers.leave(self.name)
-                if self._model_reload is not None:
-                    await self._model_reload.leave(self.name)
-                await self._queue.jobs.retire(self.name)
+        beat, renew = (min(2.0, self._lease), self._beat), (self._lease / 3, self._renew_leases)
+        async with self._consuming(beat, renew, (MODEL_POLL_SECONDS, self._watch_models)):
+            try:
+                while not self._stopping.is_set():
+                    await self._persist(self._take)
+                await self._finish_in_flight(DRAIN_SECONDS)
+            finally:
+                self._batcher.close()
+
+    async def _leave(self) -> None:
+        await self._queue.workers.leave(self.name)
+        if self._model_reload is not None:
+            await self._model_reload.leave(self.name)
+        await super()._leave()
 
     async def _take(self) -> None:
         """Reclaim one job of a dead worker, if there is one, and run it alone; then take new jobs up to the limit.
@@ -134,13 +117,7 @@ class Worker:
 
     def _begin(self, delivery: Delivery) -> None:
         self._throughput.begin(idle=not self._in_flight)
-        task = asyncio.create_task(self._serve(delivery))
-        self._in_flight[task] = delivery.id
-        task.add_done_callback(self._in_flight.pop)
-
-    async def _finish_in_flight(self, seconds: float | None = None) -> None:
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=seconds)
+        self._start(self._serve(delivery), delivery.id)
 
     async def _serve(self, delivery: Delivery) -> None:
         job = await self._readable(delivery)
@@ -194,10 +171,7 @@ class Worker:
         return job
 
     async def _renew_leases(self) -> None:
-        while not self._ended.is_set():
-            await sleep_unless(self._ended, self._lease / 3)
-            with contextlib.suppress(RedisError):
-                await self._queue.jobs.renew(self.name, list(self._in_flight.values()))
+        await self._queue.jobs.renew(self.name, list(self._in_flight.values()))
 
     async def _reload_model(self) -> None:
         """Switch to the desired model, if it changed. Poems in progress are finished by the old one."""
@@ -205,32 +179,24 @@ class Worker:
             self._batcher.poet = poet
 
     async def _watch_models(self) -> None:
-        published = time.monotonic()
-        while self._model_reload is not None and not self._ended.is_set():
-            before = self._model_reload.serving
-            with contextlib.suppress(RedisError):
-                if time.monotonic() - published > PUBLISH_SECONDS:
-                    await self._model_reload.publish()  # repeated, because the server may have lost its data
-                    published = time.monotonic()
-                await self._reload_model()
-                if self._model_reload.serving != before:
-                    await self._model_reload.tell(self.name, self._beat_ttl)
-            await sleep_unless(self._ended, MODEL_POLL_SECONDS)
+        if self._model_reload is None:
+            return
+        before = self._model_reload.serving
+        if time.monotonic() - self._published > PUBLISH_SECONDS:
+            await self._model_reload.publish()  # repeated, because the server may have lost its data
+            self._published = time.monotonic()
+        await self._reload_model()
+        if self._model_reload.serving != before:
+            await self._model_reload.tell(self.name, self._beat_ttl)
 
     @property
     def _beat_ttl(self) -> int:
         return max(10, round(3 * self._lease))
 
     async def _beat(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(RedisError):
-                await self._queue.workers.beat(self.name, self._beat_ttl, self._throughput.seconds)
-                if self._model_reload is not None:
-                    await self._model_reload.tell(self.name, self._beat_ttl)
-            await sleep_unless(self._ended, min(2.0, self._lease))
-
-    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await retry_until_available(attempt, self._stopping)
+        await self._queue.workers.beat(self.name, self._beat_ttl, self._throughput.seconds)
+        if self._model_reload is not None:
+            await self._model_reload.tell(self.name, self._beat_ttl)
 
 
 ReloadFactory = Callable[[Queue], ModelReload[PoetLike]]

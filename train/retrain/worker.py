@@ -8,21 +8,13 @@ checkpoint.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import secrets
 import shutil
-import socket
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
-
-from redis.exceptions import RedisError
 
 from engine.contract import CodecError
 from engine.contract.logs import set_up
-from engine.contract.queue.retry import retry_until_available, sleep_unless
+from engine.contract.queue.consumer import StreamConsumer
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.queue.training import OVER, Order
@@ -31,48 +23,36 @@ from train.retrain.order import OrderExecution, TrainerContext, TrainOptions, ru
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.worker")
-T = TypeVar("T")
 
 READ_SECONDS = 0.5
 
 
-class TrainingWorker:
+class TrainingWorker(StreamConsumer):
     """One consumer of training orders."""
 
     def __init__(self, queue: Queue, settings: TrainSettings, options: TrainOptions) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        super().__init__(queue.trainings.orders)
         self._trainings = queue.trainings
-        self._stopping = asyncio.Event()
-        self._ended = asyncio.Event()
         self._trainer = TrainerContext(self.name, queue, settings, options, self._stopping)
-        self._beats = min(2.0, settings.lease), max(10, round(3 * settings.lease))
-
-    def stop(self) -> None:
-        self._stopping.set()
+        self._beat_seconds, self._beat_ttl = min(2.0, settings.lease), max(10, round(3 * settings.lease))
 
     async def run(self) -> None:
         """Serve until ``stop`` is called; retries while Redis is unavailable."""
-        await self._persist(self._trainings.orders.prepare)
-        beating = asyncio.create_task(self._beat())
-        try:
+        await self._persist(self._stream.prepare)
+        async with self._consuming((self._beat_seconds, self._beat)):
             while not self._stopping.is_set():
                 delivery = await self._persist(self._next)
                 if delivery is not None:
                     await self._serve(delivery)
-        finally:
-            # Cancel too, for a quick end; redis-py may swallow CancelledError.
-            self._ended.set()
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-            with contextlib.suppress(RedisError):
-                await self._trainings.leave(self.name)
-                await self._trainings.orders.retire(self.name)
+
+    async def _leave(self) -> None:
+        await self._trainings.leave(self.name)
+        await super()._leave()
 
     async def _next(self) -> Delivery | None:
-        orders = self._trainings.orders
-        if (orphan := await orders.reclaim(self.name, self._trainer.lease)) is not None:
+        if (orphan := await self._stream.reclaim(self.name, self._trainer.lease)) is not None:
             return orphan
-        return next(iter(await orders.take(self.name, 1, READ_SECONDS)), None)
+        return next(iter(await self._stream.take(self.name, 1, READ_SECONDS)), None)
 
     async def _serve(self, delivery: Delivery) -> None:
         """Execute an order. If told to stop meanwhile, it is left for the next trainer."""
@@ -80,26 +60,19 @@ class TrainingWorker:
             order = Order.from_body(delivery.fields["body"])
         except (CodecError, KeyError) as error:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
-            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+            await self._persist(partial(self._stream.finish, delivery.id))
             return
         report = await OrderExecution(self._trainer, delivery.id, order).carry_out(reclaimed=delivery.redeliveries > 0)
         if report.phase not in OVER:
             return
         # Report before finishing, so that no order disappears without a report.
         if await self._persist(partial(self._trainings.report, delivery.id, report)):
-            await self._persist(partial(self._trainings.orders.finish, delivery.id))
+            await self._persist(partial(self._stream.finish, delivery.id))
         log.info("%s %s", report.phase, report.failure or report.version, extra={"job": delivery.id})
         shutil.rmtree(self._trainer.home / run_name(delivery.id), ignore_errors=True)
 
     async def _beat(self) -> None:
-        every, ttl = self._beats
-        while not self._ended.is_set():
-            with contextlib.suppress(RedisError):
-                await self._trainings.beat(self.name, ttl)
-            await sleep_unless(self._ended, every)
-
-    async def _persist(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        return await retry_until_available(attempt, self._stopping)
+        await self._trainings.beat(self.name, self._beat_ttl)
 
 
 async def serve(settings: TrainSettings, options: TrainOptions) -> None:
