@@ -45,7 +45,7 @@ async def main(epochs: str, edits: int, home: Path, model: str) -> None:
         trainings = Queue(redis, "poem:").trainings
 
         async def trainer_lives() -> bool:
-            return await trainings.trainers() > 0
+            return await trainings.trainers.alive() > 0
 
         try:
             async with (

@@ -104,7 +104,7 @@ class TrainingProgress:
         if training is None or training.closed:
             return
         over = training.report.phase in OVER
-        alive = over or await self._trainings.trainers() > 0
+        alive = over or await self._trainings.trainers.alive() > 0
         try:
             if training.message is None:
                 await self._begin(training, alive)

@@ -9,6 +9,7 @@ from bot.daily_stats import stats
 from bot.updates.commands import Command
 from bot.views import admin_messages as texts
 from bot.views.messages import Language, pick
+from engine.contract.codec import encode_text
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.store import Queue
@@ -51,7 +52,7 @@ class Admin:
         if order is None:
             return pick(texts.USAGE, language)
         trainings = self.queue.trainings
-        if not await trainings.trainers():
+        if not await trainings.trainers.alive():
             return pick(texts.NO_TRAINER, language)
         kind, _ = await trainings.order(order, idempotency_key)
         return await self._status(language) if kind == "running" else None
@@ -60,7 +61,7 @@ class Admin:
         training = await self.queue.trainings.current()
         if training is None:
             return pick(texts.NOTHING, language)
-        alive = await self.queue.trainings.trainers() > 0
+        alive = await self.queue.trainings.trainers.alive() > 0
         return texts.progress(training.order, training.report, alive, language)
 
     async def _cancel(self, language: Language) -> str:
@@ -80,7 +81,7 @@ class Admin:
         if words[1] not in known:
             return texts.unknown_version(words[1], language)
         # A repeated update repeats the request, which changes nothing, but not the answer.
-        await models.use(words[1], Asker(to, language).text())
+        await models.use(words[1], encode_text(Asker(to, language)))
         return texts.changing(words[1], language)
 
 

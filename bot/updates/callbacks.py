@@ -17,6 +17,7 @@ from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
 from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card, Cards
 from engine.contract.queue.chats import Chats
+from engine.contract.queue.locks import Locks
 from engine.contract.queue.messages import Chat, Inline, Reply, Telegram
 from engine.contract.themes import THEMES
 
@@ -41,6 +42,7 @@ class Callbacks:
     submitter: Submitter
     chats: Chats
     cards: Cards
+    locks: Locks
     best_effort: BestEffortSender
     menu: Menu
     metrics: Metrics
@@ -116,8 +118,8 @@ class Callbacks:
         self, request: PoemRequest, to: Telegram, language: Language, idempotency_key: str, sender: str
     ) -> Refusal | None:
         """Request a poem unless one is already being written for the same message."""
-        chats, place = self.chats, place_of(to)
-        if not await chats.acquire(place, idempotency_key, self.submitter.seconds + BUTTON_SPARE_SECONDS):
+        place = place_of(to)
+        if not await self.locks.acquire(place, idempotency_key, self.submitter.seconds + BUTTON_SPARE_SECONDS):
             return Refusal(say("already_writing", language), engaged=True)
         outcome, refusal = "accepted", None
         try:
@@ -126,7 +128,7 @@ class Callbacks:
         except PoemError as error:
             outcome, refusal = error.code, Refusal(error_text(error, language))
         if refusal is not None:
-            await chats.release(place)
+            await self.locks.release(place)
         self.metrics.count("poem_requests_total", door="telegram", outcome=outcome)
         return refusal
 

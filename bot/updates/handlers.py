@@ -78,10 +78,11 @@ class Handlers:
         self._menu = menu
         self._metrics = metrics
         self._admin = Admin(submitter.queue)
+        queue = submitter.queue
         self._callbacks = Callbacks(
-            submitter, submitter.queue.chats, submitter.queue.cards, best_effort, menu, metrics, picture, inline
+            submitter, queue.chats, queue.cards, queue.locks, best_effort, menu, metrics, picture, inline
         )
-        self._inline = Inlines(self._callbacks, best_effort, submitter.queue, submitter.blocklist)
+        self._inline = Inlines(self._callbacks, best_effort, queue, submitter.blocklist)
 
     async def handle(self, update: Update) -> None:
         """Durable when this returns, so the update may be confirmed. Raises RedisError while Redis is unavailable."""

@@ -7,9 +7,13 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 log = logging.getLogger("codec")
 T = TypeVar("T")
@@ -69,6 +73,16 @@ def decode(kind: type[T], value: object) -> T:
     except (OverflowError, RecursionError) as error:
         raise CodecError(f"{kind.__name__}: {type(error).__name__}") from None
     return found
+
+
+def encode_text(value: DataclassInstance) -> str:
+    """A dataclass as JSON text, for ``decode_text``."""
+    return dumps(asdict(value))
+
+
+def decode_text(kind: type[T], text: str) -> T:
+    """A dataclass from JSON text; unknown fields, from a newer program, are ignored. CodecError: it is none."""
+    return decode(kind, loads_object(text))
 
 
 def _refuse(name: str) -> NoReturn:

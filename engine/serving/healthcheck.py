@@ -18,7 +18,7 @@ async def alive(settings: Settings) -> bool:
     """Whether a worker with this host's name has sent a heartbeat recently. Raises RedisError."""
     redis = connect(settings.redis_url)
     try:
-        workers = await Queue(redis, settings.key_prefix).workers.names()
+        workers = await Queue(redis, settings.key_prefix).workers.heartbeats.names()
     finally:
         await redis.aclose()
     return any(name.startswith(f"{socket.gethostname()}-") for name in workers)

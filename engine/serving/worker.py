@@ -93,7 +93,7 @@ class Worker(StreamConsumer):
                 self._begin(orphan)
                 while self._in_flight and not self._stopping.is_set():
                     await self._wait_for_one()
-                await self._queue.chats.release(_RECLAIM_LOCK)
+                await self._queue.locks.release(_RECLAIM_LOCK)
                 if self._stopping.is_set():
                     return
         elif len(self._in_flight) >= self._batch or await self._drains_to_reclaim():
@@ -107,7 +107,7 @@ class Worker(StreamConsumer):
         """Whether a job waits to be reclaimed and this is the worker that becomes free for it."""
         jobs = self._queue.jobs
         seconds = max(1.0, self._lease)
-        return await jobs.orphaned(self._lease) and await self._queue.chats.acquire(_RECLAIM_LOCK, self.name, seconds)
+        return await jobs.orphaned(self._lease) and await self._queue.locks.acquire(_RECLAIM_LOCK, self.name, seconds)
 
     async def _wait_for_one(self) -> None:
         """Wait a moment for one of the jobs in flight; the last may have ended while Redis was being asked."""

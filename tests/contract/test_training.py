@@ -7,6 +7,7 @@ import json
 
 from redis.asyncio import Redis
 
+from engine.contract.codec import decode_text
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import Order, TrainingReport
@@ -79,7 +80,7 @@ async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
 
 def test_what_a_newer_trainer_reports_besides_is_passed_over() -> None:
     newer = json.dumps({**dataclasses.asdict(TrainingReport("training", step=7)), "of_tomorrow": 1})
-    assert TrainingReport.from_json(newer) == TrainingReport("training", step=7)
+    assert decode_text(TrainingReport, newer) == TrainingReport("training", step=7)
 
 
 async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_lost_its_data(

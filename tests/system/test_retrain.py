@@ -98,7 +98,7 @@ async def asked(telegram: FakeTelegram, text: str, words: str) -> str:
 
 def ready(queue: Queue) -> Callable[[], Any]:
     async def alive() -> bool:
-        return await queue.trainings.trainers() > 0
+        return await queue.trainings.trainers.alive() > 0
 
     return alive
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.contract.codec import encode_text
 from engine.model import checkpoint
 from tests.support import tiny_corpus as train_tiny
 from tests.support.programs import program
@@ -47,7 +48,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def endless(task: Task) -> str:
-    return dataclasses.replace(task, epochs=10_000).to_json()
+    return encode_text(dataclasses.replace(task, epochs=10_000))
 
 
 def living(run: Path) -> dict[int, list[str]]:
@@ -73,7 +74,7 @@ def test_a_cpu_is_one_card() -> None:
 async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(task: Task, tmp_path: Path) -> None:
     run = Run(Path(task.home) / task.run)
     log = tmp_path / "first.log"
-    async with program(log, "-c", IN_TWO, task.to_json(), environ=SECRET) as job:
+    async with program(log, "-c", IN_TWO, encode_text(task), environ=SECRET) as job:
         await job.says('"event": "progress"')
         assert len(living(run.folder)) == 3, "the launcher and two processes"
         assert await job.end() == 3, job.output()
@@ -83,7 +84,7 @@ async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(ta
     assert step > 0
     assert [each for each in run.folder.rglob("*") if each.is_file() and b"hushhush" in each.read_bytes()] == []
 
-    async with program(tmp_path / "second.log", "-c", IN_TWO, task.to_json(), environ=SECRET) as job:
+    async with program(tmp_path / "second.log", "-c", IN_TWO, encode_text(task), environ=SECRET) as job:
         assert await job.ended() == 0
         said = job.output()
     assert events(said, "failed") == [], said

@@ -19,9 +19,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, TextIO
 
 from engine.contract.child_process import die_with_parent
+from engine.contract.codec import decode_text
 from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
@@ -72,13 +73,6 @@ class Task:
     threads: int | None
     poems: int
     save_every: float
-
-    def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
 
 
 class RetrainJob:
@@ -257,7 +251,7 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_
     os.nice(10)  # workers on the same machine come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # keeps output of libraries out of the events
-    task = Task.from_json(arguments[0])
+    task = decode_text(Task, arguments[0])
     job = RetrainJob(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)

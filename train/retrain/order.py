@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
+from engine.contract.codec import encode_text
 from engine.contract.queue.models import Asker, Models
 from engine.contract.queue.retry import retry_until_available, sleep_unless
 from engine.contract.queue.store import Queue
@@ -160,7 +161,7 @@ class OrderExecution:
             await trainer.persist(partial(trainer.trainings.keep_curve, png))
         await trainer.persist(self._publish)
         if last["better"]:
-            asker = Asker(self._order.to, self._order.language).text()
+            asker = encode_text(Asker(self._order.to, self._order.language))
             await trainer.persist(partial(trainer.models.use, report.version, asker))
         await trainer.persist(self._prune)
         return dataclasses.replace(report, phase="done", promoted=last["better"], table=last["table"], part=1.0)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from engine.contract.child_process import lines_of
+from engine.contract.codec import encode_text
 from train.retrain.job import Task
 
 log = logging.getLogger("train.retrain.process")
@@ -39,7 +40,7 @@ async def run_job(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *JOB,
-        task.to_json(),
+        encode_text(task),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C in the terminal is handled by the trainer

@@ -12,7 +12,7 @@ import logging
 import shutil
 from functools import partial
 
-from engine.contract import CodecError
+from engine.contract.codec import CodecError, decode_text
 from engine.contract.logs import set_up
 from engine.contract.queue.consumer import StreamConsumer
 from engine.contract.queue.store import Queue, connect
@@ -46,7 +46,7 @@ class TrainingWorker(StreamConsumer):
                     await self._serve(delivery)
 
     async def _leave(self) -> None:
-        await self._trainings.leave(self.name)
+        await self._trainings.trainers.leave(self.name)
         await super()._leave()
 
     async def _next(self) -> Delivery | None:
@@ -57,7 +57,7 @@ class TrainingWorker(StreamConsumer):
     async def _serve(self, delivery: Delivery) -> None:
         """Execute an order. If told to stop meanwhile, it is left for the next trainer."""
         try:
-            order = Order.from_body(delivery.fields["body"])
+            order = decode_text(Order, delivery.fields["body"])
         except (CodecError, KeyError) as error:
             log.error("unreadable: %s", error, extra={"job": delivery.id})
             await self._persist(partial(self._stream.finish, delivery.id))
@@ -72,7 +72,7 @@ class TrainingWorker(StreamConsumer):
         shutil.rmtree(self._trainer.home / run_name(delivery.id), ignore_errors=True)
 
     async def _beat(self) -> None:
-        await self._trainings.beat(self.name, self._beat_ttl)
+        await self._trainings.trainers.beat(self.name, self._beat_ttl)
 
 
 async def serve(settings: TrainSettings, options: TrainOptions) -> None:

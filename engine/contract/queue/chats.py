@@ -1,6 +1,6 @@
-"""State of chats: chosen languages, locked buttons, queue notices, the last request, and request counts.
+"""State of chats: chosen languages, queue notices, the last request, and request counts.
 
-Keys: ``languages`` (hash, user → language) never expires; ``busy:…``, ``notice:…``, ``count:…`` and ``last:…`` have a
+Keys: ``languages`` (hash, user → language) never expires; ``notice:…``, ``count:…`` and ``last:…`` have a
 time to live.
 """
 
@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 
 from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.poem import PoemRequest, dumps
-from engine.contract.queue.locks import Locks
 
 NOTICE_TTL = 86_400
 LAST_TTL = 86_400
@@ -55,7 +54,6 @@ class Chats:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._locks = Locks(redis, f"{prefix}busy:")
         self._reach = redis.register_script(_REACH)
         self._count = redis.register_script(_COUNT)
 
@@ -80,14 +78,6 @@ class Chats:
             await self._redis.hdel(self._key("languages"), str(user))
         else:
             await self._redis.hset(self._key("languages"), str(user), language)
-
-    async def acquire(self, place: str, idempotency_key: str, seconds: float) -> bool:
-        """Lock the buttons of ``place`` for so many seconds, or until ``release``; False if another key has locked
-        them."""
-        return await self._locks.acquire(place, idempotency_key, seconds)
-
-    async def release(self, place: str) -> None:
-        await self._locks.release(place)
 
     async def remember(self, place: str, request: PoemRequest) -> None:
         """Remember the last request at ``place``, so that the user can ask for another."""

@@ -7,12 +7,12 @@ Keys: ``model`` (string, the desired version) and ``versions`` (hash, all versio
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
+from engine.contract.codec import CodecError, decode_text, encode_text, skip_unreadable
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Chat
 from engine.contract.version_info import VersionInfo
@@ -55,9 +55,6 @@ class Asker:
     to: Chat
     language: str
 
-    def text(self) -> str:
-        return dumps(asdict(self))
-
     @classmethod
     def of(cls, text: str) -> Asker | None:
         """None: nobody is to be told."""
@@ -93,7 +90,7 @@ class Models:
 
     async def publish(self, figures: Iterable[VersionInfo]) -> None:
         """Publish versions; those published before are kept."""
-        entries: dict[Any, Any] = {each.version: dumps(asdict(each)) for each in figures}
+        entries: dict[Any, Any] = {each.version: encode_text(each) for each in figures}
         if entries:
             await self._redis.hset(f"{self._prefix}versions", mapping=entries)
 
@@ -111,7 +108,7 @@ class Models:
 
     async def tell(self, worker: str, serving: Serving, ttl: int) -> None:
         """Report what ``worker`` serves, for ``ttl`` seconds."""
-        await self._redis.set(f"{self._prefix}serving:{worker}", dumps(asdict(serving)), ex=ttl)
+        await self._redis.set(f"{self._prefix}serving:{worker}", encode_text(serving), ex=ttl)
 
     async def leave(self, worker: str) -> None:
         await self._redis.delete(f"{self._prefix}serving:{worker}")
@@ -131,7 +128,7 @@ class Models:
 def _read(kind: type[T], text: str) -> T | None:
     """None: unreadable; it is counted and skipped."""
     try:
-        return decode(kind, loads_object(text))
+        return decode_text(kind, text)
     except CodecError as error:
         skip_unreadable(kind.__name__, error)
         return None

@@ -8,10 +8,11 @@ Keys, all under one prefix; those in the second group carry a time to live:
     trainings, training…    retraining: see ``training.py``
     model, versions, …      which model serves: see ``models.py``
     cards, card:… …         poems behind buttons and links: see ``cards.py``
-    languages, busy:… …     state of chats: see ``chats.py``
+    languages, notice:… …   state of chats: see ``chats.py``
 
     http:PROCESS   stream   answers for the HTTP requests waiting in one bot process
     guards:… minute: …      idempotency keys and counters of senders: see ``acceptance.py``
+    busy:…         string   locks of the buttons of a message, and of the worker that becomes free to reclaim a job
     tries:…        string   redeliveries of one entry
     workers, pace, skews    the workers alive: see ``workers.py``
     probe          string   written to learn whether the server accepts writes
@@ -35,6 +36,7 @@ from engine.contract.queue.chats import Chats
 from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.dead_letters import DeadLetters
+from engine.contract.queue.locks import Locks
 from engine.contract.queue.messages import Job, Reply, Waiter
 from engine.contract.queue.models import Models
 from engine.contract.queue.stream import MAX_DEAD, Stream, is_entry, read_jobs, reply_stream
@@ -90,6 +92,7 @@ class Queue:
         self.daily_counts = DailyCounts(redis, prefix)
         self.cards = Cards(redis, prefix)
         self.chats = Chats(redis, prefix)
+        self.locks = Locks(redis, f"{prefix}busy:")
         self._acceptance = Acceptance(redis, prefix, self.clock)
 
     async def now(self) -> float:

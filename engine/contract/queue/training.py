@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, dumps, loads_object, skip_unreadable
+from engine.contract.codec import CodecError, decode_text, encode_text, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.locks import Locks
@@ -80,14 +80,6 @@ class Order:
     to: Chat
     language: str
 
-    def body(self) -> str:
-        return dumps(asdict(self))
-
-    @classmethod
-    def from_body(cls, body: str) -> Self:
-        """CodecError: it is not an order."""
-        return decode(cls, loads_object(body))
-
 
 Unread = Literal["no_folder", "kind", "empty", "json", "large", "utf8", "npz", "special", "unreadable"]
 """Why a file with the operator's own poems was not read."""
@@ -126,11 +118,6 @@ class TrainingReport:
     failure: Failure = ""
     detail: str = ""
 
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Unknown fields, from a newer trainer, are ignored. CodecError: not a report."""
-        return decode(cls, loads_object(text))
-
 
 @dataclass(frozen=True)
 class Training:
@@ -152,7 +139,7 @@ class Trainings:
         self.orders = Stream(redis, prefix, "trainings", "trainers")
         self._order = redis.register_script(_ORDER)
         self._write = redis.register_script(_WRITE)
-        self._heartbeats = Heartbeats(redis, f"{prefix}trainers")
+        self.trainers = Heartbeats(redis, f"{prefix}trainers")
         self._locks = Locks(redis, f"{prefix}training:")
         self._hold = redis.register_script(_HOLD)
 
@@ -164,9 +151,10 @@ class Trainings:
     ) -> tuple[Literal["accepted", "duplicate", "running"], str]:
         """Accept an order once per ``idempotency_key``, unless one is in progress; durable when this returns."""
         names = ("training", f"seen:{idempotency_key}", "training:cancel", "training:curve")
-        report = dumps(asdict(TrainingReport("queued")))
+        report = encode_text(TrainingReport("queued"))
         kind, entry = await self._order(
-            keys=[self.orders.key, *map(self._key, names)], args=[VERSION, order.body(), KEPT_SECONDS, SEEN_TTL, report]
+            keys=[self.orders.key, *map(self._key, names)],
+            args=[VERSION, encode_text(order), KEPT_SECONDS, SEEN_TTL, report],
         )
         return kind, entry
 
@@ -177,7 +165,8 @@ class Trainings:
             return None
         message = found.get("message", "")
         try:
-            order, report = Order.from_body(found.get("order", "")), TrainingReport.from_json(found.get("report", ""))
+            order = decode_text(Order, found.get("order", ""))
+            report = decode_text(TrainingReport, found.get("report", ""))
         except CodecError as error:
             skip_unreadable("training", error)
             return None
@@ -186,22 +175,15 @@ class Trainings:
 
     async def report(self, entry: str, report: TrainingReport) -> bool:
         """Store a trainer's report. False: another order has replaced this one."""
-        return await self._note(entry, "report", dumps(asdict(report)))
+        return await self._note(entry, "report", encode_text(report))
 
     async def hold(self, trainer: str, entry: str, order: Order, report: TrainingReport) -> bool:
         """Renew the lease of the order that ``trainer`` executes; False: another trainer has reclaimed it.
 
         If the server lost its data, this restores the order and its report.
         """
-        args: list[str | int] = [
-            self.orders.group,
-            trainer,
-            entry,
-            VERSION,
-            order.body(),
-            dumps(asdict(report)),
-            KEPT_SECONDS,
-        ]
+        body, told = encode_text(order), encode_text(report)
+        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, body, told, KEPT_SECONDS]
         return bool(await self._hold(keys=[self.orders.key, self._key("training")], args=args))
 
     async def shown_in(self, entry: str, message: int) -> None:
@@ -243,17 +225,6 @@ class Trainings:
         except ValueError as error:
             skip_unreadable("curve", CodecError(str(error)))
             return None
-
-    async def beat(self, trainer: str, ttl: int) -> None:
-        """``trainer`` counts as alive for another ``ttl`` seconds."""
-        await self._heartbeats.beat(trainer, ttl)
-
-    async def leave(self, trainer: str) -> None:
-        await self._heartbeats.leave(trainer)
-
-    async def trainers(self) -> int:
-        """How many trainers are alive."""
-        return await self._heartbeats.alive()
 
     async def become_reporter(self, bot: str, seconds: float) -> bool:
         """Make ``bot`` the one that reports to the admin for so many seconds; False if another bot is."""

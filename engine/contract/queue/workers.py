@@ -66,18 +66,8 @@ class Workers:
         await self.heartbeats.leave(worker)
         await self._redis.hdel(f"{self._prefix}skews", worker)
 
-    async def names(self) -> list[str]:
-        """The names of the workers alive at the last heartbeat of any of them."""
-        return await self.heartbeats.names()
-
     async def status(self) -> Status:
-        keys = [
-            self._jobs.key,
-            self.heartbeats.key,
-            f"{self._prefix}pace",
-            f"{self._prefix}dead",
-            f"{self._prefix}skews",
-        ]
+        keys = [self._jobs.key, self.heartbeats.key, *(f"{self._prefix}{name}" for name in ("pace", "dead", "skews"))]
         waiting, workers, pace, dead, skew = await self._status(keys=keys, args=[])
         seconds = math.ceil((int(waiting) + 1) * max(0.0, _seconds(pace)) / max(1, int(workers)))
         return Status(int(waiting), int(workers), seconds, int(dead), _seconds(skew))
