@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import signal
-from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -26,7 +25,7 @@ from bot.delivery.queue_notices import QueueNotices
 from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import Sender
 from bot.delivery.training_progress import TrainingProgress
-from bot.expiry import sweep_until
+from bot.expiry import end_overdue_jobs
 from bot.http.api import Api
 from bot.http.callers import Callers
 from bot.http.connections import Connections, QuietAccepting
@@ -42,7 +41,7 @@ from bot.updates.polling import UpdateReader
 from bot.updates.reading import KINDS
 from bot.views.drawing import drawing
 from engine.contract.queue.acceptance import Limits
-from engine.contract.queue.retry import retry_until_available, sleep_unless
+from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import SettingError
 
@@ -92,14 +91,15 @@ class App:
         bugs."""
         runner = await self._listen()
         waiting = asyncio.create_task(self._pending.run())
+        sweeping = asyncio.create_task(end_overdue_jobs(self._queue, 2 * self._settings.lease, self._stopping))
         daily_counts = record_daily_counts(self._metrics, self._queue.daily_counts, self._stopping)
-        running = [asyncio.create_task(self._sweep()), asyncio.create_task(daily_counts)]
+        running = [asyncio.create_task(daily_counts)]
         if self._settings.telegram_bot_token is None:
             log.info("no TELEGRAM_BOT_TOKEN: serving HTTP only")
         else:
             running.append(asyncio.create_task(self._telegram(self._settings.telegram_bot_token.get_secret_value())))
         try:
-            await self._until_stopped(waiting, *running)
+            await self._until_stopped(waiting, sweeping, *running)
         finally:
             self._stopping.set()
             self._listening.close()
@@ -107,7 +107,8 @@ class App:
             # Cancel too, for a quick end; redis-py may swallow CancelledError.
             self._pending.stop()
             waiting.cancel()
-            results = await asyncio.gather(waiting, *running, return_exceptions=True)
+            sweeping.cancel()
+            results = await asyncio.gather(waiting, sweeping, *running, return_exceptions=True)
             await self._redis.aclose()
         log.info("bot stopped")
         for result in results:
@@ -124,8 +125,8 @@ class App:
 
     async def _listen(self) -> web.AppRunner:
         callers = Callers(self._settings.trusted_proxies, self._settings.site_names)
-        api = Api(self._submitter, self._pending, self._blocklist, self._metrics, callers)
-        site = Site(api, drawing())
+        api = Api(self._submitter, self._queue.cards, self._pending, self._blocklist, self._metrics, callers)
+        site = Site(api, self._queue.chats, drawing())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
         app = application(api, probes, site, self._webhook, callers)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
@@ -142,14 +143,6 @@ class App:
         for socket in self._listening.sockets:
             log.info("HTTP on http://%s:%s", *socket.getsockname()[:2])
         return runner
-
-    async def _sweep(self) -> None:
-        grace = 2 * self._settings.lease
-        sweeping = asyncio.create_task(
-            retry_until_available(partial(sweep_until, self._stopping, self._queue, grace), self._stopping)
-        )
-        await self._until_stopped(sweeping)
-        await _cancel(sweeping)
 
     async def _telegram(self, token: str) -> None:
         settings = self._settings
@@ -174,16 +167,16 @@ class App:
             handlers = Handlers(self._submitter, best_effort, name, bot.id, menu, self._metrics, drawn, sharing(bot))
             menu.publish()
             sending = asyncio.create_task(outbox.run())
-            training_progress, notices = TrainingProgress(self._queue, bot), QueueNotices(self._queue, best_effort)
-            telling = [asyncio.create_task(training_progress.run()), asyncio.create_task(notices.run())]
+            ended = asyncio.Event()
+            reporters = TrainingProgress(self._queue, bot), QueueNotices(self._queue, best_effort)
+            reporting = [asyncio.create_task(reporter.run(ended)) for reporter in reporters]
             reader = UpdateReader(updates, bot.base_url, handlers.handle, self._metrics)
             reading = asyncio.create_task(self._read(reader, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
-            training_progress.stop()
-            notices.stop()
+            ended.set()
             outbox.stop()
-            await asyncio.gather(sending, *telling)
+            await asyncio.gather(sending, *reporting)
             await best_effort.stop()
         finally:
             for request in requests:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+
+from redis.exceptions import RedisError
 
 from engine.contract.queue.messages import Reply, deadline_error, no_worker_error
 from engine.contract.queue.retry import sleep_unless
@@ -27,8 +30,9 @@ async def sweep(queue: Queue, grace: float) -> int:
     return ended
 
 
-async def sweep_until(stopping: asyncio.Event, queue: Queue, grace: float) -> None:
-    """Sweep every two seconds; RedisError propagates."""
+async def end_overdue_jobs(queue: Queue, grace: float, stopping: asyncio.Event) -> None:
+    """Sweep every two seconds while Redis is available, until ``stopping`` is set."""
     while not stopping.is_set():
-        await sweep(queue, grace)
+        with contextlib.suppress(RedisError):
+            await sweep(queue, grace)
         await sleep_unless(stopping, SWEEP_SECONDS)

@@ -69,7 +69,7 @@ class Packer:
 
     async def _drawn(self, poem: Poem, text: str, language: Language) -> OutgoingMessage:
         assert self._draw is not None
-        drawn = await asyncio.to_thread(self._draw, poem)
+        drawn = await asyncio.to_thread(self._draw, poem, None)
         if isinstance(drawn, str):
             return OutgoingMessage(say("no_picture", language, characters=drawn))
         return OutgoingMessage(text, picture=drawn)

@@ -35,28 +35,24 @@ MAX_TYPINGS, MAX_NOTICES, MAX_EDITS = 8, 4, 4
 
 
 class QueueNotices:
-    """Runs until ``stop``, beside the outbox."""
+    """Runs beside the outbox."""
 
     def __init__(self, queue: Queue, best_effort: BestEffortSender) -> None:
         self._queue = queue
         self._best_effort = best_effort
         self._typed: dict[str, float] = {}
         self._told: dict[str, int] = {}
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """What fails is tried again at the next poll."""
-        while not self._stopping.is_set():
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Poll until ``stopping`` is set; what fails is tried again at the next poll."""
+        while not stopping.is_set():
             try:
                 await self._look(await self._queue.now())
             except RedisError as error:
                 log.debug("Redis: %s", error)
             except Exception as error:
                 log.error("queue notices failed: %s", origin(error))
-            await sleep_unless(self._stopping, QUEUE_POLL_SECONDS)
+            await sleep_unless(stopping, QUEUE_POLL_SECONDS)
 
     async def _look(self, now: float) -> None:
         line = await self._queue.line(MAX_JOBS_SCANNED)

@@ -18,13 +18,13 @@ from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bot.bot_api import retry_after_seconds
 from bot.views import admin_messages as texts
-from bot.views.messages import Language, as_language
+from bot.views.messages import as_language
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Training, TrainingReport
+from engine.contract.queue.training import OVER, Training
 
 log = logging.getLogger("bot.delivery.training_progress")
 
@@ -44,6 +44,7 @@ class EditSchedule:
     """Decides when to edit the message: at every change of phase, and now and then in between."""
 
     def __init__(self) -> None:
+        self._training = ""
         self._turn: object = None
         self._began = self._last = 0.0
 
@@ -51,19 +52,16 @@ class EditSchedule:
         """Whether to edit now; if so, the next pause starts now."""
         report = training.report
         turn = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
-        if self._turn is None or turn[0] != self._turn_id():
-            self._began = now
+        if training.id != self._training:
+            self._training, self._began = training.id, now
         if turn == self._turn and now - self._last < max(MIN_EDIT_SECONDS, EDIT_SHARE * (now - self._began)):
             return False
         self._turn, self._last = turn, now
         return True
 
-    def _turn_id(self) -> object:
-        return self._turn[0] if isinstance(self._turn, tuple) else None
-
 
 class TrainingProgress:
-    """Runs until ``stop``, beside the outbox."""
+    """Runs beside the outbox."""
 
     def __init__(self, queue: Queue, bot: Bot) -> None:
         self._queue = queue
@@ -72,15 +70,11 @@ class TrainingProgress:
         self._name = secrets.token_hex(6)
         self._schedule = EditSchedule()
         self._shown = ""
-        self._stopping = asyncio.Event()
 
-    def stop(self) -> None:
-        self._stopping.set()
-
-    async def run(self) -> None:
-        """Retries while Redis or Telegram fail."""
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Report until ``stopping`` is set; retries while Redis or Telegram fail."""
         pause, longest = BACKOFF_SECONDS
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             wait = TRAINING_POLL_SECONDS
             try:
                 if await self._trainings.become_reporter(self._name, REPORTER_SECONDS):
@@ -97,7 +91,7 @@ class TrainingProgress:
             except Exception as error:
                 log.error("reporting the training failed: %s", origin(error))
                 wait = BACKOFF_SECONDS[1]
-            await sleep_unless(self._stopping, wait)
+            await sleep_unless(stopping, wait)
 
     async def _look(self) -> None:
         training = await self._trainings.current()
@@ -119,21 +113,15 @@ class TrainingProgress:
 
     async def _begin(self, training: Training, alive: bool) -> None:
         to = training.order.to
-        text = self._text(training, alive)
-        sent = await self._bot.send_message(
-            to.chat,
-            text,
-            parse_mode=ParseMode.HTML,
-            reply_parameters=None
-            if to.message is None
-            else ReplyParameters(to.message, allow_sending_without_reply=True),
-        )
+        text = _text(training, alive)
+        answered = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
+        sent = await self._bot.send_message(to.chat, text, parse_mode=ParseMode.HTML, reply_parameters=answered)
         self._shown = text
         await self._trainings.shown_in(training.id, sent.message_id)
         self._schedule.due(training, alive, time.monotonic())
 
     async def _edit(self, training: Training, message: int, alive: bool) -> None:
-        text = self._text(training, alive)
+        text = _text(training, alive)
         if text == self._shown:
             return
         try:
@@ -146,7 +134,7 @@ class TrainingProgress:
     async def _end(self, training: Training) -> None:
         """Send the table with the loss curve; if it failed or was cancelled, the edited message says enough."""
         if training.report.phase == "done":
-            chat, text = training.order.to.chat, texts.ending(training.report, self._language(training))
+            chat, text = training.order.to.chat, texts.ending(training.report, as_language(training.order.language))
             curve = await self._trainings.curve()
             if curve is not None:
                 await self._bot.send_photo(chat, curve, caption=text, parse_mode=ParseMode.HTML, filename="loss.png")
@@ -159,11 +147,10 @@ class TrainingProgress:
         models = self._queue.models
         desired = await models.desired()
         asker = None if desired is None else Asker.of(desired.by)
-        if (
-            desired is None
-            or asker is None
-            or (age := await self._queue.now() - desired.at) > 10 * RELOAD_REPORT_SECONDS
-        ):
+        if desired is None or asker is None:
+            return
+        age = await self._queue.now() - desired.at
+        if age > 10 * RELOAD_REPORT_SECONDS:
             return
         serving = list((await models.serving()).values())
         answered = [each for each in serving if each.serial == desired.serial]
@@ -173,10 +160,6 @@ class TrainingProgress:
             # The idempotency key ensures that only one bot reports it.
             await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
 
-    def _text(self, training: Training, alive: bool) -> str:
-        report: TrainingReport = training.report
-        return texts.progress(training.order, report, alive, self._language(training))
 
-    @staticmethod
-    def _language(training: Training) -> Language:
-        return as_language(training.order.language)
+def _text(training: Training, alive: bool) -> str:
+    return texts.progress(training.order, training.report, alive, as_language(training.order.language))

@@ -23,7 +23,7 @@ from bot.views import http_errors as texts
 from bot.views.messages import Language, accepted_language
 from bot.views.refusals import rate_limited
 from engine.contract import CodecError, Poem, PoemError, PoemRequest
-from engine.contract.queue.cards import Card
+from engine.contract.queue.cards import Card, Cards
 from engine.contract.queue.messages import deadline_error
 
 log = logging.getLogger("bot.http.api")
@@ -38,6 +38,7 @@ class WrittenCard:
 @dataclass(frozen=True)
 class Api:
     submitter: Submitter
+    cards: Cards
     pending: PendingRequests
     blocklist: Blocklist
     metrics: Metrics
@@ -87,15 +88,11 @@ class Api:
 
     async def find(self, name: str) -> WrittenCard:
         try:
-            card = await self.submitter.queue.cards.find(name)
+            card = await self.cards.find(name)
         except RedisError as error:
             raise redis_unavailable() from error
         if card is None or card.poem is None:
-            raise HttpError(
-                404,
-                "not_found",
-                *texts.NO_POEM,
-            )
+            raise HttpError(404, "not_found", *texts.NO_POEM)
         screened = self.blocklist.screen(card.poem)
         if isinstance(screened, PoemError):
             raise HttpError.of_poem(screened)
@@ -103,10 +100,9 @@ class Api:
 
     async def _kept(self, asked: PoemRequest, poem: Poem) -> dict[str, str]:
         """Stores the poem for its link, returned as a header; without Redis there is no link."""
-        cards = self.submitter.queue.cards
         try:
-            name = await cards.keep(Card(asked, poem))
-            await cards.note_written(poem)
+            name = await self.cards.keep(Card(asked, poem))
+            await self.cards.note_written(poem)
         except RedisError as error:
             log.warning("Redis: %s", error)
             return {}

@@ -15,9 +15,11 @@ from bot.http.body import read_json
 from bot.http.errors import HttpError, bad_request, redis_unavailable, reply, unreadable_body
 from bot.views import http_errors as texts
 from bot.views.drawing import Draw
+from bot.views.poem import head_count
 from bot.views.preview import Preview
 from bot.views.refusals import rate_limited
 from engine.contract import CodecError, Poem, PoemError
+from engine.contract.queue.chats import Chats
 from engine.contract.templates import named
 from engine.contract.text import only_chinese
 
@@ -55,6 +57,7 @@ class Site:
     """``draw`` None: pictures are not installed."""
 
     api: Api
+    chats: Chats
     draw: Draw | None
     _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DRAWN_AT_ONCE))
     _asked: int = 0
@@ -86,11 +89,7 @@ class Site:
         numbers = [int(number) for number in (length, lines) if number.isdecimal() and len(number) < 4]
         template = named(name, *numbers) if len(numbers) == 2 else None
         if template is None:
-            raise HttpError(
-                404,
-                "not_found",
-                *texts.NO_TEMPLATE,
-            )
+            raise HttpError(404, "not_found", *texts.NO_TEMPLATE)
         told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
         return reply({"name": template.name, "lines": told})
 
@@ -105,41 +104,32 @@ class Site:
         if isinstance(screened, PoemError):
             raise HttpError.of_poem(screened)
         try:
-            written = await self.api.submitter.queue.cards.was_written(poem)
+            written = await self.api.cards.was_written(poem)
         except RedisError as error:
             raise redis_unavailable() from error
         if not written:
-            raise HttpError(
-                403,
-                "not_written_here",
-                *texts.NOT_WRITTEN_HERE,
-            )
-        return await self._drawn(request, poem, draw)
+            raise HttpError(403, "not_written_here", *texts.NOT_WRITTEN_HERE)
+        return await self._drawn(request, draw, poem)
 
     async def stored_picture(self, request: web.Request) -> web.Response:
         """``GET /api/pictures/{id}``: the picture of a stored poem."""
         draw = self._drawer()
         card = await self.api.find(request.match_info["id"])
-        return await self._drawn(request, card.poem, draw)
+        return await self._drawn(request, draw, card.poem, head_count(card.poem, card.request))
 
     def _drawer(self) -> Draw:
         if self.draw is None:
-            raise HttpError(
-                503,
-                "no_pictures",
-                *texts.NO_PICTURES,
-                3600,
-            )
+            raise HttpError(503, "no_pictures", *texts.NO_PICTURES, 3600)
         return self.draw
 
-    async def _drawn(self, request: web.Request, poem: Poem, draw: Draw) -> web.Response:
+    async def _drawn(self, request: web.Request, draw: Draw, poem: Poem, heads: int | None = None) -> web.Response:
         await self._limit(self.api.callers.sender(request.remote, request.headers))
         if self._asked >= MAX_PICTURES_WAITING:
             raise HttpError(503, "busy", *texts.TOO_MANY_PICTURES, 2)
         self._asked += 1
         try:
             async with self._drawing:
-                drawn = await asyncio.to_thread(draw, poem)
+                drawn = await asyncio.to_thread(draw, poem, heads)
         finally:
             self._asked -= 1
         if isinstance(drawn, str):
@@ -150,7 +140,7 @@ class Site:
         """Pictures have their own counts, with the same limits as poems."""
         limits = self.api.submitter.limits_of(sender)
         try:
-            allowed = await self.api.submitter.queue.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
+            allowed = await self.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
         except RedisError as error:
             raise redis_unavailable() from error
         if not allowed:

@@ -175,11 +175,7 @@ def _same_site(callers: Callers) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         changes = request.method not in ("GET", "HEAD") and request.path != WEBHOOK_PATH
         if changes and not callers.same_site(request.remote, request.headers):
-            raise HttpError(
-                403,
-                "forbidden",
-                *texts.FOREIGN_SITE,
-            )
+            raise HttpError(403, "forbidden", *texts.FOREIGN_SITE)
         return await handler(request)
 
     return check

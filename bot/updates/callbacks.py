@@ -69,7 +69,7 @@ class Callbacks:
         elif press.action == "picture":
             await self._picture(query, press, card, to, language)
         else:
-            await self._poem(query, press, card, to, language, f"u{update_id}")
+            await self._poem(query, press, card, to, language, update_id)
 
     def _markup(self, press: ButtonAction, card: Card, to: Telegram, language: Language) -> InlineKeyboardMarkup:
         if press.action == "forms":
@@ -88,31 +88,19 @@ class Callbacks:
         """Request a poem on the button's theme, or on one of the standard themes."""
         request = PoemRequest("theme", press.choice or THEMES[update_id % len(THEMES)])
         refusal = await self.write(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
-        if refusal is None:
-            self._answer(query, say("writing", language))
-        else:
-            self._answer(query, refusal.text, alert=not refusal.engaged)
+        self._answer_press(query, refusal, language)
 
     async def _poem(
-        self,
-        query: CallbackQuery,
-        press: ButtonAction,
-        card: Card,
-        to: Telegram,
-        language: Language,
-        idempotency_key: str,
+        self, query: CallbackQuery, press: ButtonAction, card: Card, to: Telegram, language: Language, update_id: int
     ) -> None:
         request = buttons.changed(card.request, press)
         if request is None:
             self._answer(query, say("old_button", language), alert=True)
             return
-        refusal = await self.write(request, to, language, idempotency_key, f"tg:{query.from_user.id}")
+        refusal = await self.write(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
         if press.action in ("form", "mood"):
             self._show(query, self._under_poem(press, card, to, language))
-        if refusal is None:
-            self._answer(query, say("writing", language))
-        else:
-            self._answer(query, refusal.text, alert=not refusal.engaged)
+        self._answer_press(query, refusal, language)
 
     async def write(
         self, request: PoemRequest, to: Telegram, language: Language, idempotency_key: str, sender: str
@@ -159,6 +147,12 @@ class Callbacks:
             where = query.message
             said = self.best_effort.bot.edit_message_text(say("language_set", chosen), where.chat.id, where.message_id)
             self.best_effort.start(said)
+
+    def _answer_press(self, query: CallbackQuery, refusal: Refusal | None, language: Language) -> None:
+        if refusal is None:
+            self._answer(query, say("writing", language))
+        else:
+            self._answer(query, refusal.text, alert=not refusal.engaged)
 
     def _answer(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
         text = None if text is None else text[:MAX_ALERT_CHARACTERS]

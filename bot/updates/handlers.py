@@ -42,19 +42,10 @@ UPDATES_PER_COMMAND = 10
 per character."""
 CANCEL_PAUSE_SECONDS = 60
 """Pause for users who cancelled too often."""
-_WORDS: dict[str, Name] = {
-    "start": "start",
-    "help": "help",
-    "privacy": "privacy",
-    "thanks": "thanks",
-    "praise": "praise",
-    "nod": "nod",
-    "terms": "terms",
-    "tail": "tail",
-    "by_heart": "by_heart",
-    "bye": "bye",
-    "complaint": "complaint",
-}
+_INVITATIONS: tuple[Name, ...] = ("start", "thanks", "praise", "nod", "bye", "complaint")
+"""Commands answered with a text and buttons for a poem."""
+_EXPLANATIONS: tuple[Name, ...] = ("help", "privacy", "terms", "tail", "by_heart")
+"""Commands answered with a text alone."""
 
 
 class Handlers:
@@ -161,9 +152,8 @@ class Handlers:
         if not context.private:
             return "ignored"
         idempotency_key = f"album:{message.media_group_id}" if message.media_group_id else context.idempotency_key
-        await self._words(
-            replace(context, idempotency_key=idempotency_key), say("wordless", context.language), "welcome"
-        )
+        context = replace(context, idempotency_key=idempotency_key)
+        await self._words(context, say("wordless", context.language), "welcome")
         return "examples"
 
     def _replied(self, message: Message) -> str:
@@ -194,15 +184,12 @@ class Handlers:
     async def _say(self, context: MessageContext, command: Command) -> str:
         """Answer a command with a text."""
         language = context.language
-        if command.name in _WORDS:
-            text = say(_WORDS[command.name], language)
-            if command.name == "help" and context.private and context.user in self._menu.admins:
+        answer = next((name for name in (*_INVITATIONS, *_EXPLANATIONS) if name == command.name), None)
+        if answer is not None:
+            text = say(answer, language)
+            if answer == "help" and context.private and context.user in self._menu.admins:
                 text = f"{text}\n\n{pick(HELP, language)}"
-            await self._words(
-                context,
-                text,
-                "welcome" if command.name in ("start", "thanks", "praise", "nod", "bye", "complaint") else "message",
-            )
+            await self._words(context, text, "welcome" if answer in _INVITATIONS else "message")
         elif command.name == "cancel":
             # Limited before the queue is read, which is the most expensive command. Each cancelled poem is answered.
             limits, counted = self._submitter.limits, f"cancel:{context.sender}"

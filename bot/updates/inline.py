@@ -52,12 +52,7 @@ class Inlines:
         if name := buttons.shared_card(query.query):
             card = await queue.cards.find(name)
             if card is not None and card.poem is not None:
-                found = [_result(card.request, (name, card), language)]
-                self.best_effort.start(
-                    self.best_effort.bot.answer_inline_query(
-                        query.id, found, cache_time=CACHE_SECONDS, is_personal=True
-                    )
-                )
+                self._answer(query, [_result(card.request, (name, card), language)])
                 return
         requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
         results = []
@@ -68,6 +63,11 @@ class Inlines:
         hint = (
             None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
         )
+        self._answer(query, results, hint)
+
+    def _answer(
+        self, query: InlineQuery, results: list[InlineQueryResultArticle], hint: InlineQueryResultsButton | None = None
+    ) -> None:
         answer = self.best_effort.bot.answer_inline_query
         self.best_effort.start(answer(query.id, results, cache_time=CACHE_SECONDS, is_personal=True, button=hint))
 

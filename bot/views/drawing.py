@@ -6,22 +6,14 @@ from collections.abc import Callable
 
 from engine.contract import Poem
 
-Draw = Callable[[Poem], bytes | str]
-"""Returns a poem as a PNG, or the characters in it that the font lacks."""
+Draw = Callable[[Poem, int | None], bytes | str]
+"""Poem, and number of heads if not all its lines begin with one → a PNG, or the characters that the font lacks."""
 
 
 def drawing() -> Draw | None:
     """None: the extra ``picture`` is not installed."""
     try:
-        from bot.views.picture import MissingGlyphsError
-        from bot.views.picture import draw as paint
+        from bot.views.picture import draw
     except ImportError:
         return None
-
-    def draw(poem: Poem) -> bytes | str:
-        try:
-            return paint(poem)
-        except MissingGlyphsError as error:
-            return error.characters
-
     return draw

@@ -43,22 +43,14 @@ Glyphs = tuple[str, bool]
 """A line, and whether its first character is a head."""
 
 
-class MissingGlyphsError(Exception):
-    """The font lacks ``characters``, so the poem should be sent as text."""
-
-    def __init__(self, characters: str) -> None:
-        super().__init__(f"the font lacks {characters}")
-        self.characters = characters
-
-
-def draw(poem: Poem, heads: int | None = None) -> bytes:
-    """The poem as a PNG of at most ``LONGEST`` pixels per side. Raises MissingGlyphsError.
+def draw(poem: Poem, heads: int | None = None) -> bytes | str:
+    """The poem as a PNG of at most ``LONGEST`` pixels per side, or the characters that the font lacks.
 
     ``heads``: how many lines of an acrostic begin with a given character; None: all.
     """
     title, notes = _title(poem)
     if missing := _missing("".join((*poem.lines, title, *notes, _SEAL))):
-        raise MissingGlyphsError(missing)
+        return missing
     marked = 0 if poem.mode != "acrostic" else len(poem.lines) if heads is None else heads
     page = _Page.of(_columns([(line, i < marked) for i, line in enumerate(poem.lines)], marked > 0))
     image = page.paper()

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from bot.views.check import examined
 from bot.views.messages import Language, error_html, escape, in_script
-from engine.contract import Poem, PoemError, PoemRequest, outline
+from engine.contract import Poem, PoemRequest
 from engine.contract.check import Examination
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.queue.messages import Content, Request
 from engine.contract.script import Script
-from engine.contract.text import clauses, is_chinese, symbols
+from engine.contract.text import clauses, is_chinese, only_chinese, symbols
 from engine.contract.themes import in_english
 
 FORM_TITLES = {
@@ -89,19 +89,18 @@ def _explained(poem: Poem) -> str:
     return f"{kind.capitalize()}: {size}{rhyme}"
 
 
+def head_count(poem: Poem, request: PoemRequest | None) -> int:
+    """How many lines begin with a character that the user gave; all lines of an acrostic whose request is unknown."""
+    if poem.mode != "acrostic":
+        return 0
+    return len(poem.lines) if request is None else len(only_chinese(request.text))
+
+
 def _head_places(poem: Poem, request: PoemRequest | None) -> set[int]:
     """The positions of the heads in ``poem.text``."""
-    if poem.mode != "acrostic":
-        return set()
-    heads = len(poem.lines)
-    if request is not None:
-        try:
-            heads = len(outline(request).given)
-        except PoemError:
-            return set()
     places: set[int] = set()
     start = 0
-    for line in poem.lines[:heads]:
+    for line in poem.lines[: head_count(poem, request)]:
         at = poem.text.find(line, start)
         if at < 0:
             return set()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
 from html import escape
 
-from bot.views.poem import FORM_TITLES
-from engine.contract import Poem, PoemError, PoemRequest, outline
+from bot.views.poem import FORM_TITLES, head_count
+from engine.contract import Poem, PoemRequest
 
 POEM_PATH = "/poems/"
 TITLE = "唐韵 · Tang poems"
@@ -74,10 +73,7 @@ class Preview:
         return f"{escape(theme or form)}<small>{escape(notes)}</small>"
 
     def _verse(self) -> str:
-        heads = 0
-        if self.request.mode == "acrostic":
-            with contextlib.suppress(PoemError):
-                heads = len(outline(self.request).given)
+        heads = head_count(self.poem, self.request)
         lines = [[f"<ruby>{escape(character)}</ruby>" for character in line] for line in self.poem.lines]
         marked = [f"<b>{head}</b>{''.join(rest)}" for head, *rest in lines[:heads]]
         return "".join(f"<span>{line}</span>" for line in (*marked, *map("".join, lines[heads:])))

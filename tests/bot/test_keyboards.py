@@ -21,7 +21,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def fake_drawing() -> Draw:
     """Draws nothing; cannot draw 龘."""
-    return lambda poem: "龘" if "龘" in poem.text else PNG
+    return lambda poem, heads: "龘" if "龘" in poem.text else PNG
 
 
 @pytest.fixture(autouse=True)

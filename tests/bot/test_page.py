@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from redis.asyncio import Redis
 from bot.http.page import FILES, POLICY
 from bot.standalone.redis_server import RedisServer
 from bot.views.preview import SAMPLE, SAMPLE_REQUEST
-from engine.contract import PoemRequest
+from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.store import Queue
 from engine.contract.text import clauses
@@ -118,6 +119,26 @@ async def test_a_link_is_previewed_with_its_poem_and_picture(http: aiohttp.Clien
     tags = preview(await text_of(http, f"{where}/"))
     assert tags["og:image"] == f"{where}/page/icon-512.png"
     assert tags["og:title"]
+
+
+async def test_the_picture_of_a_stored_poem_marks_only_the_characters_that_were_given(
+    http: aiohttp.ClientSession,
+    server: RedisServer,
+    queue: Queue,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    marked: list[int | None] = []
+
+    def note_heads(_: Poem, heads: int | None) -> bytes:
+        marked.append(heads)
+        return b""
+
+    monkeypatch.setattr("bot.app.drawing", lambda: note_heads)
+    name = await queue.cards.keep(Card(replace(SAMPLE_REQUEST, text="春风", lines=4), SAMPLE))
+    async with running_bot(server.url, prefix) as where, http.get(f"{where}/api/pictures/{name}") as answer:
+        assert answer.status == 200
+    assert marked == [2]
 
 
 async def test_a_preview_names_the_server_as_its_visitors_know_it(

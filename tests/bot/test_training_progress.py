@@ -26,12 +26,12 @@ async def telling(queue: Queue, telegram: FakeTelegram) -> AsyncIterator[None]:
     await queue.trainings.order(Order(1.0, "continue", Chat(7), "zh-hans"), "u1")
     request = BotApiRequest()
     bot = Bot(TOKEN, telegram.base_url, request=request, get_updates_request=request)
-    teller = TrainingProgress(queue, bot)
-    running = asyncio.create_task(teller.run())
+    stopping = asyncio.Event()
+    running = asyncio.create_task(TrainingProgress(queue, bot).run(stopping))
     try:
         yield
     finally:
-        teller.stop()
+        stopping.set()
         await running
         await request.shutdown()
 
