@@ -86,4 +86,5 @@ class Associations:
         here = [self._places[character] for character in line if character in self._places]
         if not before or not here:
             return 0.0
-        return float(self._table[np.ix_(before, here)].max(axis=0).sum()) / STEPS_PER_NAT / len(line)
+        found = self._table[np.array(before)[:, None], here]  # [before, here]
+        return float(found.max(axis=0).sum()) / STEPS_PER_NAT / len(line)

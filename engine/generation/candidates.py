@@ -132,7 +132,7 @@ class CandidateSet:
         fresh: list[TokenSequence] = []
         for row in rows:
             read = self.read_alone(row)
-            more = [TokenSequence(line, 0) for line in _lines_alone(row)[len(read) :]]
+            more = [TokenSequence(line, 0) for line in _lines_alone(row, len(read))]
             self._alone[row] = read + more
             fresh += more
         return fresh
@@ -166,16 +166,17 @@ def _mean(rows: Sequence[TokenSequence]) -> float:
     return sum(row.log_likelihood for row in rows) / max(1, sum(row.chosen for row in rows))
 
 
-def _lines_alone(row: TokenSequence) -> list[Plan]:
-    """A plan for each line in which ``row`` chose a character: that line without context, its choices scored."""
-    shown = [cell for cell in row.plan.cells if cell.shown]
-    lines: list[list[Cell]] = [[]]
+def _lines_alone(row: TokenSequence, known: int) -> list[Plan]:
+    """A plan for each line in which ``row`` chose a character, after the first ``known`` of them: that line without
+    context, its choices scored."""
+    forced = [cell.forced for cell in row.plan.cells if cell.shown]
+    lines: list[list[tuple[str, bool]]] = [[]]
     for place, character in enumerate(row.text):
-        forced = shown[min(place, len(shown) - 1)].forced
-        lines[-1].append(Cell(character, scored=not forced))
+        lines[-1].append((character, not forced[min(place, len(forced) - 1)]))
         if character in CLAUSE_MARKS:
             lines.append([])
-    return [Plan(tuple(cells), row.plan.form) for cells in lines if any(cell.scored for cell in cells)]
+    chosen = [line for line in lines if any(scored for _, scored in line)]
+    return [Plan(tuple(Cell(c, scored=scored) for c, scored in line), row.plan.form) for line in chosen[known:]]
 
 
 def _as_written(plain: str, text: str, shape: Outline) -> str:

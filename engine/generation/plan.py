@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
+from typing import NamedTuple
 
 from engine.contract.outline import MAX_GENERATED, Outline
 from engine.contract.templates import Template, Tone, templates
@@ -22,8 +23,7 @@ LONGEST_OPENING = 2
 """Maximum length of a word of the theme that a line may begin with."""
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One character to write.
 
     ``forced``: this character, simplified, as the model reads it; ``shown``: whether it is part of the poem. Otherwise
@@ -71,9 +71,9 @@ class Plan:
         return tuple(after.forced in CLAUSE_MARKS and after.forced != "" for after in (*self.cells[1:], Cell()))
 
     @cached_property
-    def forced(self) -> frozenset[str]:
+    def forced(self) -> str:
         """The fixed characters of the poem."""
-        return frozenset(cell.forced for cell in self.cells if cell.shown and cell.forced)
+        return "".join(cell.forced for cell in self.cells if cell.shown)
 
     @cached_property
     def opening(self) -> int:

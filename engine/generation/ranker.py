@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class Weights:
 DEFAULT_WEIGHTS = Weights()
 SORROWFUL = frozenset("愁恨悲哀怨泪哭泣啼悴惆怅寂寞断离别死鬼坟墓病衰孤苦伤凄怆愤杀")
 """Characters of sorrow, parting and death."""
+RECENT = 4096
+"""How many associations of lines are remembered: candidates share their first lines."""
 NEAREST = 3
 """How many characters of a poem are compared with its theme."""
 
@@ -57,7 +60,8 @@ class Ranker:
     ) -> None:
         """``output``: the output layer's weights [hidden, V]. ``associations``: None in models of earlier versions."""
         self._vocabulary = vocabulary
-        self._associations = associations
+        associations = associations or Associations("", np.zeros((0, 0), np.uint8))
+        self._strongest = lru_cache(RECENT)(associations.strongest)
         self._weights = weights
         vectors = output.T - output.T.mean(axis=0)  # [V, hidden]
         self._vectors = _normalised(vectors)
@@ -92,9 +96,9 @@ class Ranker:
     def association(self, lines: Sequence[str]) -> float:
         """How strongly each line after the first is associated with those above it and with the first, in nats."""
         later = range(1, len(lines))
-        if self._associations is None or not later:
+        if not later:
             return 0.0
-        strongest = self._associations.strongest
+        strongest = self._strongest
         return sum(strongest(lines[i], "".join(lines[:i])) + strongest(lines[i], lines[0]) for i in later) / len(later)
 
     def nearness(self, text: str, theme: str) -> float:

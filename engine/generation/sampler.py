@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.contract.text import CLOSING_MARKS
 from engine.generation.allowed import ABSENT, AllowedIds
@@ -31,9 +32,8 @@ class Sampling:
 
 DEFAULT_SAMPLING = Sampling()
 
+Numbers = npt.NDArray[np.uint64]
 ALL_BITS = 2**64 - 1
-LAST = np.uint64(np.float32(np.inf).view(np.uint32)) << np.uint64(32)
-"""The sort key of what cannot be drawn: infinitely far below the best."""
 FEWEST_BATCH_ROWS = 4
 """From this many rows on, operating on all of them at once is faster than row by row."""
 NOTHING = -1
@@ -53,23 +53,23 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
-        chances = [uniform(row.draws, row.chosen) for row in rows]
         if len(rows) < FEWEST_BATCH_ROWS:
-            return [self._draw(*each) for each in zip(rows, log_probabilities, chances, strict=True)]
-        chosen = self._draw_together(rows, log_probabilities, chances)
+            return [self._draw(*each) for each in zip(rows, log_probabilities, strict=True)]
+        chosen = self._draw_together(rows, log_probabilities)
         for i, row in enumerate(rows):
             if chosen[i] == NOTHING or self._copies(row, chosen[i]):
-                chosen[i] = self._draw(row, log_probabilities[i], chances[i])
+                chosen[i] = self._draw(row, log_probabilities[i])
         return chosen
 
-    def _draw(self, row: TokenSequence, log_probabilities: FloatArray, chance: float) -> int:
+    def _draw(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
         """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
         and rather use another tone than copy a line."""
         mask, anything, copies = self._allowed(row), self._allowed_ids.characters, list[int]()
-        banned = self._vocabulary.encode(self._banned(row, log_probabilities))
-        for allowed, struck in ((mask, banned), (mask, []), (anything, [])):
+        banned, chance = self._banned(row, log_probabilities), uniform(row.draws, row.chosen)
+        for allowed, struck in ((mask, banned), (mask, ""), (anything, "")):
             pool = log_probabilities + self._allowed_ids.table[allowed]  # [V]
-            pool[struck + copies] = -np.inf
+            pool[self._vocabulary.ids_of(struck)] = -np.inf
+            pool[copies] = -np.inf
             while (drawn := self._sample(pool, chance)) != NOTHING:
                 if not self._copies(row, drawn):
                     return drawn
@@ -77,11 +77,11 @@ class Sampler:
                 pool[drawn] = -np.inf
         return int(self._allowed_ids.ids[anything][0])
 
-    def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> set[str]:
+    def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> str:
         """What must not come next. A doubling is allowed only if it is the model's first choice."""
         banned = row.banned()
         if row.doubling() and log_probabilities[self._vocabulary.id(row.last)] >= log_probabilities.max():
-            return banned - {row.last}
+            return banned.replace(row.last, "")
         return banned
 
     def _sample(self, pool: FloatArray, chance: float) -> int:
@@ -92,25 +92,25 @@ class Sampler:
             return NOTHING
         near = (pool >= top - self._sampling.floor).nonzero()[0]  # [k]
         below = top - pool.take(near)
-        order = below.argsort(kind="stable")
-        reached = np.exp(below.take(order) / -self._sampling.temperature).cumsum()
+        ordered = np.sort(below)
+        reached = np.exp(ordered / -self._sampling.temperature).cumsum()
         last = reached.searchsorted(self._sampling.top_p * reached[-1])
         place = min(reached.searchsorted(chance * reached[last], side="right"), last)
-        return int(near[order[place]])
+        rank = place - ordered.searchsorted(ordered[place])  # among equals, which are in the order of their ids
+        return int(near[(below == ordered[place]).nonzero()[0][rank]])
 
-    def _draw_together(
-        self, rows: Sequence[TokenSequence], log_probabilities: FloatArray, chances: Sequence[float]
-    ) -> list[int]:
+    def _draw_together(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
         allowed_ids = [self._allowed(row) for row in rows]
         pools = self._pools(allowed_ids, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
         counts = [len(characters) for characters in banned]
-        ids = self._vocabulary.encode(chain.from_iterable(banned))
+        ids = self._vocabulary.ids_of("".join(banned))
         places = self._allowed_ids.places[np.repeat(allowed_ids, counts), ids]
         of, held = np.arange(len(rows)).repeat(counts), places != ABSENT
         pools[of[held], places[held]] = -np.inf
-        drawn = self._sample_each(pools, np.array(chances, np.float32))
+        seeds, numbers = np.array([(row.draws, row.chosen) for row in rows], np.uint64).T
+        drawn = self._sample_each(pools, uniform(seeds, numbers).astype(np.float32))
         return [
             NOTHING if p == NOTHING else int(self._allowed_ids.ids[m][p])
             for m, p in zip(allowed_ids, drawn, strict=True)
@@ -136,25 +136,26 @@ class Sampler:
         top = pool.max(axis=1)
         near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)
         flat = near.ravel().nonzero()[0]  # [hits], row by row
-        sizes = np.diff(flat.searchsorted(np.arange(len(pool) + 1) * pool.shape[1]))
+        each = np.arange(len(pool))
+        starts = flat.searchsorted(each * pool.shape[1])
+        sizes = np.diff(starts, append=len(flat))
         most = sizes.max()
         if not most:
             return [NOTHING] * len(pool)
-        of = np.arange(len(pool)).repeat(sizes)
-        below = top[of] - pool.ravel().take(flat)
-        # The bits of non-negative floats sort like the floats. With the id appended no two keys are equal, so their
-        # order cannot depend on the number of hits in other rows.
-        keys = np.full((len(pool), most), LAST, np.uint64)
-        held = below.view(np.uint32).astype(np.uint64) << 32 | (flat - of * pool.shape[1]).view(np.uint64)
-        keys[np.arange(most) < sizes[:, None]] = held
-        keys.sort(axis=1)
-        below = (keys >> 32).astype(np.uint32).view(np.float32)
-        reached = np.exp(below / -self._sampling.temperature).cumsum(axis=1)
-        each = np.arange(len(pool))
-        last = (reached < self._sampling.top_p * reached[:, -1:]).sum(axis=1)
+        below = top.repeat(sizes) - pool.ravel().take(flat)
+        ordered = np.full(
+            (len(pool), most), np.inf, np.float32
+        )  # what cannot be drawn is infinitely far below the best
+        ordered[np.arange(most) < sizes[:, None]] = below
+        ordered.sort(axis=1)
+        reached = np.exp(ordered / -self._sampling.temperature).cumsum(axis=1)
+        last = (reached >= self._sampling.top_p * reached[:, -1:]).argmax(axis=1)
         drawn = chances * reached[each, last]  # [rows]
         place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
-        chosen = (keys[each, place] & 0xFFFFFFFF).astype(np.int64)
+        value = ordered[each, place]
+        rank = place - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
+        equals = (below == value.repeat(sizes)).nonzero()[0]
+        chosen = flat.take(equals.take(equals.searchsorted(starts) + rank, mode="clip")) - each * pool.shape[1]
         chosen[sizes == 0] = NOTHING
         found: list[int] = chosen.tolist()
         return found
@@ -183,7 +184,11 @@ class Sampler:
         return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 
-def uniform(seed: int, number: int) -> float:
+@overload
+def uniform(seed: int, number: int) -> float: ...
+@overload
+def uniform(seed: int | Numbers, number: Numbers) -> npt.NDArray[np.floating]: ...
+def uniform(seed: int | Numbers, number: int | Numbers) -> float | npt.NDArray[np.floating]:
     """The number in [0, 1) at place ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
 
     It has 24 bits, which float32 holds exactly.

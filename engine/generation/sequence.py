@@ -52,12 +52,11 @@ class TokenSequence:
         self.fed = 0
         self.done = False
         self._later = iter(later)
-        self._avoided = avoided
+        self._avoided = "".join(avoided)
         self._first_line = 0
         self.reading: Reading | None = None
         self._at = 0
         self.cell = plan.cells[0]
-        self._taken = set(plan.forced)
         self._close()
 
     def branch(self, plan: Plan, seed: int, draws: int | None = None) -> TokenSequence:
@@ -67,7 +66,6 @@ class TokenSequence:
         other.draws = seed if draws is None else draws
         other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)
-        other._taken = {*plan.forced, *self.text}
         other._at += 1
         other.cell = plan.cells[other._at]
         other.fed, other.done = 0, False
@@ -83,12 +81,12 @@ class TokenSequence:
         """Whether the cell to fill is the last of its line."""
         return self.plan.ends[self._at]
 
-    def banned(self) -> set[str]:
+    def banned(self) -> str:
         """Characters that must not come next: planned poems repeat no character, free poems repeat no line."""
         if self.cell.free:
-            return {line[-1] for line in self.earlier if line[:-1] == self.line}
+            return "".join(line[-1] for line in self.earlier if line[:-1] == self.line)
         begins = not self.chosen or self._first_line == len(self.earlier)
-        return self._taken | self._avoided if begins else self._taken
+        return self.plan.forced + self.text + (self._avoided if begins else "")
 
     def doubling(self) -> str:
         """The character that may be repeated immediately, doubled within a word (青青) at positions 1–2, 3–4 …"""
@@ -140,4 +138,3 @@ class TokenSequence:
             self.line = ""
         else:
             self.line += character
-            self._taken.add(character)

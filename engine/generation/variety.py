@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
+import numpy as np
+
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.lineage import SEEDS
 from engine.generation.sampler import uniform
@@ -26,9 +30,8 @@ class Variety:
 
     def avoided(self, seed: int, needed: str = "") -> frozenset[str]:
         """The same for all candidates of a poem, whose seeds differ above ``SEEDS``; ``needed`` is never avoided."""
-        own = seed % SEEDS
-        drawn = (c for i, c in enumerate(self._common) if uniform(own, FAR + i) < AVOIDED_SHARE)
-        return frozenset(drawn) - frozenset(needed)
+        drawn = uniform(seed % SEEDS, FAR + np.arange(len(self._common), dtype=np.uint64)) < AVOIDED_SHARE
+        return frozenset(compress(self._common, drawn.tolist())) - frozenset(needed)
 
 
 NO_VARIETY = Variety("")
