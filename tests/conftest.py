@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from bot.delivery import outbox
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
+from engine.serving import worker
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.tiny_model import write_model
 
@@ -20,6 +22,16 @@ from tests.support.tiny_model import write_model
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 _prefixes = itertools.count()
+READ_SECONDS = 0.02
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_reads() -> Iterator[None]:
+    """Bots and workers inside the test's own process notice at once that they are stopped, as most tests do twice."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (outbox, worker):
+            patch.setattr(module, "READ_SECONDS", READ_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session")
