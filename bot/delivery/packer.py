@@ -86,7 +86,7 @@ class Packer:
         if isinstance(reply.to, Chat | Inline):
             notice = await chats.settle(reply.job, buttons.place_of(reply.to))
             if notice is not None and isinstance(reply.to, Chat):
-                self._best_effort.start(self._bot.delete_message(reply.to.chat, notice.message))
+                self._best_effort.start(self._best_effort.bot.delete_message(reply.to.chat, notice.message))
 
 
 def sharing(bot: Bot) -> bool:

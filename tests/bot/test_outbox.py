@@ -22,6 +22,7 @@ from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import Sender
 from bot.metrics import Metrics
 from engine.contract import Poem, PoemRequest
+from engine.contract.queue.chats import Notice
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import TOKEN, Fault
@@ -174,6 +175,20 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
         found = await telegram.messages(2)
         await all_done(queue)
     assert [sent.chat for sent in found] == [1, 1]
+
+
+async def test_notices_are_deleted_through_other_connections_than_poems_are_sent_by(
+    queue: Queue, telegram: FakeTelegram
+) -> None:
+    poems, rest = (Bot(TOKEN, base_url=telegram.base_url, request=BotApiRequest(1, seconds=5.0)) for _ in range(2))
+    async with poems, rest:
+        best_effort = BestEffortSender(rest)
+        packer = Packer(queue, poems, Blocklist([]), best_effort, None)
+        await queue.chats.noticed("1-0", Notice(77, 3))
+        await poems.shutdown()
+        await packer.tidy(Reply(Chat(1, None, None), "zh-hans", "好", None, "1-0"), 78)
+        await telegram.called("deleteMessage")
+        await best_effort.stop()
 
 
 async def test_a_message_that_waits_long_is_not_sent_by_another_bot_as_well(
