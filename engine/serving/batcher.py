@@ -12,6 +12,7 @@ from typing import Protocol
 
 from engine.contract import Poem, PoemRequest
 from engine.contract.check import CheckRequest, Examination
+from engine.contract.logs import origin
 
 
 class PoemHandle(Protocol):
@@ -68,20 +69,32 @@ class _InFlight:
         try:
             finished = list(self.poet.step())
         except Exception as error:
-            lost, self.answers = list(self.answers.values()), {}
-            for answer in lost:
-                _fail(answer, error)
+            self.fail(error)
             return
         together = len(self.answers)
         for handle, poem in finished:
             _deliver(self.answers.pop(handle), Written(poem, handle.characters, together))
 
+    def fail(self, error: Exception) -> None:
+        lost, self.answers = list(self.answers.values()), {}
+        for answer in lost:
+            _fail(answer, error)
+
+
+class BrokenPoetError(Exception):
+    """The poet's results make no sense, so that nothing more can be written in this process."""
+
 
 class Batcher:
-    """``poet`` may be replaced at any time; poems in progress are finished by the poet that started them."""
+    """``poet`` may be replaced at any time; poems in progress are finished by the poet that started them.
+
+    Where a poet breaks its promises, for example by finishing a poem that nobody had asked for, the thread ends: then
+    every poem in progress has failed, and ``write`` and ``check`` raise BrokenPoetError.
+    """
 
     def __init__(self, poet: PoetLike) -> None:
         self.poet = poet
+        self._broken: BrokenPoetError | None = None
         self._asked: deque[tuple[PoetLike, PoemRequest, Answer]] = deque()
         self._changed = threading.Condition()
         self._closed = False
@@ -93,9 +106,15 @@ class Batcher:
         """PoemError: the request cannot be served. Other exceptions: this request, or another in its batch, failed."""
         answer: Answer = asyncio.get_running_loop().create_future()
         with self._changed:
+            self.check()
             self._asked.append((self.poet, request, answer))
             self._changed.notify()
         return await answer
+
+    def check(self) -> None:
+        """BrokenPoetError: the thread has ended by itself."""
+        if self._broken is not None:
+            raise self._broken
 
     def close(self) -> None:
         """Start no more poems; the thread ends after its current step."""
@@ -105,6 +124,17 @@ class Batcher:
 
     def _run(self) -> None:
         batches: list[_InFlight] = []
+        try:
+            self._write_until_closed(batches)
+        except Exception as error:
+            with self._changed:
+                self._broken = broken = BrokenPoetError(origin(error))
+            for batch in batches:
+                batch.fail(broken)
+            for _, _, answer in self._asked:
+                _fail(answer, broken)
+
+    def _write_until_closed(self, batches: list[_InFlight]) -> None:
         while True:
             with self._changed:
                 while not (self._asked or batches or self._closed):
@@ -120,7 +150,7 @@ class Batcher:
             for batch in batches:
                 if batch.answers:
                     batch.step()
-            batches = [batch for batch in batches if batch.answers]
+            batches[:] = [batch for batch in batches if batch.answers]
 
 
 def _deliver(answer: Answer, written: Written) -> None:

@@ -17,7 +17,7 @@ from engine.contract.queue.messages import Job, Reply, WorkDone, deadline_error
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.settings import Settings
-from engine.serving.batcher import Batcher, PoetLike
+from engine.serving.batcher import Batcher, BrokenPoetError, PoetLike
 from engine.serving.model_reload import MODEL_POLL_SECONDS, ModelReload
 from engine.serving.shutdown import asked_to_stop, run_until
 from engine.serving.throughput import Throughput
@@ -60,7 +60,10 @@ class Worker(StreamConsumer):
         self._published = time.monotonic()
 
     async def run(self) -> None:
-        """Serve until ``stop`` is called; retries while Redis is unavailable."""
+        """Serve until ``stop`` is called; retries while Redis is unavailable.
+
+        BrokenPoetError: nothing can be written here any more; the jobs in flight are left to other workers.
+        """
         await self._persist(self._queue.prepare)
         if self._model_reload is not None:
             await self._persist(self._model_reload.publish)
@@ -69,6 +72,7 @@ class Worker(StreamConsumer):
         async with self._consuming(beat, renew, (MODEL_POLL_SECONDS, self._watch_models)):
             try:
                 while not self._stopping.is_set():
+                    self._batcher.check()
                     await self._persist(self._take)
                 await self._finish_in_flight(DRAIN_SECONDS)
             finally:
@@ -212,12 +216,17 @@ async def serve(load: Callable[[], PoetLike], settings: Settings, model_reload_f
         queue, poet, settings.lease, model_reload=None if model_reload_for is None else model_reload_for(queue)
     )
     log.info("worker %s is ready", worker.name)
-    await run_until(stop, worker, redis, log)
+    try:
+        await run_until(stop, worker, redis, log)
+    except BrokenPoetError as error:
+        log.error("the poet failed in a way that only a new start helps: %s", error)
+        return 1
     log.info("worker stopped")
     return 0
 
 
 def main(load: Callable[[], PoetLike], settings: Settings, model_reload_for: ReloadFactory | None = None) -> int:
-    """``python -m engine``: exit code 0 after SIGTERM or Ctrl-C; the caller reports exceptions of ``load``."""
+    """``python -m engine``. Exit code 0 after SIGTERM or Ctrl-C, 1 after BrokenPoetError; exceptions of ``load``
+    propagate."""
     set_up(settings.log_level, settings.log_format)
     return asyncio.run(serve(load, settings, model_reload_for))

@@ -14,8 +14,9 @@ from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.messages import Chat, Job, Reply
 from engine.contract.queue.store import Queue
 from engine.contract.queue.stream import Delivery
+from engine.serving.batcher import Batcher, BrokenPoetError
 from engine.serving.worker import Worker
-from tests.support.fake_poet import BUG, REFUSED, FakePoet, StepByStepPoet
+from tests.support.fake_poet import BUG, REFUSED, FakeHandle, FakePoet, StepByStepPoet
 from tests.support.waiting import until
 
 LEASE = 0.3
@@ -62,6 +63,31 @@ async def test_what_waits_is_written_together(queue: Queue) -> None:
     assert texts(found) == sorted("春夏秋冬")
     assert poet.batches == [["春", "夏", "秋", "冬"]]
     assert all(isinstance(reply.content, Poem) for reply in found)
+
+
+class ConfusedPoet(FakePoet):
+    """Finishes a poem that nobody asked for, and never the one that somebody did."""
+
+    def step(self) -> list[tuple[FakeHandle, Poem]]:
+        return [(FakeHandle(handle.request), poem) for handle, poem in super().step()]
+
+
+async def test_a_worker_whose_poet_finishes_what_nobody_asked_for_ends_and_leaves_its_jobs_to_others(
+    queue: Queue,
+) -> None:
+    await submit(queue, "春", "夏")
+    with pytest.raises(BrokenPoetError, match=r"KeyError at batcher\.py"):
+        await Worker(queue, ConfusedPoet(), LEASE).run()
+    async with working(Worker(queue, FakePoet(), LEASE)):
+        found = await replies(queue, 2)
+    assert texts(found) == sorted("春夏")
+
+
+async def test_nothing_waits_for_a_writer_that_has_ended() -> None:
+    batcher = Batcher(ConfusedPoet())
+    for _ in range(2):
+        with pytest.raises(BrokenPoetError):
+            await batcher.write(PoemRequest(mode="acrostic", text="春"))
 
 
 async def test_no_more_are_in_hand_than_may_be(queue: Queue) -> None:
