@@ -33,6 +33,7 @@ from engine.contract.poem import VERSION
 from engine.contract.queue.acceptance import Acceptance, Limits, Verdict
 from engine.contract.queue.cards import Cards
 from engine.contract.queue.chats import Chats
+from engine.contract.queue.client import Client
 from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.dead_letters import DeadLetters
@@ -59,7 +60,7 @@ def connect(url: str) -> Redis:
         socket_connect_timeout=5.0,
         retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), 1),
     )
-    return Redis.from_pool(pool)
+    return Client.from_pool(pool)
 
 
 @dataclass(frozen=True)
