@@ -15,7 +15,7 @@ help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/serve  ## bot, worker and an embedded Redis-protocol server; Ctrl-C stops all
-	@$(BIN)/python -m bot.standalone.launcher
+	@$(BIN)/python -m bot.standalone
 
 poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年狂
 	@$(BIN)/python -m engine write continue "$$TEXT"

@@ -56,18 +56,25 @@ class Store:
 
 async def run(environ: Mapping[str, str]) -> int:
     """Returns the exit code. Raises SettingError, FailedError."""
-    settings = BotSettings.read(environ)
-    own_store = "redis_url" not in settings.model_fields_set
-    with _folder_to_itself(DATA_FOLDER) if own_store else contextlib.nullcontext():
-        return await _run(environ, settings, RedisServer(DATA_FOLDER) if own_store else None)
-
-
-async def _run(environ: Mapping[str, str], settings: BotSettings, store: RedisServer | None) -> int:
-    port = _free_port(settings.http_host, settings.http_port)
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
+    settings = BotSettings.read(environ)
+    own_store = "redis_url" not in settings.model_fields_set
+    with _folder_to_itself(DATA_FOLDER) if own_store else contextlib.nullcontext():
+        return await _run(environ, settings, RedisServer(DATA_FOLDER) if own_store else None, stop, hurry)
+
+
+async def _run(
+    environ: Mapping[str, str],
+    settings: BotSettings,
+    store: RedisServer | None,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+) -> int:
+    """``stop`` is set by Ctrl-C, ``hurry`` by another one."""
+    port = _free_port(settings.http_host, settings.http_port)
     child_environ = {
         **environ,
         "REDIS_URL": settings.redis_url if store is None else store.url,
@@ -79,6 +86,8 @@ async def _run(environ: Mapping[str, str], settings: BotSettings, store: RedisSe
     keepers: list[Keeper] = []
     try:
         for service in services:
+            if stop.is_set():
+                break
             keepers.append(Keeper(service, hurry))
             await keepers[-1].start()
         return await _watch(keepers, stop, _where(settings, port), settings.telegram_bot_token is not None)
@@ -182,9 +191,9 @@ def _where(settings: BotSettings, port: int) -> str:
 
 def main() -> int:
     ArgumentParser(
-        prog="python -m bot.standalone.launcher",
+        prog="python -m bot.standalone",
         description="Bot, worker, trainer (where installed) and an embedded Redis-protocol server. Ctrl-C stops all.",
-        epilog="example: TELEGRAM_BOT_TOKEN=123456:ABC-def HTTP_PORT=8081 python -m bot.standalone.launcher",
+        epilog="example: TELEGRAM_BOT_TOKEN=123456:ABC-def HTTP_PORT=8081 python -m bot.standalone",
     ).parse_args()
     try:
         return asyncio.run(run(os.environ))
@@ -194,7 +203,3 @@ def main() -> int:
     except FailedError as error:
         print(error, file=sys.stderr)
         return error.code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

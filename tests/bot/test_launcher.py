@@ -21,7 +21,7 @@ from tests.support.programs import RunningProgram as Started
 from tests.support.programs import answers, child_running, free_port, program
 from tests.support.waiting import until
 
-LAUNCHER = ("-m", "bot.standalone.launcher")
+LAUNCHER = ("-m", "bot.standalone")
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +140,35 @@ async def test_a_second_launcher_in_the_folder_names_the_first_and_leaves_its_st
         assert second.output().count("\n") == 1, second.output()
         assert f"(process {launcher.pid})" in second.output()
         assert await poem(where) == 200
+
+
+INTERRUPTED = """if True:
+    import importlib.abc, os, runpy, signal, sys
+    class Finder(importlib.abc.MetaPathFinder):
+        def find_spec(self, name, path, target=None):
+            if name == "aiohttp":
+                os.kill(os.getpid(), signal.SIGINT)
+    def interrupt(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return read(*arguments)
+    if sys.argv[1] == "importing":
+        sys.meta_path.insert(0, Finder())
+    else:
+        from bot.settings import BotSettings
+        read, BotSettings.read = BotSettings.read, interrupt
+    del sys.argv[1]
+    runpy.run_module("bot.standalone", run_name="__main__", alter_sys=True)
+"""
+"""The launcher, with Ctrl-C at a moment before it has started anything."""
+
+
+@pytest.mark.parametrize("moment", ["importing", "reading settings"])
+async def test_ctrl_c_ends_a_launcher_that_is_still_loading_as_quietly_as_any(tmp_path: Path, moment: str) -> None:
+    environ = {"HTTP_PORT": str(free_port())}
+    launcher = await Started.start(tmp_path / "run.log", "-c", INTERRUPTED, moment, environ=environ)
+    assert await launcher.ended() == 0
+    lines = launcher.output().splitlines()
+    assert [line for line in lines if not line.startswith("store ")] == ["all stopped"]
 
 
 async def test_a_setting_that_a_program_refuses_ends_the_launcher_like_that_program(tmp_path: Path) -> None:

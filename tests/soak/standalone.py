@@ -24,7 +24,7 @@ from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, child_running, environment, free_port
 from tests.support.waiting import until
 
-LAUNCHER = ("-m", "bot.standalone.launcher")
+LAUNCHER = ("-m", "bot.standalone")
 PROGRAMS = {"worker": "engine", "trainer": "train worker", "bot": "bot", "store": ""}
 """What Python runs in each; the store is no child of the launcher's own kind."""
 

@@ -189,7 +189,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
     store = RedisServer(tmp_path / "var" / "valkey")
     async with (
         _stopped_after(store),
-        program(tmp_path / "run.log", "-m", "bot.standalone.launcher", environ=environ) as launcher,
+        program(tmp_path / "run.log", "-m", "bot.standalone", environ=environ) as launcher,
     ):
         await launcher.says("Ready on")
         await launcher.says("trainer | ")
@@ -200,9 +200,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
         family = _family(launcher.pid)
         family.append(store.pid())
         (tmp_path / "elsewhere").mkdir()
-        second = await RunningProgram.start(
-            tmp_path / "elsewhere" / "run.log", "-m", "bot.standalone.launcher", environ=environ
-        )
+        second = await RunningProgram.start(tmp_path / "elsewhere" / "run.log", "-m", "bot.standalone", environ=environ)
         assert await second.ended() == 1
         assert f"Port {port}" in second.output()
         assert await launcher.end(signal.SIGINT) == 0
@@ -215,7 +213,7 @@ async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: P
     store = RedisServer(tmp_path / "var" / "valkey")
     async with (
         _stopped_after(store),
-        program(tmp_path / "run.log", "-m", "bot.standalone.launcher", environ=environ) as launcher,
+        program(tmp_path / "run.log", "-m", "bot.standalone", environ=environ) as launcher,
     ):
         assert await launcher.ended() == 1
         assert "there is no model folder" in launcher.output()

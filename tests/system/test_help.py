@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "engine", "engine write", "engine check", "engine dead",
-    "engine.serving.healthcheck", "bot", "bot.standalone.launcher",
+    "engine.serving.healthcheck", "bot", "bot.standalone",
     "train", "train prepare", "train fit", "train evaluate", "train export", "train worker",
 )  # fmt: skip
 

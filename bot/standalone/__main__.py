@@ -1,0 +1,19 @@
+"""``python -m bot.standalone``: the launcher; Ctrl-C ends it quietly from the first moment, when it still loads."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    try:
+        from bot.standalone.launcher import main as launch
+
+        return launch()
+    except KeyboardInterrupt:
+        print("all stopped", flush=True)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
