@@ -45,12 +45,13 @@ _TWICE = {10: 5, 14: 7}
 @dataclass(frozen=True)
 class Command:
     """``name``: in lower case; ``rest``: what follows, including line breaks; ``named``: whether the command included
-    the bot's name; ``form``: the form, if a phrase named one."""
+    the bot's name; ``form``: the form, if a phrase named one; ``whom``: a name that cannot be used."""
 
     name: str
     rest: str
     named: bool = False
     form: str = ""
+    whom: str = ""
 
 
 def parse(text: str, bot_name: str) -> Command | None:
@@ -98,7 +99,7 @@ def spoken(text: str) -> Command | PoemRequest | None:
     text = _SLASH.sub("", text, count=1) if _SLASH.match(text) else text
     said = understood(text)
     if said is not None:
-        return Command(said.name, said.rest, form=said.form)
+        return Command(said.name, said.rest, form=said.form, whom=said.whom)
     if _is_whole_poem(text):
         return Command("check", text)
     line, _, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")

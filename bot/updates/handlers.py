@@ -123,6 +123,9 @@ class Handlers:
             request = CheckRequest(command.rest or self._replied(message))
         if request is not None:
             await self._ask(context, request)
+            if command.whom:
+                beside = replace(context, idempotency_key=f"{context.idempotency_key}:whom")
+                await self._words(beside, say("name_left_out", context.language, whom=command.whom))
             return "check" if isinstance(request, CheckRequest) else request.mode
         return await self._say(context, command)
 

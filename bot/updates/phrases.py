@@ -6,6 +6,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from engine.contract.themes import in_chinese
+
 _SIMPLIFIED = str.maketrans(
     "續寫頭詩絕風幫關於請來換個給題為語簡體繁麼嗎誰會麻煩聽謝沒還這們賦創爲話開說後",
     "续写头诗绝风帮关于请来换个给题为语简体繁么吗谁会麻烦听谢没还这们赋创为话开说后",
@@ -35,6 +37,7 @@ _TERM = (
 _SPEAK = r"(?:请|用|说|换成?|改成?|改用|切换[到成]?|转成?|\s)*"
 _LAST = r"[。！!？?~～吧呗啊呀吗\s]*"
 _END = r"(?:,? please)?[.!? ]*"
+_NO_NAME = r"(?:me|you|us|him|them|my|our|your|his|her|their|the|an?|some\w*|any\w*|every\w*|all|this|that|it)"
 _PLEASE = r"(?:please |can you |could you |can i have |could i have |i want |i'd like |i would like |i need |give me )*"
 
 _PHRASES: tuple[tuple[str, str], ...] = (
@@ -170,7 +173,11 @@ _PHRASES: tuple[tuple[str, str], ...] = (
         rf"{_PLEASE}(?:write|give|make|compose|create)?(?: ?me| ?us)?(?: ?an?| ?some| ?the)? ?"
         rf"{_KIND}{_POEM}(?:[, ]+(?:about|on|of|for))?[: ]*(?P<theme7>.*?){_END}",
     ),
-    ("poem", rf"{_PLEASE}(?:(?:write|make)(?: me| us)? )?(?:an? )?(?P<theme10>[a-z]+) poem(?: for .{{1,30}})?[.!? ]*"),
+    (
+        "poem",
+        rf"{_PLEASE}(?:(?:write|make)(?: me| us)? )?(?:an? )?(?P<theme10>[a-z]+) poem"
+        rf"(?: for (?:(?!{_NO_NAME}\b)(?P<whom>[a-z' -]{{1,30}}?)|.{{1,30}}?))?{_END}",
+    ),
     ("poem", rf"{_PLEASE}write(?: me)? (?:something|anything){_END}"),
     ("poem", rf"{_PLEASE}(?:write(?: me)? )?(?:an? )?(?P<form13>{_FORM}) (?:about|on|of) (?P<theme13>.+?){_END}"),
     ("poem", rf"{_PLEASE}(?:something|anything) (?:about |on )?(?P<theme14>[a-z' ]+?){_END}"),
@@ -214,11 +221,13 @@ _TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|�
 
 @dataclass(frozen=True)
 class Said:
-    """The command that a phrase means, the rest of the text as typed, and the form, if the phrase names one."""
+    """The command that a phrase means, the rest of the text as typed, the form, if the phrase names one, and somebody's
+    name that is not used, because it is not written in Chinese characters."""
 
     name: str
     rest: str = ""
     form: str = ""
+    whom: str = ""
 
 
 def understood(text: str) -> Said | None:
@@ -237,6 +246,7 @@ def understood(text: str) -> Said | None:
             forms = [
                 plain[slice(*span)].translate(_SIMPLIFIED) for key, span in spans.items() if key.startswith("form")
             ]
+            whom = plain[slice(*spans.pop("whom"))] if "whom" in spans else ""
             rest = [plain[slice(*span)].strip() for key, span in spans.items() if not key.startswith("form")]
             names = {**SPOKEN_FORMS, **_ENGLISH_FORMS}
             form = next((names.get(form.lower(), form) for form in forms if form not in _PLAIN), "")
@@ -244,7 +254,8 @@ def understood(text: str) -> Said | None:
                 rest = [_TO_WHOM.sub("", each, count=1) for each in rest]
             if word == "acrostic":
                 rest = [_AROUND_HEADS.sub(" ", _COUNTED.sub("", _NAMED.sub("", each, count=1))) for each in rest]
-            return Said(word, fixed or " ".join(" ".join(rest).split()), form)
+            unknown = whom if in_chinese(whom) == whom else ""
+            return Said(word, fixed or " ".join(" ".join(rest).split()), form, unknown)
     return None
 
 

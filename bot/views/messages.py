@@ -16,7 +16,7 @@ from engine.contract.script import converter
 Language = Literal["zh-hans", "zh-hant", "en"]
 Name = Literal[
     "start", "help", "terms", "tail", "by_heart", "thanks", "praise", "nod", "bye", "complaint",
-    "wordless", "privacy", "retrain_refused", "examples",
+    "wordless", "name_left_out", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
     "writing", "already_writing", "old_button", "picture_coming", "picture_sent", "no_picture", "slower",
     "cancelled", "nothing_to_cancel", "waiting", "waiting_long", "your_turn",
@@ -100,6 +100,11 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "wordless": (
         "我只看得懂文字。发一句诗或一个题目（如 <code>春天</code>），我来写；也可以点下面的按钮。",
         "I only read text. Send a line of verse or a theme such as <code>spring</code>, or tap a button.",
+    ),
+    "name_left_out": (
+        "“{whom}”没有写进诗里：我只写汉字。请用汉字发名字，例如：<code>/acrostic 李明</code>",
+        "The poem leaves out “{whom}”: I only write Chinese characters. Send a name in them to hide it in a poem: "
+        "<code>/acrostic 李明</code>",
     ),
     "examples": (
         "这句我没看懂；我只会写诗。这两条点一下就能复制，发来便有诗：\n<code>{one}</code>\n<code>{two}</code>\n"

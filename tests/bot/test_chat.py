@@ -263,3 +263,14 @@ async def test_without_any_worker_the_user_hears_of_it_after_the_deadline(
     async with running_bot(server.url, prefix, telegram, JOB_DEADLINE="0.2", LEASE="0.2"):
         assert "暂时没有运行" in await said(telegram, "/acrostic 春")
     assert (await queue.status()).waiting == 0
+
+
+async def test_a_name_that_is_left_out_of_a_poem_is_told_in_one_line_with_the_way_to_send_it(
+    chat: FakeTelegram,
+) -> None:
+    await chat.write("a birthday poem for Li Ming", language="en")
+    told = await chat.messages(2)
+    [line] = [sent.plain for sent in told if "Li Ming" in sent.plain]
+    assert line.count("\n") == 0
+    assert "leaves out" in line
+    assert "/acrostic 李明" in line

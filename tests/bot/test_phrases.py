@@ -285,3 +285,21 @@ def test_a_quatrain_without_title_is_continued() -> None:
 )
 def test_a_misspelled_command_is_the_one_most_like_it(typed: str, meant: str | None) -> None:
     assert nearest(typed, ("stats", "retrain")) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("a birthday poem for Li Ming", "Li Ming"),
+        ("Write me a spring poem for O'Brien please.", "O'Brien"),
+        ("a love poem for xiaohong", "xiaohong"),
+        ("a birthday poem for my dad", ""),
+        ("a love poem for you", ""),
+        ("a birthday poem for mom", ""),
+        ("a spring poem for 李明", ""),
+    ],
+)
+def test_a_name_that_is_not_in_chinese_characters_is_noticed(text: str, name: str) -> None:
+    found = spoken(text)
+    assert isinstance(found, Command)
+    assert found.whom == name
