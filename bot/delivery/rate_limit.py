@@ -1,9 +1,14 @@
-"""Keeps to Telegram's limits: about 30 messages per second, one per second per chat, 20 per minute per group."""
+"""Keeps to Telegram's limits: about 30 messages per second, one per second per chat, 20 per minute per group.
+
+The 30 may follow one another closely. With even gaps instead, a moment without messages would be lost for good: at 30
+replies per second, each would wait as long as the latest of all before it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 MAX_CHATS = 10_000
@@ -11,30 +16,30 @@ MAX_CHATS = 10_000
 
 
 class RateLimiter:
-    """Minimum seconds between any two messages, two in a private chat, and two in a group."""
+    """``overall``: maximum messages in any second; ``private``, ``group``: minimum seconds between two in a chat."""
 
     def __init__(
         self,
-        overall: float = 1 / 30,
+        overall: int = 30,
         private: float = 1.0,
         group: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._overall = overall
+        self._latest: deque[float] = deque(maxlen=overall)
         self._private = private
         self._group = group
         self._clock = clock
         self._sleep = sleep
-        self._next = 0.0
         self._chats: dict[int, float] = {}
 
     async def turn(self, chat: int | None) -> None:
         """Wait until a message to ``chat`` may be sent (None: chat unknown). Not to be called concurrently for one
         chat."""
         await self._until(0.0 if chat is None else self._chats.get(chat, 0.0))
-        mine = max(self._clock(), self._next)
-        self._next = mine + self._overall
+        full = len(self._latest) == self._latest.maxlen
+        mine = max(self._clock(), self._latest[0] + 1.0 if full else 0.0)
+        self._latest.append(mine)
         await self._until(mine)
         if chat is None:
             return

@@ -42,7 +42,7 @@ async def sending(
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
         metrics = metrics or Metrics()
         packer = Packer(queue, bot, Blocklist(["恶龙"]), BestEffortSender(bot), None)
-        outbox = Outbox(queue, packer, Sender(bot, RateLimiter(0, 0, 0), metrics, deadline), metrics, LEASE)
+        outbox = Outbox(queue, packer, Sender(bot, RateLimiter(1000, 0, 0), metrics, deadline), metrics, LEASE)
         running = asyncio.create_task(outbox.run())
         try:
             yield outbox
@@ -161,7 +161,7 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
         outbox = Outbox(
             queue,
             Packer(queue, bot, Blocklist([]), BestEffortSender(bot), None),
-            Sender(bot, RateLimiter(0, 0, 0), Metrics()),
+            Sender(bot, RateLimiter(1000, 0, 0), Metrics()),
             Metrics(),
             LEASE,
         )
@@ -388,9 +388,18 @@ class Clock:
 
 async def test_messages_keep_telegrams_gaps() -> None:
     clock = Clock()
-    pace = RateLimiter(overall=0.1, private=1.0, group=3.0, clock=clock, sleep=clock.sleep)
+    pace = RateLimiter(overall=2, private=1.5, group=3.0, clock=clock, sleep=clock.sleep)
     moments = []
-    for chat in (1, 2, 1, -1, -1):
+    for chat in (1, 2, 3, 1, 4, -1, -1):
         await pace.turn(chat)
-        moments.append(round(clock.now - 100, 6))
-    assert moments == [0.0, 0.1, 1.0, 1.1, 4.1]
+        moments.append(clock.now - 100)
+    assert moments == [0.0, 0.0, 1.0, 1.5, 2.0, 2.5, 5.5]
+
+
+async def test_a_message_that_comes_late_delays_none_after_it_while_the_second_has_room() -> None:
+    clock = Clock()
+    pace = RateLimiter(overall=4, clock=clock, sleep=clock.sleep)
+    for chat, arrives in enumerate((0.0, 0.75, 0.75, 0.75, 1.0, 1.25)):
+        clock.now = max(clock.now, 100 + arrives)
+        await pace.turn(chat)
+        assert clock.now == 100 + max(arrives, 1.75 if chat == 5 else 0.0)
