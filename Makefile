@@ -21,7 +21,7 @@ poem: .venv/serve  ## one poem here and now: make poem TEXT=老夫聊发少年�
 	@$(BIN)/python -m engine write continue "$$TEXT"
 
 test: .venv/develop $(AXE)  ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 bench: .venv/develop  ## how fast it is, end to end too (5 minutes); with PyTorch installed also against the tutorial's loop
 	@$(BIN)/python -m tests.bench

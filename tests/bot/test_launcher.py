@@ -7,7 +7,8 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -191,10 +192,11 @@ async def test_a_store_without_a_folder_is_one_sentence(tmp_path: Path, place: s
 
 
 @pytest.fixture
-def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose path is too long for a socket; temporary files of this test alone."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    return tmp_path / ("x" * 100)
+    with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        yield Path(folder) / ("x" * 100)
 
 
 def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(far: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -106,9 +107,16 @@ def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> d
     }
 
 
+# Below those that the kernel gives to outgoing connections, and other ones for a test process beside this one.
+_ports = itertools.count(10_000 + 1_000 * (os.getpid() % 20))
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Nothing else takes it before the program that is told of it; no two calls give the same."""
+    for port in _ports:
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("unreachable")
 
 
 async def answers(url: str, status: int = 200) -> None:

@@ -74,10 +74,16 @@ def environ(server: RedisServer, prefix: str, telegram: FakeTelegram, prepared: 
     return environment(server.url, telegram, **told)
 
 
-def endless(environ: dict[str, str], folder: Path) -> None:
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """So large a corpus that no machine is through with a hundred epochs before the test is."""
-    source = train_tiny.write_source(folder / "many", train_tiny.poems(20_000))
-    corpora.prepare(str(source), Path(environ["TRAIN_DIR"]) / "corpus")
+    return train_tiny.prepared(tmp_path_factory.mktemp("many"), 20_000) / "corpus"
+
+
+@pytest.fixture
+def endless(environ: dict[str, str], many: Path) -> None:
+    """A training does not end by itself."""
+    shutil.copytree(many, Path(environ["TRAIN_DIR"]) / "corpus", dirs_exist_ok=True)
 
 
 def training_process(trainer: int) -> int:
@@ -211,10 +217,10 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
     assert set(await queue.models.versions()) == {"tiny", training.report.version}
 
 
+@pytest.mark.usefixtures("endless")
 async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot_by_the_same_message(
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (bot, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 20))
@@ -236,10 +242,10 @@ async def test_a_killed_trainer_is_followed_by_one_that_goes_on_and_a_killed_bot
     assert list((tmp_path / "prepared" / "home").glob("retrain-*")) == []
 
 
+@pytest.mark.usefixtures("endless")
 async def test_a_training_process_that_is_killed_goes_on_from_its_checkpoint_and_the_message_says_so(
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
@@ -274,11 +280,11 @@ async def test_a_training_process_that_dies_each_time_before_a_step_is_given_up(
     assert (report.failure, report.detail, report.interruptions) == ("died", "signal 9", MAX_STALLS + 1)
 
 
+@pytest.mark.usefixtures("endless")
 @pytest.mark.parametrize("train_dir", ["moved", "gone"])
 async def test_an_order_whose_train_dir_has_moved_or_gone_is_reported_and_dropped(
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path, train_dir: str
 ) -> None:
-    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
@@ -313,10 +319,10 @@ async def test_many_unreadable_files_are_counted_and_stop_nothing(
     assert any("另有 1496 个文件未读" in edit.plain for edit in telegram.edits)
 
 
+@pytest.mark.usefixtures("endless")
 async def test_a_stopped_trainer_leaves_its_order_to_the_next(
     queue: Queue, environ: dict[str, str], tmp_path: Path, telegram: FakeTelegram
 ) -> None:
-    endless(environ, tmp_path)
     async with bot_and_trainer(queue, environ, tmp_path) as (_, trainer):
         await order(telegram, "/retrain 100")
         await until(trained(queue, 5))
