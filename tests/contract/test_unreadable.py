@@ -71,6 +71,7 @@ def test_a_body_is_read_or_is_a_codec_error_and_nothing_else(body: str | bytes) 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*REPLY, "request", "deadline", "poem"]), inner),
+    max_leaves=10,
 )
 
 

@@ -50,9 +50,8 @@ def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(released_poet: Po
 
 
 def test_a_poem_for_a_birthday_a_wedding_or_a_new_year_does_not_grieve(released_poet: Poet) -> None:
-    wishes = [PoemRequest("theme", text) for text in ("老师", "新年", "祝我哥新婚快乐")] + [
-        PoemRequest("acrostic", "生日快乐")
-    ]
+    wishes = [PoemRequest("theme", text, candidates=16) for text in ("老师", "新年", "祝我哥新婚快乐")]
+    wishes.append(PoemRequest("acrostic", "生日快乐", candidates=16))
     poems = released_poet.write([replace(wish, seed=seed) for wish in wishes for seed in range(4)])
     assert sum(not SORROWFUL.isdisjoint(poem.text) for poem in poems) <= 1
 
