@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from bot.delivery import outbox
 from bot.standalone.redis_server import RedisServer
+from engine.contract.queue import retry
 from engine.contract.queue.store import Queue, connect
 from engine.serving import worker
 from tests.support.fake_telegram import FakeTelegram
@@ -22,15 +23,16 @@ from tests.support.tiny_model import write_model
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 _prefixes = itertools.count()
-READ_SECONDS = 0.02
+READ_SECONDS, STOP_RETRY_SECONDS = 0.02, 0.2
 
 
 @pytest.fixture(autouse=True, scope="session")
-def short_reads() -> Iterator[None]:
-    """Bots and workers inside the test's own process notice at once that they are stopped, as most tests do twice."""
+def quick_stops() -> Iterator[None]:
+    """Bots and workers inside the test's own process end at once when they are stopped, as most tests do twice."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (outbox, worker):
             patch.setattr(module, "READ_SECONDS", READ_SECONDS)
+        patch.setattr(retry, "STOP_RETRY_SECONDS", STOP_RETRY_SECONDS)
         yield
 
 

@@ -13,8 +13,11 @@ from tests.support.stage import BOT, stage
 CHAT = 5
 
 
-async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **environ: str) -> SoakResult:
-    """All for one chat, so that they leave one after another. At the moment of the stop one may be on its way."""
+async def stalled(
+    answers: int = 16, seconds: float = 8.0, worker: tuple[str, ...] = QUICK_WORKER, **environ: str
+) -> SoakResult:
+    """All for one chat, so that they leave one after another. At the moment of the stop one may be on its way.
+    ``seconds``: how long repeats are waited for."""
     async with stage(**{**PATIENT, "LEASE": "1", **environ}) as here, bot_and_workers(here, worker) as (bots, _):
         for _ in range(answers):
             await here.telegram.write("/acrostic 春", chat=CHAT, user=CHAT)
@@ -25,9 +28,9 @@ async def stalled(answers: int = 16, worker: tuple[str, ...] = QUICK_WORKER, **e
         async with crew(here, "other", BOT, HTTP_PORT=str(free_port())):
             await here.telegram.messages(answers, CHAT)
             os.kill(stopped, signal.SIGCONT)
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(0.6 * seconds)
         # What is left of two dead bots' work, if anything, is sent now.
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(0.4 * seconds)
         sent = len(here.telegram.sent)
         return SoakResult(
             "a bot stalled with answers in flight",

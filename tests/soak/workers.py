@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from functools import partial
 
 from redis.asyncio import Redis
 
@@ -13,6 +14,7 @@ from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and
 from tests.support.fake_poet import KILLS
 from tests.support.programs import RunningProgram
 from tests.support.stage import BOT, WORKER, Stage, stage
+from tests.support.waiting import until
 
 
 async def killed(
@@ -30,16 +32,22 @@ async def killed(
         crowd = Crowd(here.telegram, tail="山水月")
         answered = asyncio.create_task(_answered(crowd, jobs, asking))
         while not answered.done():
+            victim = choose.choice(writing.members)
+            # On a slow machine none would ever write if it were killed before.
+            await until(partial(_serves, queue, victim))
             await asyncio.wait({answered}, timeout=every)
             if answered.done():
                 break
-            victim = choose.choice(writing.members)
             in_hand += await _in_flight(redis, queue, victim)
             await writing.kill(victim)
             kills += 1
         await answered
         dead = len(await queue.dead_letters.jobs())
         return crowd.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
+
+
+async def _serves(queue: Queue, worker: RunningProgram) -> bool:
+    return any(f"-{worker.pid}-" in name for name in await queue.workers.heartbeats.names())
 
 
 async def _answered(crowd: Crowd, jobs: int, every: float) -> None:

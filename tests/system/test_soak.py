@@ -70,7 +70,7 @@ async def test_a_store_that_stands_still_is_full_or_loses_its_groups_loses_no_po
 
 
 async def test_a_worker_that_stood_still_for_four_leases_adds_nothing_to_what_others_wrote() -> None:
-    figures = await stalls.worker(2, 24)
+    figures = await stalls.worker(1, 12)
     assert kept(figures)
     assert figures.more["in_flight_at_stops"] > 0
 
@@ -109,7 +109,7 @@ async def test_garbage_for_answers_ends_nothing_spins_nothing_and_loses_no_reply
 
 
 async def test_a_stalled_bot_repeats_at_most_what_was_on_its_way() -> None:
-    figures = await stalls.stalled(8)
+    figures = await stalls.stalled(8, 4.0)
     assert (figures.lost, figures.more["programs_that_ended"]) == (0, 0)
     assert figures.injected > 2
     assert figures.duplicated <= 1
