@@ -10,14 +10,11 @@ import numpy.typing as npt
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS
 from engine.model.backend import Ids
-from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
 
 Booleans = npt.NDArray[np.bool_]
 
-ABSENT = -1
-"""The index of an id in a set that does not contain it."""
 RICH_GROUP_CHARACTERS = 8
 """A rhyme group may start a poem if it has this many characters per rhyme word needed."""
 
@@ -29,11 +26,9 @@ class AllowedIds:
         self._vocabulary = vocabulary
         self._prosody = prosody
         self.ids: list[Ids] = []
-        """The ids of each set in increasing order, [n]."""
-        self.table: FloatArray = np.zeros((0, len(vocabulary)), np.float32)
-        """0 for the ids of a set, minus infinity for others: [sets, V]."""
+        """The ids of each set in increasing order, [n], and a last place for all that the set does not contain."""
         self.places: Ids = np.zeros((0, len(vocabulary)), np.int64)
-        """The index of each id of the vocabulary within each set, or ``ABSENT``: [sets, V]."""
+        """The index of each id of the vocabulary within each set, -1 for the last place: [sets, V]."""
         common = [c for c in vocabulary.characters if _is_common(c)]
         self._common = self._of(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
@@ -92,12 +87,8 @@ class AllowedIds:
         )
 
     def _added(self, mask: Booleans) -> int:
-        ids = mask.nonzero()[0]
-        places = np.full(len(mask), ABSENT, np.int64)
-        places[ids] = np.arange(len(ids))
-        self.ids.append(ids)
-        self.table = np.concatenate([self.table, np.where(mask, np.float32(0), np.float32(-np.inf))[None]])
-        self.places = np.concatenate([self.places, places[None]])
+        self.ids.append(np.append(mask.nonzero()[0], 0))
+        self.places = np.concatenate([self.places, np.where(mask, mask.cumsum() - 1, -1)[None]])
         return len(self.ids) - 1
 
     def _of(self, characters: Iterable[str]) -> Booleans:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.contract.text import CLOSING_MARKS
-from engine.generation.allowed import ABSENT, AllowedIds
+from engine.generation.allowed import AllowedIds
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import FloatArray
@@ -67,25 +67,27 @@ class Sampler:
         mask, anything, copies = self._allowed(row), self._allowed_ids.characters, list[int]()
         banned, chance = self._banned(row, log_probabilities), uniform(row.draws, row.chosen)
         for allowed, struck in ((mask, banned), (mask, ""), (anything, "")):
-            pool = log_probabilities + self._allowed_ids.table[allowed]  # [V]
-            pool[self._vocabulary.ids_of(struck)] = -np.inf
-            pool[copies] = -np.inf
-            while (drawn := self._sample(pool, chance)) != NOTHING:
-                if not self._copies(row, drawn):
+            ids, places = self._allowed_ids.ids[allowed], self._allowed_ids.places[allowed]
+            pool = log_probabilities.take(ids)
+            pool[-1] = -np.inf
+            pool[places.take(self._vocabulary.ids_of(struck))] = -np.inf
+            pool[places[copies]] = -np.inf
+            while (place := self._sample(pool, chance)) != NOTHING:
+                if not self._copies(row, drawn := int(ids[place])):
                     return drawn
                 copies.append(drawn)
-                pool[drawn] = -np.inf
+                pool[place] = -np.inf
         return int(self._allowed_ids.ids[anything][0])
 
     def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> str:
         """What must not come next. A doubling is allowed only if it is the model's first choice."""
         banned = row.banned()
-        if row.doubling() and log_probabilities[self._vocabulary.id(row.last)] >= log_probabilities.max():
+        if row.doubling() and log_probabilities.argmax() == self._vocabulary.id(row.last):
             return banned.replace(row.last, "")
         return banned
 
     def _sample(self, pool: FloatArray, chance: float) -> int:
-        """One id of ``pool`` [V], by the random number ``chance``, among the likeliest that make up ``top_p``;
+        """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``top_p``;
         ``NOTHING`` if none is left."""
         top = pool.max()
         if top == -np.inf:
@@ -107,8 +109,7 @@ class Sampler:
         counts = [len(characters) for characters in banned]
         ids = self._vocabulary.ids_of("".join(banned))
         places = self._allowed_ids.places[np.repeat(allowed_ids, counts), ids]
-        of, held = np.arange(len(rows)).repeat(counts), places != ABSENT
-        pools[of[held], places[held]] = -np.inf
+        pools[np.arange(len(rows)).repeat(counts), places] = -np.inf
         seeds, numbers = np.array([(row.draws, row.chosen) for row in rows], np.uint64).T
         drawn = self._sample_each(pools, uniform(seeds, numbers).astype(np.float32))
         return [
@@ -118,15 +119,17 @@ class Sampler:
 
     def _pools(self, allowed_ids: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
         """Each row's allowed ids in order, padded with minus infinity: [rows, most]."""
-        if len(set(allowed_ids)) == 1:
-            return log_probabilities.take(self._allowed_ids.ids[allowed_ids[0]], axis=1)
         members: dict[int, list[int]] = {}
         for i, mask in enumerate(allowed_ids):
             members.setdefault(mask, []).append(i)
+        if len(members) == 1:
+            pools = log_probabilities.take(self._allowed_ids.ids[allowed_ids[0]], axis=1)
+            pools[:, -1] = -np.inf
+            return pools
         most = max(len(self._allowed_ids.ids[mask]) for mask in members)
         pools = np.full((len(allowed_ids), most), -np.inf, np.float32)
         for mask, own in members.items():
-            ids = self._allowed_ids.ids[mask]
+            ids = self._allowed_ids.ids[mask][:-1]
             pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
         return pools
 
@@ -143,9 +146,7 @@ class Sampler:
         if not most:
             return [NOTHING] * len(pool)
         below = top.repeat(sizes) - pool.ravel().take(flat)
-        ordered = np.full(
-            (len(pool), most), np.inf, np.float32
-        )  # what cannot be drawn is infinitely far below the best
+        ordered = np.full((len(pool), most), np.inf, np.float32)
         ordered[np.arange(most) < sizes[:, None]] = below
         ordered.sort(axis=1)
         reached = np.exp(ordered / -self._sampling.temperature).cumsum(axis=1)
