@@ -187,7 +187,7 @@ def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
 
 
 def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
-    from train.retrain.order import TrainOptions
+    from train.retrain.context import TrainOptions
     from train.retrain.worker import main
 
     settings = TrainSettings.read(options.environment)

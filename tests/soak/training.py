@@ -21,7 +21,7 @@ from tests.support.waiting import until
 from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
 from train.fit.run_folder import Run
-from train.retrain.order import run_name
+from train.retrain.context import run_name
 
 TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poems", "2", "--save-every", "0.05")
 

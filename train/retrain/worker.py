@@ -19,7 +19,8 @@ from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
 from engine.contract.queue.training import OVER, Order
 from engine.serving.shutdown import asked_to_stop, run_until
-from train.retrain.order import OrderExecution, TrainerContext, TrainOptions, run_name
+from train.retrain.context import TrainerContext, TrainOptions
+from train.retrain.order import OrderExecution
 from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.worker")
@@ -69,7 +70,7 @@ class TrainingWorker(StreamConsumer):
         if await self._persist(partial(self._trainings.report, delivery.id, report)):
             await self._persist(partial(self._stream.finish, delivery.id))
         log.info("%s %s", report.phase, report.failure or report.version, extra={"job": delivery.id})
-        shutil.rmtree(self._trainer.home / run_name(delivery.id), ignore_errors=True)
+        shutil.rmtree(self._trainer.run_folder(delivery.id), ignore_errors=True)
 
     async def _beat(self) -> None:
         await self._trainings.trainers.beat(self.name, self._beat_ttl)
