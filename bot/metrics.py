@@ -13,7 +13,7 @@ from engine.contract import Poem
 from engine.contract.codec import unreadable
 from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Serving
-from engine.contract.queue.training import OVER, Training
+from engine.contract.queue.training import FINAL_PHASES, Training
 from engine.contract.queue.workers import Status
 
 SECONDS_BUCKETS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -107,7 +107,7 @@ class Metrics:
             self._unreadable.labels(kind).set(number)
         self._workers.set(status.workers if status else math.nan)
         self._wait.set(status.wait_seconds if status else math.nan)
-        under_way = training is not None and training.report.phase not in OVER
+        under_way = training is not None and training.report.phase not in FINAL_PHASES
         self._training.set(training.report.part if training is not None and under_way else 0)
         self._serving.clear()
         for serving in cluster_state.serving.values():

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from engine.contract.settings import Settings
 
-TELEGRAM = "https://api.telegram.org/bot"
+TELEGRAM_URL = "https://api.telegram.org/bot"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -21,7 +21,7 @@ class BotSettings(Settings):
     a dead letter. Limits of 0 mean no limit."""
 
     telegram_bot_token: SecretStr | None = None
-    telegram_base_url: str = TELEGRAM
+    telegram_base_url: str = TELEGRAM_URL
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
     delete_webhook: bool = False
@@ -93,7 +93,7 @@ class BotSettings(Settings):
             return self
         if self.webhook_secret is None:
             raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, 1 to 256 letters, digits, _ and -")
-        if not self.webhook_url.startswith("https://") and self.telegram_base_url == TELEGRAM:
+        if not self.webhook_url.startswith("https://") and self.telegram_base_url == TELEGRAM_URL:
             raise ValueError(
                 "WEBHOOK_URL must begin with https://, for Telegram calls nothing else; "
                 "http:// is for a Bot API server of your own, named with TELEGRAM_BASE_URL"

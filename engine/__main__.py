@@ -31,7 +31,7 @@ from engine.serving.model_reload import ModelReload
 from engine.serving.worker import main as work
 from engine.settings import EngineSettings
 
-OK, SURROUNDINGS, BAD_INPUT = 0, 1, 2
+SUCCESS, ENVIRONMENT_ERROR, USAGE_ERROR = 0, 1, 2
 FAULTS_FOUND = 1
 DESCRIPTION = """The worker: takes jobs from Redis and writes poems. With a command: write or check a poem here."""
 EXAMPLES = """examples:
@@ -54,19 +54,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        return OK
+        return SUCCESS
     except BrokenPipeError:
         forget_stdout()
-        return SURROUNDINGS
+        return ENVIRONMENT_ERROR
     except (PoemError, CodecError, SettingError) as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return USAGE_ERROR
     except (ModelFolderError, PaddleMissingError) as error:
         print(error, file=sys.stderr)
-        return SURROUNDINGS
+        return ENVIRONMENT_ERROR
     except OSError as error:
         print(f"{error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
-        return SURROUNDINGS
+        return ENVIRONMENT_ERROR
 
 
 def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
@@ -97,14 +97,14 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
     if options.json:
         for poem in poems:
             print(dumps(poem.to_json()))
-        return OK
+        return SUCCESS
     for number, poem in enumerate(poems):
         note = " · ".join(part for part in (poem.template or poem.form, poem.rhyme) if part)
         # The best of several candidates has another seed than the one requested.
         asked = "" if seeds[number] in (None, poem.seed) else f"--seed {seeds[number]}, or "
         alone = f"--seed {poem.seed} --candidates 1"
         print(f"{chr(10) if number else ''}{poem.text}\n\n（{note}）\nThis poem again: {asked}{alone}")
-    return OK
+    return SUCCESS
 
 
 def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
@@ -124,7 +124,7 @@ def _check(options: argparse.Namespace, settings: EngineSettings) -> int:
             place = f"第{fault.place}字" if fault.place else ""
             wanted = fault.wanted and f"，应作{fault.wanted}"
             print(f"第{fault.line}句{place}{fault.character and f'「{fault.character}」'}：{fault.name}{wanted}")
-    return FAULTS_FOUND if report.faults else OK
+    return FAULTS_FOUND if report.faults else SUCCESS
 
 
 def _read_text(name: str) -> str:

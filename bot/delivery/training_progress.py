@@ -24,7 +24,7 @@ from engine.contract.queue.messages import Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Training
+from engine.contract.queue.training import FINAL_PHASES, Training
 
 log = logging.getLogger("bot.delivery.training_progress")
 
@@ -97,7 +97,7 @@ class TrainingProgress:
         training = await self._trainings.current()
         if training is None or training.closed:
             return
-        over = training.report.phase in OVER
+        over = training.report.phase in FINAL_PHASES
         alive = over or await self._trainings.trainers.alive() > 0
         try:
             if training.message is None:
@@ -156,7 +156,7 @@ class TrainingProgress:
         answered = [each for each in serving if each.serial == desired.serial]
         if (serving and len(answered) == len(serving)) or age > RELOAD_REPORT_SECONDS:
             language = as_language(asker.language)
-            text = texts.changed(desired, answered, language)
+            text = texts.version_changed(desired, answered, language)
             # The idempotency key ensures that only one bot reports it.
             await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
 

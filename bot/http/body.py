@@ -11,11 +11,11 @@ from aiohttp import web
 from bot.http.errors import HttpError, too_long, unreadable_body
 from bot.views import http_errors as texts
 
-MAX_BODY = 8 * 1024
+MAX_BODY_BYTES = 8 * 1024
 BODY_SECONDS = 10.0
 
 
-async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
+async def read_body(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
     """Raises HttpError before more than ``limit`` bytes are kept. Compressed bodies are refused, since their length
     does not limit what they inflate to."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
@@ -34,7 +34,7 @@ async def read_body(request: web.Request, limit: int = MAX_BODY) -> bytes:
     return body
 
 
-async def read_json(request: web.Request, limit: int = MAX_BODY) -> Any:
+async def read_json(request: web.Request, limit: int = MAX_BODY_BYTES) -> Any:
     """Raises HttpError, or CodecError if the body is not JSON."""
     body = await read_body(request, limit)
     try:

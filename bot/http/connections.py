@@ -151,7 +151,7 @@ class Connection(web.RequestHandler):
 class QuietAccepting:
     """An event loop's exception handler that logs failing accepts once per minute instead of once per attempt."""
 
-    EVERY_SECONDS = 60.0
+    LOG_SECONDS = 60.0
 
     def __init__(self) -> None:
         self._next_line = 0.0
@@ -164,4 +164,4 @@ class QuietAccepting:
         self._failed += 1
         if loop.time() >= self._next_line:
             log.error("%d connections could not be accepted: %s", self._failed, context.get("exception"))
-            self._next_line, self._failed = loop.time() + self.EVERY_SECONDS, 0
+            self._next_line, self._failed = loop.time() + self.LOG_SECONDS, 0

@@ -47,7 +47,7 @@ FILES = {
     "/openapi.json": ("openapi.json", "application/json"),
 }
 """Files served unchanged."""
-MOST_LINES, LONGEST_LINE, MOST_CHARACTERS = 200, 40, 400
+MAX_LINES, MAX_LINE_CHARACTERS, MAX_CHARACTERS = 200, 40, 400
 MAX_DRAWN_AT_ONCE, MAX_PICTURES_WAITING = 1, 8
 """How many pictures are drawn at the same time, and how many requests may wait."""
 
@@ -166,15 +166,15 @@ def as_poem(value: Any) -> Poem:
     except (ValueError, TypeError, KeyError) as error:
         raise unreadable_body(texts.NOT_A_POEM) from error
     lines = poem.lines
-    if not lines or len(lines) > MOST_LINES or not all(_is_line(line) for line in lines):
+    if not lines or len(lines) > MAX_LINES or not all(_is_line(line) for line in lines):
         raise unreadable_body(texts.NOT_LINES)
-    if sum(map(len, lines)) > MOST_CHARACTERS or not all(_is_note(n) for n in (poem.form, poem.template, poem.rhyme)):
+    if sum(map(len, lines)) > MAX_CHARACTERS or not all(_is_note(n) for n in (poem.form, poem.template, poem.rhyme)):
         raise unreadable_body(texts.TOO_LARGE_A_POEM)
     return poem
 
 
 def _is_line(line: object) -> bool:
-    return isinstance(line, str) and 0 < len(line) <= LONGEST_LINE and only_chinese(line) == line
+    return isinstance(line, str) and 0 < len(line) <= MAX_LINE_CHARACTERS and only_chinese(line) == line
 
 
 def _is_note(note: object) -> bool:

@@ -34,7 +34,7 @@ log = logging.getLogger("bot.http.server")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 WEBHOOK_PATH = "/telegram"
 PAGE_PATH = "/"
-MAX_UPDATE = 256 * 1024
+MAX_UPDATE_BYTES = 256 * 1024
 READY_SECONDS = 3.0
 
 
@@ -57,7 +57,7 @@ class Webhook:
         if self._handle is None:
             raise HttpError(503, "busy", *texts.NOT_READY, 1)
         try:
-            raw = json.loads(await read_body(request, MAX_UPDATE))
+            raw = json.loads(await read_body(request, MAX_UPDATE_BYTES))
         except (ValueError, RecursionError):
             raw = None
         update = readable(raw, self._metrics)

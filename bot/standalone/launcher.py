@@ -17,7 +17,7 @@ import aiohttp
 from bot.http.listening import cannot_listen
 from bot.settings import BotSettings
 from bot.standalone.redis_server import RedisServer, RedisServerError
-from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedService, say
+from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedService, print_line
 from engine.contract.arguments import ArgumentParser
 from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
@@ -42,7 +42,7 @@ class Store:
             fresh = await asyncio.to_thread(self._server.start)
         except RedisServerError as error:
             raise FailedError(str(error)) from error
-        say(self.name, f"{'started' if fresh else 'still running, used again'}, data in {self._server.folder}")
+        print_line(self.name, f"{'started' if fresh else 'still running, used again'}, data in {self._server.folder}")
 
     async def ended(self) -> int:
         while True:

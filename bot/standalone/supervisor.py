@@ -13,7 +13,7 @@ from typing import Protocol
 from engine.contract.child_process import die_with_parent, lines_of
 from engine.contract.queue.retry import sleep_unless
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0
 """Pause before a restart, doubling each time."""
 AT_ONCE_SECONDS, AT_ONCE_IF_KILLED_SECONDS = 10.0, 2.0
 """A program that ran for less is counted as failing at once. SIGKILL comes from outside, for example when memory runs
@@ -23,9 +23,9 @@ SETTLED_SECONDS = 60.0
 MAX_DEATHS_AT_ONCE = 5
 DRAIN_SECONDS = 15.0
 """How long a program may take to stop before it is killed."""
-WRONG_SETTING = 2
+SETTING_EXIT_CODE = 2
 """Exit code of a program with invalid settings; restarting it would not help."""
-LONGEST_LINE = 1 << 16
+MAX_LINE_BYTES = 1 << 16
 """Longer output lines are split, in bytes."""
 LAST_WORDS_SECONDS = 2.0
 
@@ -52,7 +52,7 @@ class SupervisedService(Protocol):
     async def stop(self, hurry: asyncio.Event) -> None: ...
 
 
-def say(name: str, line: str) -> None:
+def print_line(name: str, line: str) -> None:
     """Print a program's output line; a closed terminal is ignored."""
     with contextlib.suppress(OSError):
         print(f"{name:<7} | {line}", flush=True)
@@ -62,7 +62,7 @@ class Restarts:
     """Decides how long to wait before a restart."""
 
     def __init__(self) -> None:
-        self._pause = FIRST_PAUSE
+        self._pause = FIRST_PAUSE_SECONDS
         self._at_once = 0
 
     def pause_after(self, lived: float, code: int) -> float | None:
@@ -72,8 +72,8 @@ class Restarts:
         if self._at_once >= MAX_DEATHS_AT_ONCE:
             return None
         if lived >= SETTLED_SECONDS:
-            self._pause = FIRST_PAUSE
-        pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            self._pause = FIRST_PAUSE_SECONDS
+        pause, self._pause = self._pause, min(2 * self._pause, MAX_PAUSE_SECONDS)
         return pause
 
 
@@ -107,21 +107,21 @@ class Keeper:
                 await service.stop(self._hurry)
                 return
             ended = _ending(code)
-            if code == WRONG_SETTING:
-                raise FailedError(f"The {service.name} {ended}: the reason stands above.", WRONG_SETTING)
+            if code == SETTING_EXIT_CODE:
+                raise FailedError(f"The {service.name} {ended}: the reason stands above.", SETTING_EXIT_CODE)
             pause = restarts.pause_after(clock() - began, code)
             if pause is None:
                 raise FailedError(
                     f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; the reason stands above."
                 )
-            say(service.name, f"{ended}; it is started again in {pause:g} s")
+            print_line(service.name, f"{ended}; it is started again in {pause:g} s")
             await sleep_unless(self._stopping, pause)
             if self._stopping.is_set():
                 return
             try:
                 await service.start()
             except FailedError as error:
-                say(service.name, str(error))
+                print_line(service.name, str(error))
 
     async def _code(self) -> int | None:
         """Wait for the service to end; returns its exit code, or None if it is to be stopped before."""
@@ -187,8 +187,8 @@ class Program:
         await ending
 
     async def _show(self, output: asyncio.StreamReader) -> None:
-        async for line in lines_of(output, LONGEST_LINE):
-            say(self.name, line.decode(errors="replace").rstrip())
+        async for line in lines_of(output, MAX_LINE_BYTES):
+            print_line(self.name, line.decode(errors="replace").rstrip())
 
 
 def _ending(code: int) -> str:

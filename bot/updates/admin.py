@@ -13,7 +13,7 @@ from engine.contract.codec import encode_text
 from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.models import Asker
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Order
+from engine.contract.queue.training import FINAL_PHASES, Order
 
 COMMANDS = ("retrain", "model", "stats")
 MIN_EPOCHS, MAX_EPOCHS = 0.01, 100.0
@@ -66,7 +66,7 @@ class Admin:
 
     async def _cancel(self, language: Language) -> str:
         training = await self.queue.trainings.current()
-        if training is None or training.report.phase in OVER:
+        if training is None or training.report.phase in FINAL_PHASES:
             return pick(texts.NOTHING, language)
         await self.queue.trainings.cancel(training)
         return pick(texts.CANCELLING, language)
@@ -82,7 +82,7 @@ class Admin:
             return texts.unknown_version(words[1], language)
         # A repeated update repeats the request, which changes nothing, but not the answer.
         await models.use(words[1], encode_text(Asker(to, language)))
-        return texts.changing(words[1], language)
+        return texts.version_changing(words[1], language)
 
 
 def read_order(words: list[str], to: Chat, language: Language) -> Order | None:

@@ -12,7 +12,7 @@ from bot.metrics import Metrics
 from bot.submission import Submitter
 from bot.updates.message_context import language_for, topic_of
 from bot.views import keyboards as buttons
-from bot.views.keyboards import AUTOMATIC, ButtonAction, place_of
+from bot.views.keyboards import AUTOMATIC_LANGUAGE, ButtonAction, place_of
 from bot.views.messages import LANGUAGES, Language, error_text, language_of, say
 from engine.contract import Poem, PoemError, PoemRequest
 from engine.contract.queue.cards import Card, Cards
@@ -93,7 +93,7 @@ class Callbacks:
     async def _poem(
         self, query: CallbackQuery, press: ButtonAction, card: Card, to: Telegram, language: Language, update_id: int
     ) -> None:
-        request = buttons.changed(card.request, press)
+        request = buttons.request_after(card.request, press)
         if request is None:
             self._answer(query, say("old_button", language), alert=True)
             return
@@ -136,7 +136,7 @@ class Callbacks:
     async def _language(self, query: CallbackQuery, press: ButtonAction) -> None:
         user, chats = query.from_user, self.chats
         language = next((code for code in LANGUAGES if code == press.choice), None)
-        if language is None and press.choice != AUTOMATIC:
+        if language is None and press.choice != AUTOMATIC_LANGUAGE:
             self._answer(query, say("old_button", language_of(user.language_code)), alert=True)
             return
         await chats.choose_language(user.id, language)

@@ -26,7 +26,7 @@ _LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七]
 _COMMANDS = ("poem", "continue", "acrostic", "check", "again", "cancel", "language", "help", "start", "privacy")
 _MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
 
-SHORTEST, SHORTEST_OF_SEVERAL = 4, 2
+MIN_LINE_CHARACTERS, MIN_CLAUSE_CHARACTERS = 4, 2
 """Minimum lengths of clauses for a text without a command to count as verse: of the longest clause, and of the
 others."""
 
@@ -35,7 +35,7 @@ SIMILARITY = 0.7
 WHOLE_POEM_LINES = 4
 """Minimum number of lines of a poem pasted with its title."""
 
-HIDABLE = (2, 4)
+HEAD_COUNTS = (2, 4)
 """Numbers of characters, at least and at most, for which an acrostic is proposed."""
 
 _TWICE = {10: 5, 14: 7}
@@ -115,9 +115,9 @@ def spoken(text: str) -> Command | PoemRequest | None:
     longest = max(map(len, found))
     if request.form != "auto" and len(found) == 1 and _is_title(found[0], request.form):
         return replace(request, mode="theme")
-    if is_theme(request.text) or (request.form != "auto" and longest < SHORTEST):
+    if is_theme(request.text) or (request.form != "auto" and longest < MIN_LINE_CHARACTERS):
         return replace(request, mode="theme")
-    if longest < SHORTEST or min(map(len, found)) < SHORTEST_OF_SEVERAL:
+    if longest < MIN_LINE_CHARACTERS or min(map(len, found)) < MIN_CLAUSE_CHARACTERS:
         return None
     if request.form == "auto" and len(found) == 1 and (length := _TWICE.get(longest)):
         request = replace(request, text=f"{found[0][:length]}，{found[0][length:]}")
@@ -127,7 +127,7 @@ def spoken(text: str) -> Command | PoemRequest | None:
 def hidable(text: str) -> str:
     """A few Chinese characters that name no theme and are no conversation, such as 我爱你; else nothing."""
     found = clauses(text)
-    short = len(found) == 1 and HIDABLE[0] <= len(found[0]) <= HIDABLE[1]
+    short = len(found) == 1 and HEAD_COUNTS[0] <= len(found[0]) <= HEAD_COUNTS[1]
     return found[0] if short and not foreign(text) and not is_talk(text, False) else ""
 
 

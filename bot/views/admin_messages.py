@@ -215,12 +215,12 @@ def unknown_version(version: str, language: Language) -> str:
     )
 
 
-def changing(version: str, language: Language) -> str:
+def version_changing(version: str, language: Language) -> str:
     name = escape(version)
     return pick((f"正在换用 {name}……", f"Changing to {name} …"), language)
 
 
-def changed(desired: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
+def version_changed(desired: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
     """The outcome of a request for another version, once the workers have answered."""
     seen = list(serving)
     using = sum(one.version == desired.version for one in seen)

@@ -31,8 +31,8 @@ MOODS = (
 )
 """Name in Chinese, name in English, and the verse that sets the mood."""
 _FIRST = (("Spring", "春"), ("The moon", "月"), ("Mountains", "山水"), ("Homesick", "思乡"))
-OFFERED = 3
-AUTOMATIC = "auto"
+MOODS_OFFERED = 3
+AUTOMATIC_LANGUAGE = "auto"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKe
     """Three moods, different ones under different poems, and never the current one."""
     first = zlib.crc32(card.encode())
     order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
-    offered = [number for number in order if MOODS[number][2] != request.mood][:OFFERED]
+    offered = [number for number in order if MOODS[number][2] != request.mood][:MOODS_OFFERED]
     buttons = [_button(pick(MOODS[n][:2], language), ButtonAction("mood", card, str(n))) for n in offered]
     return InlineKeyboardMarkup([buttons, [_named("back", card, language)]])
 
@@ -118,10 +118,12 @@ def unwritten(card: str, language: Language) -> InlineKeyboardMarkup:
 
 def choose_language() -> InlineKeyboardMarkup:
     buttons = [[_button(name, ButtonAction("language", "", code))] for code, name in LANGUAGES.items()]
-    return InlineKeyboardMarkup([*buttons, [_button("自动 · automatic", ButtonAction("language", "", AUTOMATIC))]])
+    return InlineKeyboardMarkup(
+        [*buttons, [_button("自动 · automatic", ButtonAction("language", "", AUTOMATIC_LANGUAGE))]]
+    )
 
 
-def changed(request: PoemRequest, press: ButtonAction) -> PoemRequest | None:
+def request_after(request: PoemRequest, press: ButtonAction) -> PoemRequest | None:
     """The request after a press, with a new seed; None: there is no such form or mood."""
     fresh = replace(request, seed=None)
     if press.action == "form":

@@ -18,9 +18,9 @@ from bot.views.poem import FORM_TITLES
 from engine.contract import Poem
 from engine.contract.script import converter
 
-LONGEST = 1280
+MAX_SIDE_PIXELS = 1280
 """Maximum pixels of the longer side, as large as Telegram shows photos."""
-_LARGEST = 104
+_MAX_CHARACTER_PIXELS = 104
 """Maximum pixels of a character."""
 _MOST_ROWS = 24
 _ADVANCE, _PITCH, _GAP = 1.2, 1.72, 0.9
@@ -44,7 +44,7 @@ Glyphs = tuple[str, bool]
 
 
 def draw(poem: Poem, heads: int | None = None) -> bytes | str:
-    """The poem as a PNG of at most ``LONGEST`` pixels per side, or the characters that the font lacks.
+    """The poem as a PNG of at most ``MAX_SIDE_PIXELS`` pixels per side, or the characters that the font lacks.
 
     ``heads``: how many lines of an acrostic begin with a given character; None: all.
     """
@@ -76,7 +76,7 @@ class _Page:
     def of(cls, columns: list[list[Glyphs]]) -> _Page:
         rows = max(_height(column) for column in columns)
         longer = max(rows + 2 * _PAD, (len(columns) + 2) * _PITCH) + 2 * _MARGIN
-        return cls(tuple(map(tuple, columns)), rows, min(_LARGEST, int(LONGEST / longer)))
+        return cls(tuple(map(tuple, columns)), rows, min(_MAX_CHARACTER_PIXELS, int(MAX_SIDE_PIXELS / longer)))
 
     def px(self, characters: float) -> int:
         return round(characters * self.size)

@@ -107,7 +107,7 @@ def test_versions_are_listed_with_who_serves_them_and_what_did_not_load() -> Non
     assert "perplexity: validation 90.0, test 91.0" in listing
     assert "wanted" in listing
     assert "not loaded: new: spoilt" in listing
-    told = texts.changed(desired, serving, "en")
+    told = texts.version_changed(desired, serving, "en")
     assert "new is in use (1 worker)" in told
     assert "still using tang" in told
-    assert "No worker" in texts.changed(desired, [], "en")
+    assert "No worker" in texts.version_changed(desired, [], "en")

@@ -64,7 +64,7 @@ def test_a_program_is_given_up_after_five_deaths_at_once_in_a_row_and_not_before
 
 @pytest.fixture
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.0)
 
 
 async def kept(*words: str) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from bot.views.picture import LONGEST, draw
+from bot.views.picture import MAX_SIDE_PIXELS, draw
 from engine.contract import Poem
 from engine.contract.poem import Mode
 
@@ -52,7 +52,7 @@ def test_every_shape_of_poem_fits_its_page_and_its_size(shape: str) -> None:
     file = draw(SHAPES[shape])
     assert len(file) < MOST_BYTES
     image = _image(file).convert("L")
-    assert max(image.size) <= LONGEST
+    assert max(image.size) <= MAX_SIDE_PIXELS
     # Paper all around: nothing runs over the edge.
     width, height = image.size
     dark = image.point([255 if level < 150 else 0 for level in range(256)])

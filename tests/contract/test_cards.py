@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue import cards
-from engine.contract.queue.acceptance import DAY
-from engine.contract.queue.cards import CARD_TTL, Card
+from engine.contract.queue.acceptance import DAY_SECONDS
+from engine.contract.queue.cards import CARD_TTL_SECONDS, Card
 from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import Queue
 
@@ -118,8 +118,8 @@ async def test_old_cards_go_as_others_come_and_all_of_them_when_none_come(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
     now = int(time.time())
-    stale = [f"{(now - CARD_TTL - DAY) * 1000 + number}-0" for number in range(500)]
-    fresh = [f"{(now - CARD_TTL + DAY) * 1000 + number}-0" for number in range(500)]
+    stale = [f"{(now - CARD_TTL_SECONDS - DAY_SECONDS) * 1000 + number}-0" for number in range(500)]
+    fresh = [f"{(now - CARD_TTL_SECONDS + DAY_SECONDS) * 1000 + number}-0" for number in range(500)]
     for entry in (*stale, *fresh):
         await redis.xadd(f"{prefix}cards", {"v": "1", "body": "{}"}, id=entry)
     await queue.cards.keep(Card(REQUEST, POEM))
@@ -128,4 +128,4 @@ async def test_old_cards_go_as_others_come_and_all_of_them_when_none_come(
     assert left.issuperset(fresh)
     # The server lets go of a node of entries at a time.
     assert len(left.intersection(stale)) <= 100
-    assert CARD_TTL - 60 < await redis.ttl(f"{prefix}cards") <= CARD_TTL
+    assert CARD_TTL_SECONDS - 60 < await redis.ttl(f"{prefix}cards") <= CARD_TTL_SECONDS

@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 
 from engine.contract import PoemError, PoemRequest
 from engine.contract.queue import clock
-from engine.contract.queue.acceptance import DAY, Limits
+from engine.contract.queue.acceptance import DAY_SECONDS, Limits
 from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
 from engine.contract.queue.models import Serving
 from engine.contract.queue.store import Queue
-from engine.contract.queue.stream import WAITER_TTL
+from engine.contract.queue.stream import WAITER_TTL_SECONDS
 from tests.conftest import immortal
 
 REQUEST = PoemRequest(mode="acrostic", text="春风十里")
@@ -54,8 +54,8 @@ async def test_an_http_request_is_remembered_only_while_somebody_may_wait(
 ) -> None:
     await queue.submit(job(Waiter("process", "1")), "waiter")
     await queue.submit(job(), "update")
-    assert await redis.ttl(f"{prefix}guards:wait") <= 60 + WAITER_TTL
-    assert await redis.ttl(f"{prefix}guards:upda") > DAY
+    assert await redis.ttl(f"{prefix}guards:wait") <= 60 + WAITER_TTL_SECONDS
+    assert await redis.ttl(f"{prefix}guards:upda") > DAY_SECONDS
 
 
 async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned(

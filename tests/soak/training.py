@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import OVER, Order, Training
+from engine.contract.queue.training import FINAL_PHASES, Order, Training
 from engine.model.checkpoint import save
 from tests.soak.harness import SoakResult, looking, moments
 from tests.support import tiny_corpus
@@ -41,7 +41,7 @@ async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> S
                 await until(partial(_trains, queue, number))
                 await asyncio.sleep(wait)
                 reached = (await _current(queue)).report
-                if reached.phase in OVER:
+                if reached.phase in FINAL_PHASES:
                     break
                 checkpoint = run.newest_step() or 0
                 os.kill(child_running(trainer.pid, "train.retrain.job"), signal.SIGKILL)
@@ -65,7 +65,7 @@ async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> S
 
 def _write_model(folder: Path, home: Path) -> None:
     model = tiny_corpus.checkpoint()
-    save(folder, model, derived_parts(model, corpora.load(home / "corpus")))
+    save(folder, model, derived_parts(model, corpora.load_corpus(home / "corpus")))
 
 
 async def _current(queue: Queue) -> Training:
@@ -78,8 +78,8 @@ async def _trains(queue: Queue, interruptions: int) -> bool:
     """Whether it makes steps, after so many interruptions; or is over."""
     report = (await _current(queue)).report
     trains = report.phase == "training" and report.interruptions == interruptions and report.step > 0
-    return trains or report.phase in OVER
+    return trains or report.phase in FINAL_PHASES
 
 
 async def _over(queue: Queue) -> bool:
-    return (await _current(queue)).report.phase in OVER
+    return (await _current(queue)).report.phase in FINAL_PHASES

@@ -1,4 +1,4 @@
-"""What each package may import, read from the source; and one name for one class."""
+"""What each package may import, read from the source; and one name for one class or function."""
 
 from __future__ import annotations
 
@@ -179,3 +179,13 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_no_two_public_functions_share_a_name_but_those_that_start_a_program() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for module, file in modules().items():
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                places[node.name].append(module)
+    starting = {"main", "run", "serve"}
+    assert {name: found for name, found in places.items() if len(found) > 1 and name not in starting} == {}

@@ -20,7 +20,7 @@ import pytest
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue, connect
-from engine.contract.queue.training import OVER, Order, Training, TrainingReport
+from engine.contract.queue.training import FINAL_PHASES, Order, Training, TrainingReport
 from engine.model.checkpoint import save
 from tests.support import tiny_corpus as train_tiny
 from tests.support.fake_telegram import FakeTelegram
@@ -56,7 +56,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("retrain")
     home = train_tiny.prepared(folder / "home")
     model = train_tiny.checkpoint()
-    save(folder / "model", model, derived_parts(model, corpora.load(home / "corpus")))
+    save(folder / "model", model, derived_parts(model, corpora.load_corpus(home / "corpus")))
     return folder
 
 
@@ -191,7 +191,7 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
     models = Path(environ["TRAIN_DIR"]) / "models"
-    corpus = corpora.load(Path(environ["TRAIN_DIR"]) / "corpus")
+    corpus = corpora.load_corpus(Path(environ["TRAIN_DIR"]) / "corpus")
     knowing = train_tiny.checkpoint(characters="".join(corpus.vocabulary().characters))
     knowing.weights["output.weight"][:] = 0
     # It knows how often each character comes, and each end: more than one step can teach.
@@ -273,7 +273,7 @@ async def test_a_training_process_that_dies_each_time_before_a_step_is_given_up(
     async with program(tmp_path / "trainer.log", "-c", DYING_JOB, *TRAINER[2:], environ=environ):
 
         async def over() -> bool:
-            return (await current(queue)).report.phase in OVER
+            return (await current(queue)).report.phase in FINAL_PHASES
 
         await until(over)
     report = (await current(queue)).report
@@ -380,7 +380,7 @@ async def test_a_training_outlives_a_server_that_goes_and_comes_back(
             await telegram.until(lambda: bool(telegram.photos))
             training = await queue.trainings.current()
             assert training is not None
-            assert training.report.phase in OVER
+            assert training.report.phase in FINAL_PHASES
             assert training.report.resumed is None, "the same trainer went on"
     finally:
         await redis.aclose()

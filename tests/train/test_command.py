@@ -10,7 +10,7 @@ import pytest
 
 from engine.model.paddle_runtime import INSTALL
 from tests.support import tiny_corpus
-from train.__main__ import OF_THE_EXTRA, main
+from train.__main__ import EXTRA_PACKAGES, main
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_THE_EXTRA = """if True:
@@ -96,4 +96,4 @@ def test_without_the_extra_every_command_says_what_to_install(home: Path, argume
 
 def test_a_package_that_training_alone_needs_is_called_by_its_name() -> None:
     tools = (ROOT / "pyproject.toml").read_text("utf-8").partition("train-tools = [")[2].partition("]")[0]
-    assert sorted(OF_THE_EXTRA) == sorted(tools.replace('"', "").split(", "))
+    assert sorted(EXTRA_PACKAGES) == sorted(tools.replace('"', "").split(", "))

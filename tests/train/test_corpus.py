@@ -68,12 +68,12 @@ def test_a_line_shared_by_half_a_poem_is_a_near_duplicate() -> None:
 
 def test_a_prepared_corpus_is_read_back_and_a_changed_one_refused(tmp_path: Path) -> None:
     home = prepared(tmp_path)
-    read = corpus.load(home / "corpus")
+    read = corpus.load_corpus(home / "corpus")
     assert sum(map(len, read.poems.values())) == 400
     with (home / "corpus" / "train.txt").open("a", encoding="utf-8") as file:
         file.write(f"{SIMPLIFIED}\n")
     with pytest.raises(CorpusError, match=r"train\.txt"):
-        corpus.load(home / "corpus")
+        corpus.load_corpus(home / "corpus")
 
 
 def test_a_folder_without_poems_is_refused(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_song_poem_with_a_held_out_line_is_dropped(tmp_path: Path) -> None:
     source = write_source(tmp_path / "source", poems(300))
     write_source(source, [*song[:6], leak, *harmless, trained, held_out, song[0], "太短。"], "song")
     noted = corpus.prepare(str(source), tmp_path / "corpus")
-    read = corpus.load(tmp_path / "corpus", song=True)
+    read = corpus.load_corpus(tmp_path / "corpus", song=True)
     assert read.song == [*song[:6], *harmless]
     assert noted["song"]["counts"] == {"read": 13, "too_short": 1, "duplicates": 3, "shared_lines": 1}  # type: ignore[index]
 
@@ -119,13 +119,13 @@ def test_song_poems_change_nothing_of_the_tang_corpus(tmp_path: Path) -> None:
     alone = corpus.prepare(str(source), tmp_path / "corpus")
     assert alone.keys() == corpus.manifest(tmp_path / "corpus").keys()
     with pytest.raises(CorpusError, match="--no-song"):
-        corpus.load(tmp_path / "corpus", song=True)
+        corpus.load_corpus(tmp_path / "corpus", song=True)
     write_source(source, poems(20, seed=1), "song")
     corpus.prepare(str(source), tmp_path / "corpus")
     assert corpus.manifest(tmp_path / "corpus") == alone
-    assert corpus.load(tmp_path / "corpus").song == []
-    both = corpus.load(tmp_path / "corpus", song=True)
-    assert both.poems == corpus.load(tmp_path / "corpus").poems
+    assert corpus.load_corpus(tmp_path / "corpus").song == []
+    both = corpus.load_corpus(tmp_path / "corpus", song=True)
+    assert both.poems == corpus.load_corpus(tmp_path / "corpus").poems
     assert len(both.song) == 20
 
 

@@ -59,7 +59,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def corpus(home: Path) -> corpora.Corpus:
-    return corpora.load(home / "corpus")
+    return corpora.load_corpus(home / "corpus")
 
 
 def begin(folder: Path, corpus: corpora.Corpus, config: TrainConfig = CONFIG) -> Run:

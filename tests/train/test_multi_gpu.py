@@ -29,7 +29,7 @@ SECRET = {"REDIS_URL": "redis://:hushhush@nowhere", "OMP_NUM_THREADS": "1"}
 def task(tmp_path: Path) -> Task:
     home = train_tiny.prepared(tmp_path / "home")
     model = train_tiny.checkpoint()
-    checkpoint.save(tmp_path / "model", model, derived_parts(model, corpora.load(home / "corpus")))
+    checkpoint.save(tmp_path / "model", model, derived_parts(model, corpora.load_corpus(home / "corpus")))
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.txt").write_text("\n\n".join(train_tiny.poems(3, seed=9)), "utf-8")
     return Task(

@@ -19,8 +19,8 @@ import pytest
 from tests.support import tiny_corpus as train_tiny
 from train.__main__ import main
 from train.data import corpus as corpora
-from train.data.files import LARGEST_FILE
-from train.data.npz import LARGEST_DICTIONARY, MOST_IDS, MOST_POEMS, NpzError, read_npz
+from train.data.files import MAX_FILE_BYTES
+from train.data.npz import MAX_DICTIONARY_BYTES, MOST_IDS, MOST_POEMS, NpzError, read_npz
 from train.data.own_poems import merge, read_own
 
 POEMS = train_tiny.poems(4)
@@ -149,7 +149,7 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
     "bzip2": lambda file: repacked(file, zipfile.ZIP_BZIP2),
     "a place in the sky": lambda file: pickled(file, b"}r" + (1 << 31).to_bytes(4, "little") + b"."),
     "a place in the sky, in digits": lambda file: pickled(file, b"}p2147483648\n."),
-    "a large dictionary": lambda file: pickled(file, b"}" * (LARGEST_DICTIONARY + 1) + b"."),
+    "a large dictionary": lambda file: pickled(file, b"}" * (MAX_DICTIONARY_BYTES + 1) + b"."),
     "a long word": lambda file: archive(file, {0: "春" * 1_000_000, 1: "，", 2: "<START>"}),
 }
 LITTLE_MEMORY = """if True:
@@ -185,7 +185,7 @@ def test_pipes_and_devices_are_named_and_never_waited_for(tmp_path: Path, ending
     os.mkfifo(tmp_path / f"pipe.{ending}")
     (tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
     (tmp_path / f"large.{ending}").touch()
-    os.truncate(tmp_path / f"large.{ending}", LARGEST_FILE + 1)
+    os.truncate(tmp_path / f"large.{ending}", MAX_FILE_BYTES + 1)
     assert read_own(tmp_path).skipped == {
         f"large.{ending}": "large",
         f"pipe.{ending}": "special",

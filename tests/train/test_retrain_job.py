@@ -16,8 +16,8 @@ from engine.model.paddle_runtime import PaddleMissingError
 from train.data.source import CorpusError
 from train.fit.run_folder import RunError
 from train.retrain import process
-from train.retrain.job import KilledError, SmallCorpusError, Task, alone, explain, settings
 from train.retrain.context import run_name, version_name
+from train.retrain.job import KilledError, SmallCorpusError, Task, alone, explain, settings
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
     return noted
 
 
-def load(folder: Path, song: bool = False) -> Corpus:
+def load_corpus(folder: Path, song: bool = False) -> Corpus:
     """A prepared corpus, with Song poems if ``song``; every file must match the hash in the manifest."""
     hashes = manifest(folder, song)["sha1"]
     poems = {name: _read(folder / f"{name}.txt", sha1) for name, sha1 in hashes.items()}

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-LARGEST_FILE = 1 << 26
+MAX_FILE_BYTES = 1 << 26
 """Maximum size in bytes of a file that is read as a whole."""
 
 
@@ -16,20 +16,20 @@ class SpecialFileError(ValueError):
 
 
 class LargeFileError(ValueError):
-    """Larger than LARGEST_FILE."""
+    """Larger than MAX_FILE_BYTES."""
 
 
 def open_ordinary(file: Path) -> BinaryIO:
-    """Open a regular file of at most LARGEST_FILE bytes; the checks apply to the opened file itself.
+    """Open a regular file of at most MAX_FILE_BYTES bytes; the checks apply to the opened file itself.
 
     Raises SpecialFileError, LargeFileError, OSError.
     """
     # Without O_NONBLOCK, opening a pipe would block until somebody writes to it.
     opened = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     found = os.fstat(opened.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_FILE:
+    if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_BYTES:
         return opened
     opened.close()
     if not stat.S_ISREG(found.st_mode):
         raise SpecialFileError("it is not a regular file")
-    raise LargeFileError(f"it is larger than {LARGEST_FILE >> 20} MiB")
+    raise LargeFileError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")

@@ -23,9 +23,9 @@ from train.data.files import open_ordinary
 MOST_POEMS, MOST_IDS = 1_000_000, 1 << 24
 """Limits for ``data``: rows and numbers, twenty and two times the tutorial's. A small archive can unpack to any size,
 so the stated size is checked before unpacking, and no more than that is unpacked."""
-LARGEST_DICTIONARY = 1 << 21
+MAX_DICTIONARY_BYTES = 1 << 21
 """Maximum size in bytes of the pickled dictionary, ten times the tutorial's."""
-LONGEST_WORD = 16
+MAX_WORD_CHARACTERS = 16
 MOST_CHARACTERS = MOST_IDS
 """In all poems together: each number stands for one character or for a symbol that is left out."""
 _LONGEST_HEADER = 1 << 14
@@ -45,8 +45,8 @@ def read_npz(file: Path) -> list[str]:
         with open_ordinary(file) as opened, zipfile.ZipFile(opened) as archive:
             with _member(archive, "data.npy", _LONGEST_HEADER + 8 * MOST_IDS) as member:
                 data = _numbers(member)
-            with _member(archive, "ix2word.npy", LARGEST_DICTIONARY) as member:
-                words = _dictionary(io.BytesIO(member.read(LARGEST_DICTIONARY)))
+            with _member(archive, "ix2word.npy", MAX_DICTIONARY_BYTES) as member:
+                words = _dictionary(io.BytesIO(member.read(MAX_DICTIONARY_BYTES)))
     except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         raise NpzError(_NOT_A_TUTORIAL_FILE) from error
     return _poems(data, words)
@@ -119,8 +119,8 @@ def _dictionary(content: io.BytesIO) -> dict[int, str]:
         raise NpzError(f"ix2word cannot be read: {type(error).__name__}") from error
     if type(value) is not dict or not all(type(k) is int and type(v) is str for k, v in value.items()):
         raise NpzError("ix2word must be a dictionary from whole numbers to strings")
-    if any(len(word) > LONGEST_WORD for word in value.values()):
-        raise NpzError(f"ix2word contains a word of more than {LONGEST_WORD} characters")
+    if any(len(word) > MAX_WORD_CHARACTERS for word in value.values()):
+        raise NpzError(f"ix2word contains a word of more than {MAX_WORD_CHARACTERS} characters")
     return value
 
 

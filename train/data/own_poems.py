@@ -20,7 +20,7 @@ from engine.contract.queue.training import Unread
 from engine.contract.script import converter
 from engine.contract.text import only_chinese
 from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
-from train.data.files import LARGEST_FILE, LargeFileError, SpecialFileError, open_ordinary
+from train.data.files import MAX_FILE_BYTES, LargeFileError, SpecialFileError, open_ordinary
 from train.data.npz import read_npz
 
 log = logging.getLogger("train.data.own_poems")
@@ -143,7 +143,7 @@ def _npz_poems(file: Path) -> list[str]:
 
 def _text(file: Path) -> str:
     with open_ordinary(file) as opened:
-        content = opened.read(LARGEST_FILE)  # it may be growing
+        content = opened.read(MAX_FILE_BYTES)  # it may be growing
     try:
         return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.model.vocab import PAD, START
 from train.fit.run_folder import RunError
 
-_OF_AN_ANCESTOR = ("version", "date", "made_by", "training", "perplexity", "start_symbols", "shape")
+_ANCESTOR_FIELDS = ("version", "date", "made_by", "training", "perplexity", "start_symbols", "shape")
 
 START_SYMBOLS = {"tang": START, "song": PAD}
 """On the card of a model that was also trained on Song poems: the start symbol of each dynasty's poems."""
@@ -20,7 +20,7 @@ Card = dict[str, Any]
 
 def ancestor(card: Mapping[str, Any]) -> Card:
     """What a card records of its parent: how it was trained, its perplexity and on which poems, and its own parent."""
-    kept = {name: card[name] for name in _OF_AN_ANCESTOR if name in card}
+    kept = {name: card[name] for name in _ANCESTOR_FIELDS if name in card}
     if "sha1" in card.get("corpus", {}):
         kept["corpus"] = {"sha1": card["corpus"]["sha1"]}
     if "training" in kept:

@@ -19,8 +19,7 @@ from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
-from train.data.corpus import Corpus
-from train.data.corpus import load as load_corpus
+from train.data.corpus import Corpus, load_corpus
 from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
@@ -29,9 +28,9 @@ from train.export.onnx_decoder import build_decoder
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
 
-WORST_DECODER = 1.01
+MAX_DECODER_RATIO = 1.01
 """Maximum ratio of the CPU decoder's perplexity to the model's."""
-SPLIT = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
+SPLIT_RULE = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
 
 
 def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
@@ -125,14 +124,14 @@ def _write(
         "version": version,
         "date": _today(),
         "corpus": manifest,
-        "split": SPLIT,
+        "split": SPLIT_RULE,
         "vocabulary": len(model.vocabulary),
-        "perplexity": measure(model, corpus, device),
+        "perplexity": held_out_perplexities(model, corpus, device),
         **facts,
     }
     parts = derived_parts(model, corpus)
     card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
-    if card["perplexity"]["test_int8"] > WORST_DECODER * card["perplexity"]["test"]:
+    if card["perplexity"]["test_int8"] > MAX_DECODER_RATIO * card["perplexity"]["test"]:
         raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
     checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, model.weights, card), parts)
     return checkpoint.load(out).card
@@ -156,7 +155,7 @@ def decoder_perplexity(decoder: bytes, model: Checkpoint, corpus: Corpus) -> flo
     return round(perplexity(nats, model.vocabulary, held_out(corpus, "test"), missing), 3)
 
 
-def measure(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
+def held_out_perplexities(model: Checkpoint, corpus: Corpus, device: DeviceChoice) -> dict[str, float]:
     """Perplexity on the validation and test poems, by split."""
     from engine.model.lstm import PoemLSTM, paddle
 

@@ -13,7 +13,7 @@ from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
 from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure
 from train.evaluation.rhyme_and_tone import RhymeToneTable
-from train.export.model_folder import measure as perplexities
+from train.export.model_folder import held_out_perplexities
 
 MEASURES = ("rhyme", "tone", "attested_words", "coherence")
 """Metrics of poems; the first two are shares of poems."""
@@ -23,7 +23,7 @@ SEED = 1
 def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, threads: int | None) -> dict[str, float]:
     """Perplexities of a model folder, and mean metrics over ``poems`` poems per form by its decoder."""
     model = checkpoint.load(folder)
-    found = {f"perplexity, {split}": number for split, number in perplexities(model, corpus, device).items()}
+    found = {f"perplexity, {split}": number for split, number in held_out_perplexities(model, corpus, device).items()}
     poet = Poet.load(folder, device, threads, CANDIDATES)
     context = EvalContext.of(corpus, RhymeToneTable.of(poet.prosody), poems, SEED)
     rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, context)) is not None]

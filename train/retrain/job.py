@@ -132,7 +132,7 @@ class RetrainJob:
         folder = self._home / "corpus"
         if not (folder / "manifest.json").exists():
             corpora.prepare("npm", folder, song=False)
-        return corpora.load(folder)
+        return corpora.load_corpus(folder)
 
     def _run(self, corpus: corpora.Corpus, manifest: dict[str, Any]) -> Run:
         """The run that was started for this task, or a new one."""

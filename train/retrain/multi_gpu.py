@@ -28,7 +28,7 @@ from train.fit.run_folder import Run
 _CORPUS, _PROGRESS = "corpus.json", "progress.json"
 WRITE_SECONDS = 0.5
 """Seconds between writes of the progress file, and between reads of it."""
-UNFINISHED = 3
+UNFINISHED_EXIT_CODE = 3
 
 # The launcher writes its environment to files, so variables that may contain secrets are not passed on.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_", "TMP", "TZ", "PYTHON", "LD_", "CUDA", "NVIDIA", "NCCL", "GLOO", "OMP_",
@@ -54,7 +54,8 @@ def train(
     """Train ``run`` to its end, or until ``stop`` returns True, and save a checkpoint. Returns the exit code, 0:
     success.
 
-    It is that of the first failed process: the errno of an OSError, ``UNFINISHED``, or 1; the error is on stderr.
+    It is that of the first failed process: the errno of an OSError, ``UNFINISHED_EXIT_CODE``, or 1; the error is on
+    stderr.
     """
     # Includes the operator's own poems, so it differs from the corpus in TRAIN_DIR.
     (run.folder / _CORPUS).write_text(json.dumps(corpus.poems, ensure_ascii=False), "utf-8")
@@ -131,7 +132,7 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)
         return error.errno or 1
-    return 0 if trainer.finished else UNFINISHED
+    return 0 if trainer.finished else UNFINISHED_EXIT_CODE
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from engine.contract.codec import encode_text
 from engine.contract.queue.models import Asker
 from engine.contract.queue.retry import sleep_unless
-from engine.contract.queue.training import OVER, Failure, Order, TrainingReport
+from engine.contract.queue.training import FINAL_PHASES, Failure, Order, TrainingReport
 from engine.model.checkpoint import ModelFolderError
 from train.retrain.context import TrainerContext, version_name
 from train.retrain.job import Task, explain
@@ -78,7 +78,7 @@ class OrderExecution:
         if before is not None and before.id == self._entry:
             paused_before = before.report.phase == "paused"
             self._report = dataclasses.replace(before.report, phase="preparing")
-            if before.report.phase in OVER:
+            if before.report.phase in FINAL_PHASES:
                 return before.report  # its trainer died after reporting this and before finishing the entry
         if self._report.train_dir and not self._run_folder.is_dir():
             begun = self._report.train_dir

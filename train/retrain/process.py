@@ -22,7 +22,7 @@ JOB = ("-m", "train.retrain.job")
 """Arguments for Python, followed by the task."""
 GRACE_SECONDS = 12.0
 """How long a job may take to write its checkpoint when it is told to stop."""
-LONGEST_EVENT = 1 << 20
+MAX_EVENT_BYTES = 1 << 20
 
 JobAction = Literal["go on", "stop", "kill"]
 
@@ -49,7 +49,7 @@ async def run_job(
     last: dict[str, Any] | None = None
     try:
         assert process.stdout is not None
-        async for line in lines_of(process.stdout, LONGEST_EVENT):
+        async for line in lines_of(process.stdout, MAX_EVENT_BYTES):
             event = _event(line)
             if event is None:
                 log.warning("skipped %d bytes from a job that are not an event", len(line))

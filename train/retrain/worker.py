@@ -17,7 +17,7 @@ from engine.contract.logs import set_up
 from engine.contract.queue.consumer import StreamConsumer
 from engine.contract.queue.store import Queue, connect
 from engine.contract.queue.stream import Delivery
-from engine.contract.queue.training import OVER, Order
+from engine.contract.queue.training import FINAL_PHASES, Order
 from engine.serving.shutdown import asked_to_stop, run_until
 from train.retrain.context import TrainerContext, TrainOptions
 from train.retrain.order import OrderExecution
@@ -64,7 +64,7 @@ class TrainingWorker(StreamConsumer):
             await self._persist(partial(self._stream.finish, delivery.id))
             return
         report = await OrderExecution(self._trainer, delivery.id, order).carry_out(reclaimed=delivery.redeliveries > 0)
-        if report.phase not in OVER:
+        if report.phase not in FINAL_PHASES:
             return
         # Report before finishing, so that no order disappears without a report.
         if await self._persist(partial(self._trainings.report, delivery.id, report)):

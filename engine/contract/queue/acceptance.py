@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 
 from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.messages import Job, Reply, Waiter
-from engine.contract.queue.stream import WAITER_TTL
+from engine.contract.queue.stream import WAITER_TTL_SECONDS
 
-DAY = 86_400
-SEEN_TTL = 2 * DAY
+DAY_SECONDS = 86_400
+SEEN_TTL_SECONDS = 2 * DAY_SECONDS
 """Longer than the day for which Telegram repeats unconfirmed updates."""
 
 # In one step: checks for a duplicate, the sender's limits and the queue's capacity, then adds the entry and remembers
@@ -133,5 +133,5 @@ class Acceptance:
 def _remembered(mail: Job | Reply, now: float) -> int:
     """How long an idempotency key is remembered: that of an HTTP request as long as its answer may be awaited."""
     if isinstance(mail, Job) and isinstance(mail.to, Waiter):
-        return WAITER_TTL + max(0, math.ceil(mail.deadline - now))
-    return SEEN_TTL
+        return WAITER_TTL_SECONDS + max(0, math.ceil(mail.deadline - now))
+    return SEEN_TTL_SECONDS

@@ -1,9 +1,9 @@
 """Cards: a poem with its request, for the buttons below it and for its link, stored as compactly as possible.
 
-Keys: ``cards`` (stream, one entry per poem; entries older than ``CARD_TTL`` are trimmed as new ones arrive, and the
-stream expires if none do), ``card:…`` (a request not written yet), ``ready:…`` (the card that answers a request) and
-``written:…`` (that a poem was written here). A poem's card is named by its entry ID and a random key in the entry, so
-that it cannot be guessed.
+Keys: ``cards`` (stream, one entry per poem; entries older than ``CARD_TTL_SECONDS`` are trimmed as new ones arrive, and
+the stream expires if none do), ``card:…`` (a request not written yet), ``ready:…`` (the card that answers a request)
+and ``written:…`` (that a poem was written here). A poem's card is named by its entry ID and a random key in the entry,
+so that it cannot be guessed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from engine.contract.codec import CodecError, dumps, loads_object, skip_unreadab
 from engine.contract.poem import VERSION, Poem, PoemRequest
 from engine.contract.text import clauses
 
-CARD_TTL = 30 * 86_400
-UNWRITTEN_TTL = 86_400
-READY_TTL = 3600
-WRITTEN_TTL = 86_400
+CARD_TTL_SECONDS = 30 * 86_400
+UNWRITTEN_TTL_SECONDS = 86_400
+READY_TTL_SECONDS = 3600
+WRITTEN_TTL_SECONDS = 86_400
 MAX_CARDS = 500_000
 """Maximum number of cards whatever their age: about 200 MB."""
 KEY_BYTES = 6
@@ -108,18 +108,18 @@ class Cards:
         fields = card.fields()
         if card.poem is None:
             name = digest(card.request)
-            await self._redis.set(self._unwritten(name), dumps(fields), ex=UNWRITTEN_TTL)
+            await self._redis.set(self._unwritten(name), dumps(fields), ex=UNWRITTEN_TTL_SECONDS)
             return name
         key = secrets.token_urlsafe(KEY_BYTES)
         name = await self._keep(
             keys=[self._stream, self._ready(card.request)],
-            args=[fields["v"], fields["body"], key, MAX_CARDS, CARD_TTL, READY_TTL],
+            args=[fields["v"], fields["body"], key, MAX_CARDS, CARD_TTL_SECONDS, READY_TTL_SECONDS],
         )
         return str(name)
 
     async def note_written(self, poem: Poem) -> None:
         """Remember for a day that this poem was written here."""
-        await self._redis.set(self._written(poem), "1", ex=WRITTEN_TTL)
+        await self._redis.set(self._written(poem), "1", ex=WRITTEN_TTL_SECONDS)
 
     async def was_written(self, poem: Poem) -> bool:
         return bool(await self._redis.exists(self._written(poem)))

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.poem import PoemRequest, dumps
 
-NOTICE_TTL = 86_400
-LAST_TTL = 86_400
+NOTICE_TTL_SECONDS = 86_400
+LAST_TTL_SECONDS = 86_400
 
 # A notice that was deleted meanwhile must not be recreated without its message.
 _REACH = """
@@ -81,7 +81,7 @@ class Chats:
 
     async def remember(self, place: str, request: PoemRequest) -> None:
         """Remember the last request at ``place``, so that the user can ask for another."""
-        await self._redis.set(self._key(f"last:{place}"), dumps(request.brief()), ex=LAST_TTL)
+        await self._redis.set(self._key(f"last:{place}"), dumps(request.brief()), ex=LAST_TTL_SECONDS)
 
     async def last(self, place: str) -> PoemRequest | None:
         """The last request; None: none within a day, or unreadable."""
@@ -104,7 +104,7 @@ class Chats:
         key = self._key(f"notice:{job}")
         async with self._redis.pipeline() as pipe:
             pipe.hset(key, mapping={"message": notice.message, "place": notice.position})
-            pipe.expire(key, NOTICE_TTL)
+            pipe.expire(key, NOTICE_TTL_SECONDS)
             await pipe.execute()
 
     async def reached(self, job: str, position: int) -> bool:

@@ -14,9 +14,9 @@ from engine.contract.codec import CodecError, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.messages import Address, Job, Reply, Waiter
 
-WAITER_TTL = 120
+WAITER_TTL_SECONDS = 120
 """How long answers are kept for the HTTP server of a bot process, which may be gone."""
-TRIES_TTL = 86_400
+TRIES_TTL_SECONDS = 86_400
 MAX_DEAD = 10_000
 MAX_DEAD_WORDS = 100
 """Names and values of an entry that are kept of it among the dead; one of ours has four."""
@@ -159,7 +159,8 @@ class Stream:
             # The least delivered first; otherwise the oldest would be in flight whenever a worker dies, and be blamed.
             entry = min(pending, key=lambda one: int(one["times_delivered"]))["message_id"]
             claimed = await self._claim(
-                keys=[self.key, self._tries(entry)], args=[self.group, consumer, int(lease * 1000), entry, TRIES_TTL]
+                keys=[self.key, self._tries(entry)],
+                args=[self.group, consumer, int(lease * 1000), entry, TRIES_TTL_SECONDS],
             )
             if claimed:
                 flat, count = claimed
@@ -172,7 +173,9 @@ class Stream:
     async def finish(self, entry: str, reply: Reply | None = None, why: str = "") -> bool:
         """Finish an entry and add its answer; False if it was already finished. ``why``: also make it a dead letter."""
         body, ttl = (
-            ("", 0) if reply is None else (reply.fields()["body"], WAITER_TTL if isinstance(reply.to, Waiter) else 0)
+            ("", 0)
+            if reply is None
+            else (reply.fields()["body"], WAITER_TTL_SECONDS if isinstance(reply.to, Waiter) else 0)
         )
         target = self.key if reply is None else self._prefix + reply_stream(reply.to)
         return bool(

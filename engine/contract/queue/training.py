@@ -22,11 +22,11 @@ from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
 Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "paused", "done", "failed", "cancelled"]
-OVER: tuple[Phase, ...] = ("done", "failed", "cancelled")
+FINAL_PHASES: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
 KEPT_SECONDS = 30 * 86_400
 """How long the order, its last report and the loss curve are kept."""
-SEEN_TTL = 2 * 86_400
+SEEN_TTL_SECONDS = 2 * 86_400
 
 _ORDER = """
 local stream, state, seen, cancel, curve = unpack(KEYS)
@@ -154,7 +154,7 @@ class Trainings:
         report = encode_text(TrainingReport("queued"))
         kind, entry = await self._order(
             keys=[self.orders.key, *map(self._key, names)],
-            args=[VERSION, encode_text(order), KEPT_SECONDS, SEEN_TTL, report],
+            args=[VERSION, encode_text(order), KEPT_SECONDS, SEEN_TTL_SECONDS, report],
         )
         return kind, entry
 

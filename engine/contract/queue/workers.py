@@ -14,7 +14,7 @@ from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.stream import Stream
 
-PACE_TTL = 3600
+PACE_TTL_SECONDS = 3600
 
 _STATUS = """
 local now = tonumber(redis.call('TIME')[1])
@@ -57,10 +57,10 @@ class Workers:
         await self._clock.now()
         async with self._redis.pipeline() as pipe:
             pipe.hset(f"{self._prefix}skews", worker, f"{self._clock.skew:.1f}")
-            pipe.expire(f"{self._prefix}skews", PACE_TTL)
+            pipe.expire(f"{self._prefix}skews", PACE_TTL_SECONDS)
             await pipe.execute()
         if pace is not None:
-            await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL)
+            await self._redis.set(f"{self._prefix}pace", f"{pace:.4f}", ex=PACE_TTL_SECONDS)
 
     async def leave(self, worker: str) -> None:
         await self.heartbeats.leave(worker)
