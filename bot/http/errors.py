@@ -19,10 +19,7 @@ SECURITY_HEADERS = {
 }
 _TAGS: dict[Language, str] = {"zh-hans": "zh-Hans", "zh-hant": "zh-Hant", "en": "en"}
 _POEM_ERROR_STATUS = {"rate_limited": 429, "busy": 503, "no_worker": 503, "deadline": 504}
-_ROUTING = {
-    404: ("not_found", *texts.NO_ADDRESS),
-    405: ("method_not_allowed", *texts.WRONG_METHOD),
-}
+_ROUTING = {404: ("not_found", *texts.NO_ADDRESS), 405: ("method_not_allowed", *texts.WRONG_METHOD)}
 
 
 class HttpError(Exception):

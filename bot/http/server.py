@@ -87,36 +87,35 @@ class Probes:
 
     async def ready(self, _: web.Request) -> web.Response:
         """Ready: Redis answers and accepts writes, and a worker is alive."""
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                status = await self.queue.status()
-                await self.queue.now()
-                await self.queue.probe()
-        except ResponseError:
+        state = await self._state()
+        if not state.writes:
             return reply({"status": "not ready", "reason": "Redis refuses to write"}, 503)
-        except (RedisError, TimeoutError):
+        if state.status is None:
             return reply({"status": "not ready", "reason": "Redis does not answer"}, 503)
-        if status.workers == 0:
+        if state.status.workers == 0:
             return reply({"status": "not ready", "reason": "no worker is alive"}, 503)
-        skew = max(status.skew, self.queue.clock.skew, key=abs)
+        skew = max(state.status.skew, state.skew, key=abs)
         warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > SKEW_SECONDS else {}
-        return reply({"status": "ready", "workers": status.workers, "clock_skew_seconds": round(skew, 1), **warning})
+        answer = {"status": "ready", "workers": state.status.workers, "clock_skew_seconds": round(skew, 1)}
+        return reply({**answer, **warning})
 
     async def metrics_page(self, _: web.Request) -> web.Response:
-        cluster_state = ClusterState()
+        page = self.metrics.page(await self._state())
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _state(self) -> ClusterState:
+        state, queue = ClusterState(), self.queue
         try:
             async with asyncio.timeout(READY_SECONDS):
-                cluster_state = ClusterState(
-                    await self.queue.status(), await self.queue.models.serving(), await self.queue.trainings.current()
-                )
-                await self.queue.now()
-                cluster_state = replace(cluster_state, skew=self.queue.clock.skew)
-                await self.queue.probe()
+                await queue.now()
+                status, serving = await queue.status(), await queue.models.serving()
+                state = ClusterState(status, serving, await queue.trainings.current(), skew=queue.clock.skew)
+                await queue.probe()
         except ResponseError:
-            cluster_state = replace(cluster_state, writes=False)
+            return replace(state, writes=False)
         except (RedisError, TimeoutError):
-            cluster_state = ClusterState()
-        return web.Response(body=self.metrics.page(cluster_state), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            return ClusterState()
+        return state
 
 
 def application(

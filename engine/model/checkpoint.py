@@ -136,13 +136,6 @@ def check_replaceable(folder: Path) -> None:
         raise ModelFolderError(f"{folder} holds {min(strange)}, which is no part of its model; {right}")
 
 
-def add_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
-    """Add or replace files of a model folder; the card gets their hashes."""
-    read = ModelFolder.read(folder)
-    others = {name: content for name, content in read.parts.items() if name not in (WEIGHTS, VOCABULARY)}
-    save(folder, load(read), {**others, **parts})
-
-
 def record(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add ``facts`` to the card of a model folder."""
     card = {**read_card(folder), **facts}
@@ -168,11 +161,6 @@ def load(folder: Path | ModelFolder) -> Checkpoint:
             raise ModelFolderError(f"{read.path / WEIGHTS}: {name} holds values that are no finite numbers")
     weights = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
     return Checkpoint(shape, vocabulary, weights, read.card)
-
-
-def read_vocabulary(folder: Path) -> Vocabulary:
-    """Only the vocabulary of a model folder."""
-    return _vocabulary(ModelFolder.read(folder, frozenset((VOCABULARY,))))
 
 
 def _vocabulary(folder: ModelFolder) -> Vocabulary:

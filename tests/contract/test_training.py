@@ -98,7 +98,7 @@ async def test_a_training_under_way_is_seen_and_cancelled_again_after_the_store_
     current = await trainings.current()
     assert current is not None
     assert (current.id, current.order, current.report) == (entry, ORDER, report)
-    assert not await trainings.free()
+    assert await trainings.orders.held()
     await trainings.cancel(current)
     assert await trainings.cancelled(entry)
     assert await trainings.orders.take("other", 1, 0) == []

@@ -137,7 +137,7 @@ def test_weights_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_a_part_is_added_and_the_others_stay(folder: Path) -> None:
-    checkpoint.add_parts(folder, {"prosody.json": b"{}"})
+    checkpoint.save(folder, checkpoint.load(folder), {"extra.bin": b"more", "prosody.json": b"{}"})
     assert checkpoint.read_part(folder, "prosody.json") == b"{}"
     assert checkpoint.read_part(folder, "extra.bin") == b"more"
     assert checkpoint.load(folder).version == "tiny"

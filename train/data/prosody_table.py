@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.script import converter
 from engine.contract.templates import Tone, templates
-from engine.contract.text import CLAUSE_MARKS, clauses, only_chinese
+from engine.contract.text import clauses, only_chinese
 from engine.prosody import Prosody
 from engine.prosody.check import count_misses, form_of
 
@@ -60,12 +60,6 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
     # with too few occurrences, the table is trusted for tones but not for rhymes
     attested = {c: used.get(c, table) & table or table for c, table in tones.items()}
     return Prosody(tones, rhymes, attested, used_rhymes, oblique)
-
-
-def coverage(prosody: Prosody, poems: Iterable[str]) -> float:
-    """The share of all characters in the corpus that the table knows."""
-    counts = Counter(c for poem in poems for c in poem if c not in CLAUSE_MARKS)
-    return sum(n for c, n in counts.items() if c in prosody.tones) / counts.total()
 
 
 def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]], dict[str, frozenset[str]]]:

@@ -73,9 +73,7 @@ def columns(
         report(f"{form}: {context.poems} poems, and as many by the tutorial's decoder")
         openings = context.openings(length)
         people = context.human(form)
-        written = _write(
-            poet, [PoemRequest("continue", o, form, seed=context.seed + i) for i, o in enumerate(openings)]
-        )
+        written = write_poems(poet, openings, form, context.seed)
         # greedy decoding: the same opening always gives the same poem
         greedy = {opening: clauses(generate(backend, vocabulary, opening + "，")) for opening in set(openings)}
         ours[form] = measure(form, written, 1, people, poet, context)
@@ -121,9 +119,10 @@ def _coherence(poems: Sequence[Lines], people: Sequence[Lines], context: EvalCon
     return (context.background.association(poems) - chance) / (human - chance) if human != chance else 0.0
 
 
-def _write(poet: Poet, requests: Sequence[PoemRequest]) -> list[Lines]:
-    simplify = poet.script.simplify
-    return [[simplify(line) for line in poem.lines] for poem in poet.write(requests)]
+def write_poems(poet: Poet, openings: Sequence[str], form: str, seed: int) -> list[Lines]:
+    """A poem from each opening, in simplified characters."""
+    requests = [PoemRequest("continue", opening, form, seed=seed + i) for i, opening in enumerate(openings)]
+    return [[poet.script.simplify(line) for line in poem.lines] for poem in poet.write(requests)]
 
 
 def _hits(heads: Sequence[str], poems: Sequence[Lines]) -> float:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.contract import PoemRequest
 from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
-from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure
+from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure, write_poems
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.model_folder import held_out_perplexities
 
@@ -38,9 +37,7 @@ def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str,
     openings, people = context.openings(length), context.human(form)
     if not openings or not people:
         return None
-    requests = [PoemRequest("continue", line, form, seed=context.seed + i) for i, line in enumerate(openings)]
-    written = [[poet.script.simplify(line) for line in poem.lines] for poem in poet.write(requests)]
-    return measure(form, written, 1, people, poet, context)
+    return measure(form, write_poems(poet, openings, form, context.seed), 1, people, poet, context)
 
 
 def table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:

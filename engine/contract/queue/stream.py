@@ -135,27 +135,11 @@ class Stream:
 
     async def orphaned(self, lease: float) -> bool:
         """Whether an entry's lease was not renewed for ``lease`` seconds."""
-        try:
-            pending: Any = await self._redis.xpending_range(
-                self.key, self.group, min="-", max="+", count=1, idle=int(lease * 1000)
-            )
-        except ResponseError as error:
-            await self._prepare_after(error)
-            return False
-        return bool(pending)
+        return bool(await self._pending(lease, 1))
 
     async def reclaim(self, consumer: str, lease: float) -> Delivery | None:
         """Claim one entry whose lease was not renewed for ``lease`` seconds, if there is one."""
-        while True:
-            try:
-                pending: Any = await self._redis.xpending_range(
-                    self.key, self.group, min="-", max="+", count=MAX_PENDING_SCANNED, idle=int(lease * 1000)
-                )
-            except ResponseError as error:
-                await self._prepare_after(error)
-                return None
-            if not pending:
-                return None
+        while pending := await self._pending(lease, MAX_PENDING_SCANNED):
             # The least delivered first; otherwise the oldest would be in flight whenever a worker dies, and be blamed.
             entry = min(pending, key=lambda one: int(one["times_delivered"]))["message_id"]
             claimed = await self._claim(
@@ -165,6 +149,18 @@ class Stream:
             if claimed:
                 flat, count = claimed
                 return Delivery(entry, dict(zip(flat[::2], flat[1::2], strict=True)), int(count))
+        return None
+
+    async def _pending(self, lease: float, count: int) -> list[Any]:
+        """Up to ``count`` entries whose lease was not renewed for ``lease`` seconds."""
+        try:
+            found: Any = await self._redis.xpending_range(
+                self.key, self.group, min="-", max="+", count=count, idle=int(lease * 1000)
+            )
+        except ResponseError as error:
+            await self._prepare_after(error)
+            return []
+        return list(found)
 
     async def renew(self, consumer: str, ids: Sequence[str]) -> int:
         """Renew the leases of ``ids`` that ``consumer`` still has; returns how many those are."""

@@ -200,15 +200,9 @@ class Trainings:
     async def cancel(self, training: Training) -> None:
         """Tell the trainer to stop; an order that no trainer has taken is ended here."""
         await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT_SECONDS)
-        if await self.free() and await self.orders.finish(training.id):
+        await self.orders.prepare()
+        if not await self.orders.held() and await self.orders.finish(training.id):
             await self.report(training.id, TrainingReport("cancelled"))
-
-    async def free(self) -> bool:
-        """Whether no trainer has taken the order."""
-        return not await self._redis.exists(self.orders.key) or not await self._groups() or not await self.orders.held()
-
-    async def _groups(self) -> bool:
-        return bool(await self._redis.xinfo_groups(self.orders.key))
 
     async def cancelled(self, entry: str) -> bool:
         found: Any = await self._redis.get(self._key("training:cancel"))
