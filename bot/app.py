@@ -234,7 +234,7 @@ class App:
 
 
 def _safe_host(host: str | None) -> str:
-    return host if host is not None and re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host) else "an address of its own"
+    return host if host is not None and re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", host) else "another address"
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -124,7 +124,7 @@ def retry_after_seconds(error: RetryAfter) -> float:
 
 
 class _NoCookies(CookieJar):
-    """The Bot API has none; what a gateway sets would be sent back with every call, more of it each time."""
+    """The Bot API sets no cookies; those of a gateway would be sent back with every call, more each time."""
 
     def extract_cookies(self, response: object, request: object) -> None:
         """Keep nothing."""

@@ -44,7 +44,7 @@ class BotSettings(Settings):
         try:
             return frozenset(int(part) for part in value.split(",") if part.strip())
         except ValueError:
-            raise ValueError("must be whole numbers with commas between them, as in 12345,67890") from None
+            raise ValueError("must be whole numbers separated by commas, for example 12345,67890") from None
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -54,7 +54,7 @@ class BotSettings(Settings):
         try:
             return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
         except ValueError:
-            raise ValueError("must be addresses or networks with commas between them: 127.0.0.1,10.0.0.0/8") from None
+            raise ValueError("must be addresses or networks separated by commas: 127.0.0.1,10.0.0.0/8") from None
 
     @field_validator("site_names", mode="before")
     @classmethod
@@ -63,21 +63,21 @@ class BotSettings(Settings):
             return value
         names = frozenset(part.strip().lower() for part in value.split(",") if part.strip())
         if not all(re.fullmatch(r"[a-z0-9_.-]{1,253}", name) for name in names):
-            raise ValueError("must be host names with commas between them, as in poems.example.org")
+            raise ValueError("must be host names separated by commas, for example poems.example.org")
         return names
 
     @field_validator("telegram_bot_token")
     @classmethod
     def _token(cls, token: SecretStr | None) -> SecretStr | None:
         if token is not None and not re.fullmatch(r"\d+:[A-Za-z0-9_-]+", token.get_secret_value()):
-            raise ValueError("must look like 123456:ABC-def, as BotFather gives it")
+            raise ValueError("must look like 123456:ABC-def, as given by BotFather")
         return token
 
     @field_validator("telegram_base_url", "webhook_url")
     @classmethod
     def _web(cls, url: str | None) -> str | None:
         if url is not None and not re.fullmatch(r"https?://[^/?#:@\s]+\S*", url):
-            raise ValueError("must be https:// and a host (or http:// for a server of your own)")
+            raise ValueError("must be https:// and a host (or http:// for your own server)")
         return url
 
     @field_validator("webhook_secret")
@@ -92,10 +92,10 @@ class BotSettings(Settings):
         if self.webhook_url is None:
             return self
         if self.webhook_secret is None:
-            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET beside it, 1 to 256 letters, digits, _ and -")
+            raise ValueError("WEBHOOK_URL requires WEBHOOK_SECRET, 1 to 256 letters, digits, _ and -")
         if not self.webhook_url.startswith("https://") and self.telegram_base_url == TELEGRAM_URL:
             raise ValueError(
-                "WEBHOOK_URL must begin with https://, for Telegram calls nothing else; "
-                "http:// is for a Bot API server of your own, named with TELEGRAM_BASE_URL"
+                "WEBHOOK_URL must begin with https://, since Telegram calls no other; "
+                "http:// is for your own Bot API server, set with TELEGRAM_BASE_URL"
             )
         return self

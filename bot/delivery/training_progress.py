@@ -31,7 +31,7 @@ log = logging.getLogger("bot.delivery.training_progress")
 TRAINING_POLL_SECONDS = 1.0
 """Interval between reads of the training's state."""
 REPORTER_SECONDS = 10.0
-"""Seconds after which another bot takes over reporting if this one stops responding."""
+"""Seconds after which another bot reports if this one stops responding."""
 MIN_EDIT_SECONDS, EDIT_SHARE = 10.0, 0.1
 """Minimum pause between edits: in seconds, and as a share of the time the training has taken so far."""
 BACKOFF_SECONDS = (5.0, 300.0)

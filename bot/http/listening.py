@@ -18,9 +18,11 @@ def cannot_listen(error: OSError, host: str, port: int) -> SettingError | PortTa
     unknown = isinstance(error, socket.gaierror) or (error.errno or 0) < 0
     if unknown or error.errno == errno.EADDRNOTAVAIL:
         return SettingError(
-            f"HTTP_HOST is wrong: {host} is no address of this machine; 127.0.0.1 serves this machine alone, "
-            "0.0.0.0 every network it is in."
+            f"HTTP_HOST is wrong: {host} is not an address of this machine; use 127.0.0.1 to serve this machine only, "
+            "or 0.0.0.0 to serve all its networks."
         )
     if error.errno == errno.EACCES:
-        return SettingError(f"HTTP_PORT is wrong: ports below 1024, as {port}, are for root; take one above, as 8080.")
-    return PortTakenError(f"Port {port} on {host} is taken: set HTTP_PORT to another, as in HTTP_PORT=8090.")
+        return SettingError(
+            f"HTTP_PORT is wrong: ports below 1024, such as {port}, are for root; use a higher one, such as 8080."
+        )
+    return PortTakenError(f"Port {port} on {host} is taken: set another one, for example HTTP_PORT=8090.")

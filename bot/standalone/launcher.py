@@ -108,13 +108,13 @@ def _folder_to_itself(folder: Path) -> Iterator[None]:
             yield
     except HeldError as error:
         raise FailedError(
-            f"Another make run (process {error.holder}) is at work in this folder: stop that one first, or start this "
-            "one in another folder."
+            f"Another make run (process {error.holder}) is running in this folder: stop it first, or start this one in "
+            "another folder."
         ) from error
     except OSError as error:
         raise FailedError(
-            f"{error.filename or folder}: {error.strerror or error}; the store needs a folder {folder} that it may "
-            "write to: start in another folder, or set REDIS_URL to a server of your own."
+            f"{error.filename or folder}: {error.strerror or error}; the store needs a writable folder {folder}: "
+            "start in another folder, or set REDIS_URL to your own server."
         ) from error
 
 
@@ -151,7 +151,7 @@ async def _greet(where: str, chats: bool) -> None:
         on = chats and await _telegram_is_on(session, where, TELEGRAM_SECONDS)
         chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot keeps trying."
         if not chats:
-            chat = "No TELEGRAM_BOT_TOKEN is set: HTTP alone."
+            chat = "No TELEGRAM_BOT_TOKEN is set: HTTP only."
         body = '{"mode":"acrostic","text":"春风十里"}'
         print(
             f"\nReady on {where}. {chat} Ctrl-C stops everything.\nA poem: curl -s {where}/api/poems -d '{body}'\n",

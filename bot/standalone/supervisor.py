@@ -108,13 +108,13 @@ class Keeper:
                 return
             ended = _ending(code)
             if code == SETTING_EXIT_CODE:
-                raise FailedError(f"The {service.name} {ended}: the reason stands above.", SETTING_EXIT_CODE)
+                raise FailedError(f"The {service.name} {ended}: see the reason above.", SETTING_EXIT_CODE)
             pause = restarts.pause_after(clock() - began, code)
             if pause is None:
                 raise FailedError(
-                    f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; the reason stands above."
+                    f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; see the reason above."
                 )
-            print_line(service.name, f"{ended}; it is started again in {pause:g} s")
+            print_line(service.name, f"{ended}; restarting in {pause:g} s")
             await sleep_unless(self._stopping, pause)
             if self._stopping.is_set():
                 return
@@ -193,7 +193,7 @@ class Program:
 
 def _ending(code: int) -> str:
     if code >= 0:
-        return f"ended by itself (exit code {code})"
+        return f"exited with code {code}"
     try:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:

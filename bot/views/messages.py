@@ -143,7 +143,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     "picture_sent": ("图已经发过了，就在这首诗下面。", "The picture has already been sent, below the poem."),
     "no_picture": (
         "字体里没有这些字：{characters}，所以这首诗没有配图。",
-        "The font lacks these characters: {characters}, so there is no picture of this poem.",
+        "The font lacks these characters, so there is no picture of this poem: {characters}",
     ),
     "slower": ("请求太频繁，请稍后再按。", "Too many requests; please press again later."),
     "cancelled": ("已取消。", "Cancelled."),

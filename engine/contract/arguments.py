@@ -1,4 +1,4 @@
-"""The command line of every program: its parser, and readers of its output that leave."""
+"""Command lines: the parser that all programs use, and what to do when stdout is closed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NoReturn
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """A mistake is one sentence on stderr and exit code 2, without the usage in front; subcommands too."""
+    """Reports an error in one sentence on stderr without the usage, and exits with code 2; also in subcommands."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def forget_stdout() -> None:
-    """After BrokenPipeError: whoever read stdout has enough, as ``head`` may; what is left in it goes nowhere."""
+    """Discard what is buffered for stdout, after BrokenPipeError: its reader, such as ``head``, has ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What processes and their children need of each other: output lines of any length, and a common death."""
+"""For parents and children among processes: reading output line by line, and dying with the parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether ``REDIS_URL`` can be read at all, asked before anything connects."""
+"""Validates ``REDIS_URL`` before anything connects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 
 def check_redis_url(url: str) -> None:
-    """ValueError in words of our own: the libraries' messages quote the part that they cannot read."""
+    """Raises ValueError without quoting the URL, which may have a password; the libraries' messages quote it."""
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("it must begin with redis://, rediss:// or unix://")
     try:

@@ -46,7 +46,7 @@ _OCCASIONS = {
     "生日": "仙桃", "寿辰": "仙桃", "大寿": "仙桃", "结婚": "鸳鸯", "婚礼": "鸳鸯", "新婚": "鸳鸯", "新郎": "鸳鸯",
     "新娘": "鸳鸯", "百年好合": "鸳鸯", "白头偕老": "鸳鸯", "老师": "桃李", "教师节": "桃李",
 }  # fmt: skip
-"""What poems are wished for, however long the wish: 祝我哥新婚快乐."""
+"""Occasions for which people ask for poems, also within a longer wish: 祝我哥新婚快乐."""
 _GOOD_WISHES = (
     *_OCCASIONS, *dict.fromkeys(_OCCASIONS.values()),
     "快乐", "恭喜", "福", "寿", "吉祥", "如意", "平安", "新年", "元宵", "欢", "太平",
@@ -116,7 +116,7 @@ def _translated(theme: str) -> str:
 
 
 def in_english(theme: str) -> str:
-    """What a theme in Chinese means; nothing where it is not a known word."""
+    """The English of a theme in Chinese; an empty string if it is not a known word."""
     return next((english for english, chinese in _WORDS.items() if chinese == theme), "")
 
 

@@ -80,7 +80,7 @@ def check_weights(shape: Shape, vocabulary_size: int, weights: Mapping[str, npt.
                 f"{CARD} and {VOCABULARY} ask for {list(size)}"
             )
     if unknown := sorted(weights.keys() - wanted.keys()):
-        raise ModelFolderError(f"{WEIGHTS} holds {unknown[0]}, which this model does not have")
+        raise ModelFolderError(f"{WEIGHTS} has the tensor {unknown[0]}, which this model does not have")
 
 
 def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None = None) -> None:
@@ -131,9 +131,9 @@ def check_replaceable(folder: Path) -> None:
     try:
         parts = {CARD, *read_card(folder)["parts"]}
     except ModelFolderError as error:
-        raise ModelFolderError(f"{folder} holds {min(found)} and no model; {right}") from error
+        raise ModelFolderError(f"{folder} contains {min(found)} but no model; {right}") from error
     if strange := found - parts:
-        raise ModelFolderError(f"{folder} holds {min(strange)}, which is no part of its model; {right}")
+        raise ModelFolderError(f"{folder} contains {min(strange)}, which is not part of its model; {right}")
 
 
 def record(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ def load(folder: Path | ModelFolder) -> Checkpoint:
     check_weights(shape, len(vocabulary), stored)
     for name, tensor in stored.items():
         if tensor.dtype not in (np.float16, np.float32) or not np.isfinite(tensor).all():
-            raise ModelFolderError(f"{read.path / WEIGHTS}: {name} holds values that are no finite numbers")
+            raise ModelFolderError(f"{read.path / WEIGHTS}: {name} has values that are not finite numbers")
     weights = {name: tensor.astype(np.float32) for name, tensor in stored.items()}
     return Checkpoint(shape, vocabulary, weights, read.card)
 
@@ -185,7 +185,7 @@ def _half(name: str, tensor: FloatArray) -> npt.NDArray[np.float16]:
     with np.errstate(over="ignore"):
         half = tensor.astype(np.float16)
     if not np.isfinite(half).all():
-        raise ValueError(f"{name} holds values beyond float16")
+        raise ValueError(f"{name} has values beyond float16")
     return half
 
 

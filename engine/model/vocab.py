@@ -28,9 +28,9 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if any(len(character) != 1 for character in self.characters):
-            raise ValueError("a vocabulary holds single characters")
+            raise ValueError("a vocabulary consists of single characters")
         if len(set(self.characters)) != len(self.characters):
-            raise ValueError("a vocabulary holds each character once")
+            raise ValueError("a vocabulary has each character once")
         object.__setattr__(self, "_names", (*self.characters, *SPECIALS))
         object.__setattr__(self, "_ids", {name: i for i, name in enumerate(self._names)})
         codes = np.array([ord(character) for character in self.characters], np.int64)

@@ -309,7 +309,7 @@ async def test_a_taken_port_is_one_clear_sentence(server: RedisServer, prefix: s
 async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: RedisServer) -> None:
     for host in ("nowhere.invalid", "192.0.2.1"):
         settings = BotSettings.read({"REDIS_URL": server.url, "HTTP_HOST": host, "HTTP_PORT": "0"}, None)
-        with pytest.raises(SettingError, match=f"HTTP_HOST is wrong: {host} is no address of this machine"):
+        with pytest.raises(SettingError, match=f"HTTP_HOST is wrong: {host} is not an address of this machine"):
             await App(settings).run()
         with pytest.raises(SettingError, match="HTTP_HOST is wrong"):
             _free_port(host, 0)

@@ -81,7 +81,7 @@ async def kept(*words: str) -> None:
 async def test_a_program_that_goes_on_dying_ends_the_launcher_with_a_sentence(
     no_pause: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(FailedError, match=r"The toy ended by itself \(exit code 1\) at once 5 times"):
+    with pytest.raises(FailedError, match=r"The toy exited with code 1 at once 5 times"):
         await kept("-c", "import sys; print('the reason'); sys.exit(1)")
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("toy     | the reason") == 5
@@ -112,7 +112,7 @@ async def test_whatever_is_killed_is_started_again_and_keeps_what_it_had(tiny_mo
         for name, words in (("worker", "engine"), ("trainer", "train worker"), ("bot", "bot"), ("store", "")):
             pid = store.pid() if name == "store" else child_running(launcher.pid, words)
             os.kill(pid, signal.SIGKILL)
-            await launcher.says(f"{name:<7} | was killed by SIGKILL; it is started again")
+            await launcher.says(f"{name:<7} | was killed by SIGKILL; restarting")
 
             async def back(name: str = name, words: str = words, pid: int = pid) -> bool:
                 if name == "store":

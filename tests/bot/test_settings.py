@@ -63,7 +63,7 @@ def test_a_wrong_setting_is_named_in_one_sentence_that_does_not_show_it(name: st
 
 
 def test_settings_that_do_not_go_together_are_told_by_their_names_as_they_are_spelt() -> None:
-    with pytest.raises(SettingError, match=r"^WEBHOOK_URL needs WEBHOOK_SECRET beside it"):
+    with pytest.raises(SettingError, match=r"^WEBHOOK_URL requires WEBHOOK_SECRET"):
         BotSettings.read({"WEBHOOK_URL": "https://example.org"}, None)
 
 

@@ -176,7 +176,7 @@ def test_weights_that_are_no_finite_numbers_are_named(folder: Path, value: float
     weights = tiny.checkpoint().weights
     weights["lstm.1.bias"][0] = value
     rewrite(folder, WEIGHTS, save_tensors(weights))
-    with pytest.raises(ModelFolderError, match=r"lstm\.1\.bias holds values that are no finite numbers"):
+    with pytest.raises(ModelFolderError, match=r"lstm\.1\.bias has values that are not finite numbers"):
         checkpoint.load(folder)
 
 

@@ -217,7 +217,7 @@ async def test_make_run_without_a_model_says_so_and_stops_everything(tmp_path: P
     ):
         assert await launcher.ended() == 1
         assert "there is no model folder" in launcher.output()
-        assert "The worker ended by itself (exit code 1) at once 5 times in a row" in launcher.output()
+        assert "The worker exited with code 1 at once 5 times in a row" in launcher.output()
         assert "Traceback" not in launcher.output()
 
 

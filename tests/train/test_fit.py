@@ -280,7 +280,7 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
 
 def test_export_refuses_a_folder_that_is_no_model_before_it_begins(tmp_path: Path, corpus: corpora.Corpus) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
-    with pytest.raises(RunError, match=r"--out: .* holds .* no model"):
+    with pytest.raises(RunError, match=r"--out: .* contains .* no model"):
         export(Run(tmp_path / "no-such-run"), corpus, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 

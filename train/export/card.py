@@ -49,7 +49,7 @@ def read_notes(file: Path) -> list[Card]:
                 raise TypeError("made_by is text, training an object")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(
-            f'--notes: {file} must be a list of legs like {{"made_by": "…", "training": {{…}}}}, the oldest first'
+            f'--notes: {file} must be a list of stages like {{"made_by": "…", "training": {{…}}}}, oldest first'
         ) from error
     return legs
 

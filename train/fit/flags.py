@@ -40,7 +40,7 @@ def _reader(kind: Any) -> Callable[[str], Any]:
                 return tuple(get_args(kind)[0](item) for item in text.split(",") if item.strip())
             return kind(text)
         except ValueError as error:
-            wanted = {int: "a whole number", float: "a number"}.get(kind, "numbers with commas between them")
+            wanted = {int: "a whole number", float: "a number"}.get(kind, "numbers separated by commas")
             raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from error
 
     return read

@@ -131,7 +131,7 @@ class Acceptance:
 
 
 def _remembered(mail: Job | Reply, now: float) -> int:
-    """How long an idempotency key is remembered: that of an HTTP request as long as its answer may be awaited."""
+    """Seconds to remember an idempotency key: for an HTTP request, as long as its answer may be awaited."""
     if isinstance(mail, Job) and isinstance(mail.to, Waiter):
         return WAITER_TTL_SECONDS + max(0, math.ceil(mail.deadline - now))
     return SEEN_TTL_SECONDS

@@ -170,8 +170,8 @@ class Queue:
                 pipe.xdel(key, *(entry for entry, _ in entries))
                 for fields, reply in read:
                     if reply is None:
-                        aside: Any = {**fields, "why": "an unreadable reply"}
-                        pipe.xadd(self.dead_letters.key, aside, maxlen=MAX_DEAD)
+                        dead: Any = {**fields, "why": "an unreadable reply"}
+                        pipe.xadd(self.dead_letters.key, dead, maxlen=MAX_DEAD)
                 for accepted_key, field in accepted:
                     pipe.hdel(accepted_key, field)
                 await pipe.execute()

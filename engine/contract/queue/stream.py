@@ -212,7 +212,7 @@ class Stream:
 
 
 def is_entry(text: str) -> bool:
-    """Whether it can be the id of an entry, which Redis answers anything else than by an error."""
+    """Whether ``text`` has the form of an entry's ID; to any other, Redis would answer with an error."""
     return re.fullmatch(r"[0-9]{1,15}-[0-9]{1,9}", text) is not None
 
 
