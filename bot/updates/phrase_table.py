@@ -178,4 +178,5 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("acrostic", r"(?:[a-z,.!?' ]+)acrostic(?: of| for| from|:)?(?P<heads6>.*)"),
 )  # fmt: skip
 PHRASES = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PATTERNS)
-"""Command → pattern; the first that matches a whole text counts. Groups ``form…`` are a form, all others its text."""
+"""Command → pattern; the first that matches a whole text counts. Groups ``form…`` are a form, ``whom``
+somebody's name, all others the text."""

@@ -7,7 +7,6 @@ import unicodedata
 from dataclasses import dataclass
 
 from bot.updates.phrase_table import PHRASES
-
 from engine.contract.themes import in_chinese
 
 _SIMPLIFIED = str.maketrans(

@@ -85,11 +85,11 @@ async def test_a_program_that_goes_on_dying_ends_the_launcher_with_a_sentence(
         await kept("-c", "import sys; print('the reason'); sys.exit(1)")
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("toy     | the reason") == 5
-    assert sum("started again" in line for line in lines) == 4
+    assert sum("restarting in" in line for line in lines) == 4
 
 
 async def test_a_wrong_setting_is_not_tried_again(no_pause: None, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(FailedError, match="exit code 2") as given_up:
+    with pytest.raises(FailedError, match="exited with code 2") as given_up:
         await kept("-c", "import sys; print('THREADS is wrong'); sys.exit(2)")
     assert capsys.readouterr().out.count("THREADS is wrong") == 1
     assert given_up.value.code == 2

@@ -98,7 +98,7 @@ def test_a_tensor_of_another_shape_or_name_is_named(folder: Path) -> None:
     for changed, named in (
         (lacking, r"lacks the tensor lstm\.1\.bias"),
         ({**weights, "lstm.1.bias": np.zeros(3, np.float32)}, r"lstm\.1\.bias has the shape \[3\]"),
-        ({**weights, "attention": np.zeros(3, np.float32)}, "holds attention"),
+        ({**weights, "attention": np.zeros(3, np.float32)}, "has the tensor attention"),
     ):
         rewrite(folder, WEIGHTS, save_tensors(changed))
         with pytest.raises(ModelFolderError, match=named):

@@ -184,10 +184,10 @@ def test_no_two_classes_share_a_name() -> None:
 
 
 def test_no_two_public_functions_share_a_name_but_those_that_start_a_program() -> None:
-    places: dict[str, list[str]] = defaultdict(list)
+    places: dict[str, set[str]] = defaultdict(set)
     for module, file in modules().items():
         for node in ast.parse(file.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-                places[node.name].append(module)
+                places[node.name].add(module)
     starting = {"main", "run", "serve"}
     assert {name: found for name, found in places.items() if len(found) > 1 and name not in starting} == {}
