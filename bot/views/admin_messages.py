@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from bot.views.messages import Language, escape, in_script, pick
+from bot.views.messages import Language, escape, pick
 from engine.contract.queue.models import DesiredVersion, Serving
 from engine.contract.queue.training import Failure, Order, Phase, TrainingReport
 from engine.contract.version_info import VersionInfo
 
+MAX_NAMED_FILES = 5
+"""How many unreadable files are named in a message."""
 INSTALL = "pip install -c constraints.txt -e '.[train]'"
 USAGE = (
     "用法：<code>/retrain [轮数] [continue|scratch]</code>，例如 <code>/retrain 1</code>；轮数 0.01 到 100。\n"
@@ -107,104 +109,85 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
     phase: Phase = report.phase
     if phase in ("preparing", "training", "measuring") and not alive:
         phase = "paused"
-    english = language == "en"
-    title = "Retraining" if english else "再训练"
-    lines = [f"<b>{title}</b> {escape(report.version)}".rstrip(), _PHASES[phase][english]]
+    version = escape(report.version)
+    told = [(f"<b>再训练</b> {version}".rstrip(), f"<b>Retraining</b> {version}".rstrip()), _PHASES[phase]]
     if report.step:
-        lines.append(f"{_bar(report.part)} {report.part:.0%}")
-        epoch = f"{report.epoch:.2f} / {order.epochs:g}"
-        lines.append(f"epoch {epoch}" if english else f"第 {epoch} 轮")
+        bar, epoch = f"{_bar(report.part)} {report.part:.0%}", f"{report.epoch:.2f} / {order.epochs:g}"
+        told += [(bar, bar), (f"第 {epoch} 轮", f"epoch {epoch}")]
     if report.loss is not None:
-        held_out = "–" if report.validation is None else f"{report.validation:.1f}"
-        loss = f"{report.loss:.3f}"
-        lines.append(
-            f"loss {loss}, held-out perplexity {held_out}" if english else f"损失 {loss}　验证困惑度 {held_out}"
-        )
+        loss, held_out = f"{report.loss:.3f}", "–" if report.validation is None else f"{report.validation:.1f}"
+        told.append((f"损失 {loss}　验证困惑度 {held_out}", f"loss {loss}, held-out perplexity {held_out}"))
     if phase == "training" and report.speed:
-        left = "?" if report.seconds_left is None else _minutes(report.seconds_left, english)
-        lines.append(
-            f"{report.speed:,.0f} tokens/s, {left} left" if english else f"每秒 {report.speed:,.0f} 字　约剩 {left}"
-        )
+        speed, (zh, en) = f"{report.speed:,.0f}", _minutes(report.seconds_left)
+        told.append((f"每秒 {speed} 字　约剩 {zh}", f"{speed} tokens/s, {en} left"))
     if report.interruptions:
         times = "once" if report.interruptions == 1 else f"{report.interruptions} times"
-        happened = f"interrupted {times}" if english else f"中断过 {report.interruptions} 次"
+        zh, en = f"中断过 {report.interruptions} 次", f"interrupted {times}"
         if report.resumed is not None and phase in ("training", "measuring"):
-            step = report.resumed
-            happened += f", continued from step {step}" if english else f"，从第 {step} 步接着练"
-        lines.append(f"({happened})" if english else f"（{happened}）")
+            zh, en = f"{zh}，从第 {report.resumed} 步接着练", f"{en}, continued from step {report.resumed}"
+        told.append((f"（{zh}）", f"({en})"))
     if report.own_poems:
-        lines.append(f"own poems: {report.own_poems}" if english else f"自备的诗：{report.own_poems} 首")
-    for name, why in list(report.skipped.items())[:5]:
-        reason = _UNREAD.get(why, (why, why))[english]
-        lines.append(
-            f"not read: {escape(name)} ({escape(reason)})" if english else f"未读：{escape(name)}（{escape(reason)}）"
-        )
-    if (others := max(0, len(report.skipped) - 5) + report.more_skipped) > 0:
-        lines.append(f"also not read: {others} files" if english else f"另有 {others} 个文件未读")
+        told.append((f"自备的诗：{report.own_poems} 首", f"own poems: {report.own_poems}"))
+    for name, why in list(report.skipped.items())[:MAX_NAMED_FILES]:
+        zh, en = (escape(reason) for reason in _UNREAD.get(why, (why, why)))
+        told.append((f"未读：{escape(name)}（{zh}）", f"not read: {escape(name)} ({en})"))
+    if (others := max(0, len(report.skipped) - MAX_NAMED_FILES) + report.more_skipped) > 0:
+        told.append((f"另有 {others} 个文件未读", f"also not read: {others} files"))
     if phase == "failed":
-        lines.append(_FAILURES[report.failure][english])
-        if report.detail:
-            lines.append(f"<code>{escape(report.detail[:300])}</code>")
-    return in_script("\n".join(lines), language)
+        detail = f"\n<code>{escape(report.detail[:300])}</code>" if report.detail else ""
+        zh, en = _FAILURES[report.failure]
+        told.append((zh + detail, en + detail))
+    return "\n".join(pick(texts, language) for texts in told)
 
 
 def ending(report: TrainingReport, language: Language) -> str:
     """The final message: the table and the outcome. Under 1,024 characters, as it is a picture's caption."""
-    english = language == "en"
-    head = f"{report.before or '?'} → {report.version}"
-    lines = [f"<b>{escape(head)}</b>"]
+    head = f"<b>{escape(report.before or '?')} → {escape(report.version)}</b>"
+    told = [(head, head)]
     for name, before, after in report.table:
-        label = name if english else _MEASURES.get(name, name)
-        lines.append(
-            f"{label}: {_number(before)} → {_number(after)}"
-            if english
-            else f"{label}　{_number(before)} → {_number(after)}"
-        )
+        change = f"{_number(before)} → {_number(after)}"
+        told.append((f"{_MEASURES.get(name, name)}　{change}", f"{name}: {change}"))
     use = f"<code>/model use {escape(report.version)}</code>"
     if report.promoted:
-        lines.append("Better on the held-out poems: now in use." if english else "验证更好，已启用。")
+        told.append(("验证更好，已启用。", "Better on the held-out poems: now in use."))
     else:
-        lines.append(
-            f"Not better on the held-out poems: the old version stays in use. To use it anyway: {use}"
-            if english
-            else f"验证没有更好，旧版继续用。若仍要用它：{use}"
+        told.append(
+            (
+                f"验证没有更好，旧版继续用。若仍要用它：{use}",
+                f"Not better on the held-out poems: the old version stays in use. To use it anyway: {use}",
+            )
         )
-    return in_script("\n".join(lines), language)
+    return "\n".join(pick(texts, language) for texts in told)
 
 
 def versions(
     known: Mapping[str, VersionInfo], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
 ) -> str:
     """The answer to ``/model``."""
-    english = language == "en"
     if not known:
         return pick(NO_VERSIONS, language)
     seen = list(serving)
     lines = []
     for version, each in known.items():
-        count = sum(one.version == version for one in seen)
         notes = []
         if each.home:
-            notes.append("released" if english else "原版")
+            notes.append(("原版", "released"))
         if each.validation is not None:
             validation, test = _number(each.validation), _number(each.test)
             notes.append(
-                f"perplexity: validation {validation}, test {test}"
-                if english
-                else f"困惑度：验证 {validation}，测试 {test}"
+                (f"困惑度：验证 {validation}，测试 {test}", f"perplexity: validation {validation}, test {test}")
             )
         if each.date:
-            notes.append(each.date)
+            notes.append((each.date, each.date))
         if desired is not None and desired.version == version:
-            notes.append("wanted" if english else "选定")
-        if count:
-            notes.append(f"serving: {count}" if english else f"{count} 个进程在用")
-        between = ", " if english else "，"
-        lines.append(f"<code>{escape(version)}</code>{': ' if english else '：'}{between.join(notes)}")
-    label = "not loaded: " if english else "没能载入："
+            notes.append(("选定", "wanted"))
+        if count := sum(one.version == version for one in seen):
+            notes.append((f"{count} 个进程在用", f"serving: {count}"))
+        colon, between = (": ", ", ") if language == "en" else ("：", "，")
+        lines.append(f"<code>{escape(version)}</code>{colon}{between.join(pick(note, language) for note in notes)}")
+    label = pick(("没能载入：", "not loaded: "), language)
     lines += [f"{label}{escape(error)}" for error in sorted({one.error for one in seen if one.error})]
-    lines.append(pick(MODEL_USAGE, language))
-    return in_script("\n".join(lines), language)
+    return "\n".join([*lines, pick(MODEL_USAGE, language)])
 
 
 def unknown_version(version: str, language: Language) -> str:
@@ -224,24 +207,15 @@ def version_changed(desired: DesiredVersion, serving: Iterable[Serving], languag
     """The outcome of a request for another version, once the workers have answered."""
     seen = list(serving)
     using = sum(one.version == desired.version for one in seen)
-    failed = [one for one in seen if one.version != desired.version]
-    name = escape(desired.version)
-    lines = []
+    failed = {(one.version, one.error) for one in seen if one.version != desired.version and one.error}
+    name, told = escape(desired.version), []
     if using:
-        lines.append(
-            pick(
-                (f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} worker{'s' * (using > 1)})."),
-                language,
-            )
-        )
-    for one in {(one.version, one.error) for one in failed if one.error}:
-        old, why = escape(one[0]), escape(one[1])
-        lines.append(
-            pick((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, still using {old}: {why}"), language)
-        )
-    if not lines:
-        lines.append(pick((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."), language))
-    return "\n".join(lines)
+        told.append((f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} worker{'s' * (using > 1)})."))
+    for old, why in ((escape(version), escape(error)) for version, error in failed):
+        told.append((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, still using {old}: {why}"))
+    if not told:
+        told.append((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."))
+    return "\n".join(pick(texts, language) for texts in told)
 
 
 def _bar(part: float) -> str:
@@ -249,14 +223,16 @@ def _bar(part: float) -> str:
     return "▓" * done + "░" * (10 - done)
 
 
-def _minutes(seconds: float, english: bool) -> str:
+def _minutes(seconds: float | None) -> tuple[str, str]:
+    if seconds is None:
+        return "?", "?"
     if seconds < 60:
-        return f"{math.ceil(seconds)} s" if english else f"{math.ceil(seconds)} 秒"
+        return f"{math.ceil(seconds)} 秒", f"{math.ceil(seconds)} s"
     minutes = round(seconds / 60)
     if minutes < 60:
-        return f"{minutes} min" if english else f"{minutes} 分钟"
+        return f"{minutes} 分钟", f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if english else f"{hours} 小时 {minutes} 分"
+    return f"{hours} 小时 {minutes} 分", f"{hours} h {minutes} min"
 
 
 def _number(value: object) -> str:
