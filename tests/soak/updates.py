@@ -9,6 +9,7 @@ import random
 from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Post, SoakResult, bot_and_workers, crew
 from tests.support.programs import free_port
 from tests.support.stage import BOT, WORKER, stage
+from tests.support.waiting import until
 
 
 async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
@@ -46,5 +47,12 @@ async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] 
         crowd = Crowd(here.telegram)
         await crowd.ask(jobs, every)
         await crowd.answered()
-        logs = bots.output() + others.output()
-        return crowd.figures("two bots, one token", 1, conflicts=logs.count("another program reads the updates"))
+
+        def conflicts() -> int:
+            return (bots.output() + others.output()).count("another program reads the updates")
+
+        async def named() -> bool:
+            return conflicts() > 0
+
+        await until(named)
+        return crowd.figures("two bots, one token", 1, conflicts=conflicts())

@@ -34,7 +34,7 @@ def kept(figures: SoakResult) -> bool:
 
 
 async def test_killed_workers_lose_nothing_and_nobody_is_given_up_for_another() -> None:
-    figures = await workers.killed(60, 1.0, 0.05, SLOW_WORKER, **FAST)
+    figures = await workers.killed(40, 1.0, 0.05, SLOW_WORKER, **FAST)
     assert kept(figures)
     assert figures.injected > 0
     assert figures.more["in_hand_at_kills"] > 0
