@@ -33,6 +33,7 @@ from train.fit.flags import given
 from train.fit.progress import TrainingError
 from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
+from train.fit.teacher import find_teacher, identity
 from train.settings import TrainSettings
 
 MODEL_SETTINGS = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
@@ -93,6 +94,8 @@ def _fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         raise ConfigError(f"{flag(first)} cannot be combined with --resume: a run continues with its original settings")
     if settings.get("model_path") and (own := sorted(settings.keys() & MODEL_SETTINGS)):
         raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
+    if "teacher_share" in settings and not settings.get("teacher"):
+        raise ConfigError("--teacher-share needs --teacher DIR, the model folder that teaches")
     with _asked_to_stop() as asked_to_stop:
         import_paddle(options.threads)  # before anything else imports Paddle
         if not options.resume:
@@ -230,7 +233,8 @@ def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
         vocabulary = model.vocabulary
         config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
     manifest = corpora.manifest(_corpus_folder(config, home), config.song_share > 0)
-    return Run.create(folder, Setup(config, vocabulary, manifest, parent))
+    teacher = identity(find_teacher(Path(config.teacher), vocabulary)) if config.teacher else None
+    return Run.create(folder, Setup(config, vocabulary, manifest, parent, teacher))
 
 
 def _corpus_folder(config: TrainConfig, home: Path) -> Path:

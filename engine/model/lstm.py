@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -26,23 +27,41 @@ class OutputLoss(paddle.autograd.PyLayer):  # type: ignore[misc,name-defined]
 
     The forward pass goes through the positions in chunks and computes loss and gradients together while the scores of a
     chunk are in the caches; the backward pass only scales the gradients.
+
+    With a teacher (Hinton, Vinyals and Dean 2015, arXiv:1503.02531) the gradients are those of the cross-entropy to a
+    mixture: ``share`` of the teacher's distribution, the rest of the targets. The nats remain those of the targets.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, targets: Any) -> Any:
-        """hidden float32 [N, H], weight [H, V], bias [V], targets int64 [N] -> nats, float32 []."""
+    def forward(
+        ctx: Any,
+        hidden: Any,
+        weight: Any,
+        bias: Any,
+        targets: Any,
+        share: float = 0.0,
+        teacher: Callable[[slice], Any] | None = None,
+    ) -> Any:
+        """hidden float32 [N, H], weight [H, V], bias [V], targets int64 [N] -> nats, float32 [].
+
+        ``teacher``: its distribution [C, V] at a chunk of the positions, as a fresh tensor.
+        """
         # The bias is an extra row of the weight: adding it and summing its gradient need no pass over the scores.
         hidden = paddle.concat([hidden, paddle.ones([hidden.shape[0], 1], hidden.dtype)], axis=1)  # [N, H + 1]
         both = paddle.concat([weight, bias.unsqueeze(0)])  # [H + 1, V]
         nats = paddle.zeros([], hidden.dtype)
         gradients, hidden_gradients = paddle.zeros_like(both), []
         for begin in range(0, hidden.shape[0], CHUNK_PLACES):
-            read = hidden[begin : begin + CHUNK_PLACES]  # [C, H + 1]
-            wanted = targets[begin : begin + CHUNK_PLACES].unsqueeze(1)  # [C, 1]
+            places = slice(begin, begin + CHUNK_PLACES)
+            read = hidden[places]  # [C, H + 1]
+            wanted = targets[places].unsqueeze(1)  # [C, 1]
             chances = nn.functional.softmax_(paddle.matmul(read, both))  # [C, V]
             right = paddle.index_sample(chances, wanted)  # [C, 1]
             nats -= paddle.log(right + SMALLEST_CHANCE).sum()
-            chances.put_along_axis_(wanted, right - 1, 1)  # now the gradient of the scores
+            if teacher is not None:
+                chances.subtract_(teacher(places).scale_(share))
+                right = paddle.index_sample(chances, wanted)  # [C, 1]
+            chances.put_along_axis_(wanted, right - (1 - share), 1)  # now the gradient of the scores
             hidden_gradients.append(paddle.matmul(chances, weight, transpose_y=True))  # [C, H]
             gradients.add_(paddle.matmul(read, chances, transpose_x=True))  # [H + 1, V]
         ctx.save_for_backward(paddle.concat(hidden_gradients), gradients[:-1], gradients[-1])
@@ -94,20 +113,43 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         hidden, _ = self.lstm(embedded)  # [B, T, H]
         return self.dropout(hidden)  # [B, T, H]
 
-    def loss(self, ids: Any, targets: Any, pad: int, reduction: Literal["mean", "sum"] = "mean") -> Any:
-        """Nats per target, or in total; padding is not counted. ids, targets int64 [B, T] -> float32 []."""
+    def loss(
+        self,
+        ids: Any,
+        targets: Any,
+        pad: int,
+        reduction: Literal["mean", "sum"] = "mean",
+        teacher: PoemLSTM | None = None,
+        share: float = 0.0,
+    ) -> Any:
+        """Nats per target, or in total; padding is not counted. ids, targets int64 [B, T] -> float32 [].
+
+        ``teacher``: a model with the same vocabulary; its distribution is ``share`` of what the gradients lead to
+        (``OutputLoss``).
+        """
         places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
-        hidden = self.hidden(ids).reshape([-1, self.shape.hidden_dim])  # [B * T, H]
-        hidden = paddle.gather(hidden, places)  # [N, H]
+        hidden = self._hidden_at(ids, places)  # [N, H]
         wanted = paddle.gather(targets.flatten(), places)  # [N]
         if paddle.is_grad_enabled():
-            nats = OutputLoss.apply(hidden, self.output.weight, self.output.bias, wanted)  # []
+            taught = () if teacher is None else (share, teacher._distribution(ids, places))
+            nats = OutputLoss.apply(hidden, self.output.weight, self.output.bias, wanted, *taught)  # []
         else:
             chunks = range(0, len(wanted), CHUNK_PLACES)
             parts = [slice(begin, begin + CHUNK_PLACES) for begin in chunks]
             costs = [nn.functional.cross_entropy(self.output(hidden[p]), wanted[p], reduction="sum") for p in parts]
             nats = paddle.add_n(costs)  # []
         return nats / len(wanted) if reduction == "mean" else nats
+
+    def _hidden_at(self, ids: Any, places: Any) -> Any:
+        """``hidden`` at some places of the flattened ids. ids int64 [B, T], places int64 [N] -> float32 [N, H]."""
+        return paddle.gather(self.hidden(ids).reshape([-1, self.shape.hidden_dim]), places)
+
+    def _distribution(self, ids: Any, places: Any) -> Callable[[slice], Any]:
+        """A function from a chunk of ``places`` to the probabilities of each next character there, float32 [C, V]; it
+        is for use where no gradients are recorded."""
+        with paddle.no_grad():
+            hidden = self._hidden_at(ids, places)  # [N, H]
+        return lambda chunk: nn.functional.softmax_(self.output(hidden[chunk]))
 
     def load_weights(self, weights: dict[str, FloatArray]) -> None:
         """Load weights by the names of ``engine.model.checkpoint.weight_shapes``."""

@@ -77,8 +77,45 @@ def test_the_loss_in_chunks_is_the_cross_entropy_and_has_its_gradients(
     assert all(np.allclose(found[name], expected[name], rtol=1e-4, atol=1e-5) for name in expected)
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_no_more_scores_are_held_at_once_than_a_chunk_has(monkeypatch: pytest.MonkeyPatch, training: bool) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("chunk", [7, 512])
+def test_with_a_teacher_the_gradients_lead_to_the_mixture_and_the_nats_are_those_of_the_text(
+    monkeypatch: pytest.MonkeyPatch, chunk: int, share: float
+) -> None:
+    monkeypatch.setattr(lstm, "CHUNK_PLACES", chunk)
+    model, pad = loaded(), tiny.checkpoint().vocabulary.pad
+    other = Shape(embedding_dim=5, hidden_dim=12, num_layers=1)
+    teacher = PoemLSTM(model.vocabulary_size, other, dropout=0.5)
+    teacher.load_weights(tiny.checkpoint(other, seed=1).weights)
+    teacher.eval()
+    ids = np.random.default_rng(0).integers(0, 19, (4, 9))
+    ids[1, 5:] = ids[3, 3:] = pad
+    x, y = paddle.to_tensor(ids[:, :-1]), paddle.to_tensor(ids[:, 1:])
+    text = model.loss(x, y, pad)
+
+    def gradients(loss: Any) -> dict[str, np.ndarray]:
+        (3 * loss).backward()
+        found = {name: weight.grad.numpy() for name, weight in model.named_weights().items()}
+        model.clear_gradients()
+        return found
+
+    with paddle.no_grad():
+        taught = paddle.nn.functional.softmax(teacher(x))  # [B, T, V]
+        wanted = share * taught + (1 - share) * paddle.nn.functional.one_hot(y, model.vocabulary_size)
+        counted = (y != pad).astype("float32")  # [B, T]
+    costs = -(wanted * paddle.nn.functional.log_softmax(model(x))).sum(-1)  # [B, T]
+    expected = gradients((costs * counted).sum() / counted.sum())
+    chunked = model.loss(x, y, pad, teacher=teacher, share=share)
+    assert float(chunked) == float(text)
+    found = gradients(chunked)
+    assert all(np.allclose(found[name], expected[name], rtol=1e-4, atol=1e-5) for name in expected)
+    assert all(weight.grad is None for weight in teacher.parameters())
+
+
+@pytest.mark.parametrize(("training", "taught"), [(True, False), (True, True), (False, False)])
+def test_no_more_scores_are_held_at_once_than_a_chunk_has(
+    monkeypatch: pytest.MonkeyPatch, training: bool, taught: bool
+) -> None:
     rows: list[int] = []
     name = "softmax_" if training else "cross_entropy"
     of_paddle = getattr(paddle.nn.functional, name)
@@ -91,8 +128,8 @@ def test_no_more_scores_are_held_at_once_than_a_chunk_has(monkeypatch: pytest.Mo
     monkeypatch.setattr(paddle.nn.functional, name, noted)
     ids = paddle.to_tensor(np.random.default_rng(0).integers(0, 19, (4, 8)))
     with paddle.set_grad_enabled(training):
-        loaded().loss(ids, ids, tiny.checkpoint().vocabulary.pad)
-    assert rows == [10, 10, 10, 2]
+        loaded().loss(ids, ids, tiny.checkpoint().vocabulary.pad, teacher=loaded() if taught else None)
+    assert rows == [count for count in (10, 10, 10, 2) for _ in range(1 + taught)]
 
 
 def test_a_chance_of_nothing_costs_much_and_not_infinitely_much() -> None:

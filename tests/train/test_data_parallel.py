@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.model import checkpoint
 from tests.support import tiny_corpus as train_tiny
 from tests.support.programs import ROOT
 from train.__main__ import main
+from train.data import corpus as corpora
 from train.fit.data_parallel import rank_of
 from train.fit.run_folder import Run
 
@@ -28,11 +30,14 @@ def test_without_a_launcher_a_process_is_alone() -> None:
 
 
 def test_two_processes_learn_what_one_would(tmp_path: Path) -> None:
-    home = train_tiny.prepared(tmp_path)
-    assert main(["fit", "--run", "alone", *FLAGS], {"TRAIN_DIR": str(home)}) == 0
+    home, teacher = train_tiny.prepared(tmp_path), tmp_path / "teacher"
+    characters = corpora.load_corpus(home / "corpus").vocabulary().characters
+    checkpoint.save(teacher, train_tiny.checkpoint(characters="".join(characters)))
+    flags = [*FLAGS, f"--teacher={teacher}"]  # both processes read it; all else is as without one
+    assert main(["fit", "--run", "alone", *flags], {"TRAIN_DIR": str(home)}) == 0
     launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir", str(tmp_path / "logs")]
     done = subprocess.run(
-        [sys.executable, *launch, "-m", "train", "fit", "--run", "both", *FLAGS],
+        [sys.executable, *launch, "-m", "train", "fit", "--run", "both", *flags],
         env={**os.environ, "TRAIN_DIR": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

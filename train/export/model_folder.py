@@ -52,6 +52,7 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
             "tokens": state.tokens,
             "minutes": round(state.seconds / 60, 1),
             "config": _without_paths(setup.config),
+            **({"teacher": setup.teacher} if setup.teacher else {}),
         },
         **start_symbols(setup.config.song_share, setup.parent),
         "parent": setup.parent,
@@ -173,7 +174,8 @@ def held_out_perplexities(model: Checkpoint, corpus: Corpus, device: DeviceChoic
 def _without_paths(config: TrainConfig) -> dict[str, Any]:
     """The settings with folder names instead of paths, since the card is published."""
     settings = config.to_json()
-    return {**settings, **{name: Path(settings[name]).name for name in ("data_path", "model_path", "model_prefix")}}
+    paths = ("data_path", "model_path", "model_prefix", "teacher")
+    return {**settings, **{name: Path(settings[name]).name for name in paths}}
 
 
 def held_out(corpus: Corpus, split: str) -> list[str]:

@@ -63,6 +63,8 @@ class TrainConfig:
     minutes: float = _setting(0.0, "end the run, including its schedule, after this time; 0: only --epoch counts")
     save_every: float = _setting(5.0, "minutes between checkpoints")
     validate_every: float = _setting(10.0, "minutes between validations; each epoch also ends with one")
+    teacher: str = _setting("", "model folder whose distribution is learned beside the text")
+    teacher_share: float = _setting(0.7, "share of the teacher's distribution in what is learned, the rest is the text")
     seed: int = _setting(1, "seed of initial weights, order and dropout")
 
     def __post_init__(self) -> None:
@@ -74,7 +76,7 @@ class TrainConfig:
             self._want(getattr(self, name) >= 0, name, "0 or more")
         self._want(self.maxlen >= 3, "maxlen", "at least 3: <START>, a character, <EOP>")
         self._want(0 <= self.dropout < 1, "dropout", "from 0 to below 1")
-        for name in ("final_lr", "tang_from"):
+        for name in ("final_lr", "tang_from", "teacher_share"):
             self._want(0 <= getattr(self, name) <= 1, name, "from 0 to 1")
         for name in ("cosine_from", "song_share"):
             self._want(0 <= getattr(self, name) < 1, name, "from 0 to below 1")

@@ -62,12 +62,17 @@ class State:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run was started with. ``corpus``: its manifest; ``parent``: the card of the model it started from."""
+    """What a run was started with.
+
+    ``corpus``: its manifest; ``parent``: the card of the model it started from; ``teacher``: which model teaches it
+    (``train.fit.teacher.identity``).
+    """
 
     config: TrainConfig
     vocabulary: Vocabulary
     corpus: dict[str, Any]
     parent: dict[str, Any] | None = None
+    teacher: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ class Run:
             raise RunError(f"there is already a run in {folder}; continue it with --resume, or name another with --run")
         folder.mkdir(parents=True, exist_ok=True)
         write_durably(folder / "vocabulary.json", _json(setup.vocabulary.characters))
-        settings = {"config": setup.config.to_json(), "corpus": setup.corpus, "parent": setup.parent}
+        others = {"corpus": setup.corpus, "parent": setup.parent, "teacher": setup.teacher}
+        settings = {"config": setup.config.to_json(), **others}
         write_durably(folder / ".run.json.new", _json(settings))
         (folder / ".run.json.new").rename(folder / "run.json")
         sync_folder(folder)
@@ -93,7 +99,8 @@ class Run:
             settings = json.loads((self.folder / "run.json").read_text("utf-8"))
             characters = json.loads((self.folder / "vocabulary.json").read_text("utf-8"))
             config = TrainConfig.from_json(settings["config"])
-            return Setup(config, Vocabulary(tuple(characters)), settings["corpus"], settings["parent"])
+            others = (settings["corpus"], settings["parent"], settings.get("teacher"))
+            return Setup(config, Vocabulary(tuple(characters)), *others)
         except FileNotFoundError as error:
             raise RunError(f"there is no run in {self.folder}; start one with: python -m train fit") from error
         except (ValueError, KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from train.fit.data_parallel import Ranks, rank_of
 from train.fit.loss_curve import draw_curve
 from train.fit.progress import Event, Progress, TrainingError
 from train.fit.run_folder import Run, RunError, State, Tensors
+from train.fit.teacher import teacher_of
 
 LOG_STEPS = 50
 """Steps between history entries."""
@@ -73,6 +74,11 @@ class Trainer:
         self._ranks = Ranks(*rank_of(os.environ), paddle)
         paddle.seed(config.seed)
         self._model = PoemLSTM(len(self._vocabulary), config.shape, config.dropout, config.initialisation)
+        self._teacher = None
+        if (teacher := teacher_of(setup)) is not None:
+            self._teacher = PoemLSTM(len(self._vocabulary), teacher.shape, initialisation="default")
+            self._teacher.load_weights(teacher.weights)
+            self._teacher.eval()
         self._optimizer = paddle.optimizer.Adam(
             config.lr,
             parameters=list(self._model.named_weights().values()),
@@ -154,7 +160,8 @@ class Trainer:
         paddle.seed(config.seed * 1_000_003 + state.step)
         self._optimizer.set_lr(learning_rate(config, state.step, self.part))
         share, weight = self._ranks.share(batch, self._vocabulary.pad)
-        loss = self._model.loss(paddle.to_tensor(share.ids), paddle.to_tensor(share.targets), self._vocabulary.pad)
+        ids, targets = paddle.to_tensor(share.ids), paddle.to_tensor(share.targets)
+        loss = self._model.loss(ids, targets, self._vocabulary.pad, "mean", self._teacher, config.teacher_share)
         loss = loss * weight
         nats = self._ranks.sum(float(loss))
         if not math.isfinite(nats):
