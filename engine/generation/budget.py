@@ -31,13 +31,13 @@ class Budget:
     def candidates(self, options: Sequence[Plan], in_flight: int) -> int:
         """For a poem with one of these plans, while ``in_flight`` others are being written.
 
-        The time per poem falls with the square of their number, so that a burst of any size takes together less than
+        The time per poem falls with the cube of their number, so that a burst of any size takes together less than
         twice the time of one poem, and few poems are in flight under steady load.
         """
         if self._seconds is None:
             return self._most
         seconds = _characters(options) * self._spent / self._characters
-        return max(1, min(self._most, int(self._seconds / (1 + in_flight) ** 2 / seconds)))
+        return max(1, min(self._most, int(self._seconds / (1 + in_flight) ** 3 / seconds)))
 
 
 def _characters(options: Sequence[Plan]) -> int:
