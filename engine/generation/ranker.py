@@ -23,7 +23,7 @@ class Weights:
     associated: float = 1.5
     parallel: float = 1.0
     near: float = 2.0
-    sorrow: float = 2.0
+    sorrow: float = 4.0
 
 
 DEFAULT_WEIGHTS = Weights()

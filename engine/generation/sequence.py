@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.plan import Plan
@@ -20,6 +21,16 @@ class Reading:
     log_probabilities: FloatArray
 
 
+class Avoided(NamedTuple):
+    """Characters that must not be chosen: in the ``first`` line in which any are, and in the ``later`` lines."""
+
+    first: str = ""
+    later: str = ""
+
+
+NOTHING_AVOIDED = Avoided()
+
+
 class TokenSequence:
     """Follows a plan character by character.
 
@@ -28,7 +39,7 @@ class TokenSequence:
     ``chosen`` characters. ``draws``: seed of the random draws, by default ``seed``. ``fed``: characters that the model
     has read for it. ``reading``: what it starts from, by default the reading of START; after stopping at a branch, what
     others continue from. ``later``: seeds of the draws after each branch, for a sequence that does not stop there.
-    ``avoided``: characters that must not be chosen in the first line in which any are.
+    ``avoided``: characters that must not be chosen.
     """
 
     def __init__(
@@ -37,7 +48,7 @@ class TokenSequence:
         seed: int,
         draws: int | None = None,
         later: Iterable[int] = (),
-        avoided: frozenset[str] = frozenset(),
+        avoided: Avoided = NOTHING_AVOIDED,
     ) -> None:
         self.plan = plan
         self.seed = seed
@@ -52,7 +63,7 @@ class TokenSequence:
         self.fed = 0
         self.done = False
         self._later = iter(later)
-        self._avoided = "".join(avoided)
+        self._avoided = avoided
         self._first_line = 0
         self.reading: Reading | None = None
         self._at = 0
@@ -86,7 +97,7 @@ class TokenSequence:
         if self.cell.free:
             return "".join(line[-1] for line in self.earlier if line[:-1] == self.line)
         begins = not self.chosen or self._first_line == len(self.earlier)
-        return self.plan.forced + self.text + (self._avoided if begins else "")
+        return self.plan.forced + self.text + (self._avoided.first if begins else self._avoided.later)
 
     def doubling(self) -> str:
         """The character that may be repeated immediately, doubled within a word (青青) at positions 1–2, 3–4 …"""

@@ -9,16 +9,18 @@ import numpy as np
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.lineage import SEEDS
 from engine.generation.sampler import uniform
+from engine.generation.sequence import Avoided
 
 COMMON_CHARACTERS = 300
 """The characters that most poems have: the same few begin the likeliest lines."""
-AVOIDED_SHARE = 0.4
+AVOIDED_SHARE, AVOIDED_LATER_SHARE = 0.4, 0.2
+"""In the first line that is chosen, and in the lines after it."""
 FAR = 1 << 32
 """A place in the sequence of a seed that no poem reaches."""
 
 
 class Variety:
-    """Each seed avoids its own part of the commonest characters in the first line that is chosen.
+    """Each seed avoids its own part of the commonest characters, a larger one in the first line that is chosen.
 
     The best of many candidates is much the same whatever they are drawn with: without this, ten of fifteen poems after
     one opening went on with the same two characters.
@@ -28,10 +30,12 @@ class Variety:
         """``common``: the commonest characters of the corpus, none if they are not known."""
         self._common = [character for character in common if character not in CLAUSE_MARKS]
 
-    def avoided(self, seed: int, needed: str = "") -> frozenset[str]:
+    def avoided(self, seed: int, needed: str = "") -> Avoided:
         """The same for all candidates of a poem, whose seeds differ above ``SEEDS``; ``needed`` is never avoided."""
-        drawn = uniform(seed % SEEDS, FAR + np.arange(len(self._common), dtype=np.uint64)) < AVOIDED_SHARE
-        return frozenset(compress(self._common, drawn.tolist())) - frozenset(needed)
+        drawn = uniform(seed % SEEDS, FAR + np.arange(len(self._common), dtype=np.uint64))
+        drawn[[character in needed for character in self._common]] = 1
+        first, later = (drawn < share for share in (AVOIDED_SHARE, AVOIDED_LATER_SHARE))
+        return Avoided("".join(compress(self._common, first)), "".join(compress(self._common, later)))
 
 
 NO_VARIETY = Variety("")
