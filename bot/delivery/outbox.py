@@ -35,7 +35,7 @@ READ_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 """Time that replies in flight are given when the bot stops; the rest stays in Redis."""
 _DEAD = ("given_up", "failed")
-"""Outcomes that make a reply a dead letter; all others follow from an answer of Telegram's."""
+"""Outcomes that make a reply a dead letter."""
 
 
 class Outbox(StreamConsumer):

@@ -15,7 +15,7 @@ _SIMPLIFIED = str.maketrans(
 )
 SPOKEN_FORMS = {
     "五言绝句": "五绝", "七言绝句": "七绝", "五言律诗": "五律", "七言律诗": "七律",
-    "五言古诗": "古风", "七言古诗": "古风", "绝句": "七绝", "律诗": "七律", "古体诗": "古风",
+    "五言古诗": "古风", "七言古诗": "古风", "绝句": "七绝", "律诗": "七律", "古体诗": "古风", "五言排律": "排律",
     "五言诗": "五言", "七言诗": "七言",
 }  # fmt: skip
 """Long names of forms."""
@@ -93,6 +93,8 @@ def _undecorated(text: str) -> str:
 
 
 def is_talk(text: str, couplet: bool) -> bool:
-    """Whether a text is conversation rather than verse. ``couplet``: it has several lines, all of five or of seven."""
+    """Whether a text is conversation rather than verse.
+
+    ``couplet``: it has several lines, all of five characters or all of seven."""
     plain = text.translate(_SIMPLIFIED)
     return bool(_TALK.search(plain) or (not couplet and _TALK_AND_VERSE.search(plain)))

@@ -1,7 +1,7 @@
 """The texts of the chat by language, as Telegram HTML; what is filled in is escaped here.
 
-Other texts are beside it: of administrators, errors over HTTP, refusals, command lists. Errors in a request come from
-``engine.contract``.
+Other texts are in modules beside it: of administrators, errors over HTTP, refusals, command lists. Errors in a request
+come from ``engine.contract``.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     ),
     "name_left_out": (
         "“{whom}”没有写进诗里：我只写汉字。请用汉字发名字，例如：<code>/acrostic 李明</code>",
-        "The poem leaves out “{whom}”: I only write Chinese characters. Send a name in them to hide it in a poem: "
+        "The poem leaves out “{whom}”: I only write Chinese characters. Send the name in Chinese to hide it in a poem: "
         "<code>/acrostic 李明</code>",
     ),
     "examples": (
@@ -154,7 +154,7 @@ _TEXTS: dict[Name, tuple[str, str]] = {
     ),
     "waiting_long": (
         "排在第{position}位；写诗程序暂时没有运行，一恢复就写。取消等待：/cancel",
-        "Number {position} in the queue; no worker is running, it is written as soon as one returns. "
+        "Number {position} in the queue; no worker is running; your poem will be written as soon as one is back. "
         "To stop waiting: /cancel",
     ),
     "your_turn": ("轮到您了，正在写……", "Your turn; writing …"),

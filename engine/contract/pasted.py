@@ -19,7 +19,7 @@ _MARKS = CLAUSE_MARKS.replace("：", "") + ",.?!;"
 
 @dataclass(frozen=True)
 class _Piece:
-    """A run of Chinese characters. ``marked``: punctuation of verse follows; ``parted``: an empty line follows."""
+    """A run of Chinese characters. ``marked``: a mark of verse follows; ``parted``: an empty line or a dash follows."""
 
     text: str
     marked: bool

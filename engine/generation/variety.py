@@ -1,4 +1,4 @@
-"""Why the same request with another seed is another poem."""
+"""Makes poems differ by seed: each seed avoids its own part of the commonest characters."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from engine.generation.sequence import Avoided
 COMMON_CHARACTERS = 300
 """The characters that most poems have: the same few begin the likeliest lines."""
 AVOIDED_SHARE, AVOIDED_LATER_SHARE = 0.4, 0.2
-"""In the first line that is chosen, and in the lines after it."""
+"""Parts of the common characters avoided in the first line that the model writes, and in the lines after it."""
 FAR = 1 << 32
-"""A place in the sequence of a seed that no poem reaches."""
+"""Offset in a seed's random sequence, beyond what any poem draws."""
 
 
 class Variety:

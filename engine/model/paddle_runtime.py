@@ -1,4 +1,4 @@
-"""The only place that imports Paddle, after setting what its CPU build needs."""
+"""The only place that loads Paddle, after setting what its CPU build needs."""
 
 from __future__ import annotations
 
