@@ -87,6 +87,10 @@ class Submitter:
         """Answer with an error that does not count against the sender's limits."""
         await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
 
+    async def remark(self, html: str, to: Chat, language: Language, idempotency_key: str) -> None:
+        """Add a text to an accepted request; it does not count against the sender's limits."""
+        await self.queue.submit(Reply(to, language, html), idempotency_key)
+
     async def submit_reply(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
         """Queue a reply that needs no worker, under the same limits as poems; the caller reports the verdict."""
         return await self.queue.submit(reply, idempotency_key, sender, self.limits)

@@ -100,16 +100,23 @@ class Probes:
         return reply({**answer, **warning})
 
     async def metrics_page(self, _: web.Request) -> web.Response:
-        page = self.metrics.page(await self._state())
+        state, queue = await self._state(), self.queue
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                serving, training = await queue.models.serving(), await queue.trainings.current()
+                state = replace(state, serving=serving, training=training)
+        except (RedisError, TimeoutError):
+            pass  # unknown; what poems need is in the state already
+        page = self.metrics.page(state)
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _state(self) -> ClusterState:
+        """What poems need: a store that answers and takes writes, and a worker."""
         state, queue = ClusterState(), self.queue
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await queue.now()
-                status, serving = await queue.status(), await queue.models.serving()
-                state = ClusterState(status, serving, await queue.trainings.current(), skew=queue.clock.skew)
+                state = ClusterState(await queue.status(), skew=queue.clock.skew)
                 await queue.probe()
         except ResponseError:
             return replace(state, writes=False)

@@ -122,10 +122,10 @@ class Handlers:
         if command.name == "check":
             request = CheckRequest(command.rest or self._replied(message))
         if request is not None:
-            await self._ask(context, request)
-            if command.whom:
-                beside = replace(context, idempotency_key=f"{context.idempotency_key}:whom")
-                await self._words(beside, say("name_left_out", context.language, whom=command.whom))
+            accepted = await self._ask(context, request)
+            if accepted and command.whom:
+                html = say("name_left_out", context.language, whom=command.whom)
+                await self._submitter.remark(html, context.to, context.language, f"{context.idempotency_key}:whom")
             return "check" if isinstance(request, CheckRequest) else request.mode
         return await self._say(context, command)
 
@@ -168,7 +168,8 @@ class Handlers:
         mine = answered.from_user is not None and answered.from_user.id == self._number
         return text.partition("\n\n")[0] if mine else text
 
-    async def _ask(self, context: MessageContext, request: Request) -> None:
+    async def _ask(self, context: MessageContext, request: Request) -> bool:
+        """Queue a request, or answer why not; whether it is queued."""
         to, language, idempotency_key, sender = context.to, context.language, context.idempotency_key, context.sender
         outcome = "accepted"
         try:
@@ -183,6 +184,7 @@ class Handlers:
             else:
                 await self._words(context, error_html(error, language))
         self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)
+        return outcome == "accepted"
 
     async def _say(self, context: MessageContext, command: Command) -> str:
         """Answer a command with a text."""

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from multidict import CIMultiDict
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bot.app import App
 from bot.http.callers import Callers
@@ -425,6 +426,18 @@ async def test_an_error_is_told_in_every_language_at_once_for_who_changes_it(
 
 async def _waiting(queue: Queue, jobs: int) -> bool:
     return (await queue.status()).waiting == jobs
+
+
+async def test_a_training_that_cannot_be_read_leaves_the_bot_ready(server: RedisServer, prefix: str) -> None:
+    redis = connect(server.url)
+    try:
+        await redis.set(f"{prefix}training", "not a hash")
+        with pytest.raises(ResponseError):
+            await Queue(redis, prefix).trainings.current()
+        async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
+            await answers(f"{where}/readyz")
+    finally:
+        await redis.aclose()
 
 
 async def test_a_store_that_takes_no_writes_is_not_ready_and_not_up(own_server: RedisServer, prefix: str) -> None:

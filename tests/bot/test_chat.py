@@ -274,3 +274,13 @@ async def test_a_name_that_is_left_out_of_a_poem_is_told_in_one_line_with_the_wa
     assert line.count("\n") == 0
     assert "leaves out" in line
     assert "/acrostic 李明" in line
+
+
+async def test_a_name_left_out_is_told_of_accepted_poems_alone_and_costs_nothing(
+    server: RedisServer, prefix: str, telegram: FakeTelegram
+) -> None:
+    async with running_bot(server.url, prefix, telegram, USER_PER_MINUTE="2"):
+        for chat, answers in ((7, 1), (8, 1), (9, 0)):
+            await telegram.write("a birthday poem for Li Ming", language="en", chat=chat)
+            told = [sent.plain for sent in await telegram.messages(1, chat)]
+            assert sum("leaves out" in text for text in told) == answers
