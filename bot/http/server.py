@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 import logging
@@ -101,12 +102,12 @@ class Probes:
 
     async def metrics_page(self, _: web.Request) -> web.Response:
         state, queue = await self._state(), self.queue
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                serving, training = await queue.models.serving(), await queue.trainings.current()
-                state = replace(state, serving=serving, training=training)
-        except (RedisError, TimeoutError):
-            pass  # unknown; what poems need is in the state already
+        # Unknown if unreadable: what poems need is in the state already. A store that does not answer is asked once only.
+        if state.status is not None:
+            with contextlib.suppress(RedisError, TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    serving, training = await queue.models.serving(), await queue.trainings.current()
+                    state = replace(state, serving=serving, training=training)
         page = self.metrics.page(state)
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
