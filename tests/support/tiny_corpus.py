@@ -12,6 +12,7 @@ from engine.model.checkpoint import Checkpoint, Shape, weight_shapes
 from engine.model.vocab import Vocabulary
 from train.data import corpus as corpora
 from train.data.source import Dynasty
+from train.fit.run_folder import Run
 
 SHAPE = Shape(embedding_dim=8, hidden_dim=16, num_layers=2)
 CHARACTERS = "春风秋月花鸟山水云雨江河天地日夜人心白青"
@@ -49,3 +50,10 @@ def checkpoint(shape: Shape = SHAPE, characters: str = CHARACTERS, seed: int = 0
     # what float16 holds exactly, so that a saved model is the same model
     weights = {name: draw.normal(0, 0.5, size).astype(np.float16).astype(np.float32) for name, size in sizes.items()}
     return Checkpoint(shape, vocabulary, weights, {"version": "tiny"})
+
+
+def weights(run: Run) -> dict[str, np.ndarray]:
+    """Those of a run's newest checkpoint."""
+    kept = run.newest()
+    assert kept is not None
+    return kept[1]

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from engine.model.paddle_runtime import INSTALL
-from tests.support import tiny_corpus
 from train.__main__ import EXTRA_PACKAGES, main
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +19,6 @@ WITHOUT_THE_EXTRA = """if True:
     runpy.run_module("train", run_name="__main__")
 """
 """``python -m train`` where a module that is None cannot be imported."""
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TRAIN_DIR with a prepared corpus."""
-    return tiny_corpus.prepared(tmp_path_factory.mktemp("home"))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint
 from engine.model.paddle_backend import PaddleBackend
 from tests.support import tiny_corpus as tiny
+from tests.support.tiny_corpus import weights
 from train.__main__ import main
 from train.data import corpus as corpora
 from train.evaluation.tutorial_decoder import generate
@@ -51,25 +52,8 @@ TINY = ["--num-layers=2", "--embedding-dim=8", "--hidden-dim=16"]
 FLAGS = [*TINY, "--batch-tokens=128", "--device=cpu"]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TRAIN_DIR with a prepared corpus."""
-    return tiny.prepared(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def corpus(home: Path) -> corpora.Corpus:
-    return corpora.load_corpus(home / "corpus")
-
-
 def begin(folder: Path, corpus: corpora.Corpus, config: TrainConfig = CONFIG) -> Run:
     return Run.create(folder, Setup(config, corpus.vocabulary(), {"sha1": {}}))
-
-
-def weights(run: Run) -> dict[str, np.ndarray]:
-    kept = run.newest()
-    assert kept is not None
-    return kept[1]
 
 
 class StopAfter:

@@ -15,6 +15,7 @@ from engine.model.backend import log_softmax
 from engine.model.checkpoint import Checkpoint, Shape
 from engine.model.lstm import PoemLSTM, paddle
 from tests.support import tiny_corpus as tiny
+from tests.support.tiny_corpus import weights
 from train.__main__ import main
 from train.data import corpus as corpora
 from train.data.batches import encode
@@ -40,17 +41,6 @@ FLAGS = ["--num-layers=2", "--embedding-dim=8", "--hidden-dim=16", "--batch-toke
 LARGER = Shape(embedding_dim=12, hidden_dim=24, num_layers=3)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A TRAIN_DIR with a prepared corpus."""
-    return tiny.prepared(tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def corpus(home: Path) -> corpora.Corpus:
-    return corpora.load_corpus(home / "corpus")
-
-
 @pytest.fixture
 def teacher(tmp_path: Path, corpus: corpora.Corpus) -> Path:
     """The folder of a model that is larger than the runs that it teaches."""
@@ -68,12 +58,6 @@ def begin(folder: Path, corpus: corpora.Corpus, teacher: Path, config: TrainConf
     return Run.create(
         folder, Setup(config, corpus.vocabulary(), {"sha1": {}}, None, identity(checkpoint.load(teacher)))
     )
-
-
-def weights(run: Run) -> dict[str, np.ndarray]:
-    kept = run.newest()
-    assert kept is not None
-    return kept[1]
 
 
 def test_a_share_of_1_leads_to_the_teachers_distribution(tmp_path: Path, corpus: corpora.Corpus, teacher: Path) -> None:
