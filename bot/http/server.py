@@ -102,7 +102,7 @@ class Probes:
 
     async def metrics_page(self, _: web.Request) -> web.Response:
         state, queue = await self._state(), self.queue
-        # Unknown if unreadable: what poems need is in the state already. A store that does not answer is asked once only.
+        # Unknown if unreadable: what poems need is in the state already. A store that does not answer is asked once.
         if state.status is not None:
             with contextlib.suppress(RedisError, TimeoutError):
                 async with asyncio.timeout(READY_SECONDS):
