@@ -17,10 +17,10 @@ from telegram.error import InvalidToken, TelegramError
 from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.bot_api import BotApiRequest
-from bot.command_menu import Menu
+from bot.command_menu import CommandMenu
 from bot.daily_stats import record_daily_counts
 from bot.delivery.outbox import Outbox
-from bot.delivery.packer import Packer, sharing
+from bot.delivery.packer import Packer, has_inline_mode
 from bot.delivery.queue_notices import QueueNotices
 from bot.delivery.rate_limit import RateLimiter
 from bot.delivery.sender import Sender
@@ -28,8 +28,8 @@ from bot.delivery.training_progress import TrainingProgress
 from bot.expiry import end_overdue_jobs
 from bot.http.api import Api
 from bot.http.callers import Callers
-from bot.http.connections import Connections, QuietAccepting
-from bot.http.listening import cannot_listen
+from bot.http.connections import AcceptErrorLogger, Connections
+from bot.http.listening import explain_listen_error
 from bot.http.page import Site
 from bot.http.pending import PendingRequests
 from bot.http.server import Probes, Webhook, application
@@ -37,9 +37,9 @@ from bot.metrics import Metrics
 from bot.settings import BotSettings
 from bot.submission import Submitter
 from bot.updates.handlers import Handlers
-from bot.updates.polling import UpdateReader
-from bot.updates.reading import KINDS
-from bot.views.drawing import drawing
+from bot.updates.polling import UpdatePoller
+from bot.updates.reading import UPDATE_KINDS
+from bot.views.drawing import load_draw
 from engine.contract.queue.acceptance import Limits
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue, connect
@@ -49,7 +49,7 @@ log = logging.getLogger("bot")
 
 BEST_EFFORT_SECONDS = 10.0
 """Time limit of a best-effort call."""
-DRAIN_SECONDS = 6.0
+HTTP_DRAIN_SECONDS = 6.0
 """How long HTTP requests in progress may take after a signal."""
 
 
@@ -75,13 +75,13 @@ class App:
         secret = settings.webhook_secret
         self._webhook = Webhook(secret.get_secret_value(), self._metrics) if settings.webhook_url and secret else None
 
-        self._polls_or_calls: BotApiRequest | None = None
-        """The requests that tell whether Telegram can be reached, once the bot has connected."""
+        self._connection_probe: BotApiRequest | None = None
+        """The client whose last call tells whether Telegram can be reached; None until the bot has connected."""
 
     def _telegram_state(self) -> Literal["off", "connecting", "on"]:
         if self._settings.telegram_bot_token is None:
             return "off"
-        return "on" if self._polls_or_calls is not None and self._polls_or_calls.reached else "connecting"
+        return "on" if self._connection_probe is not None and self._connection_probe.reached else "connecting"
 
     def stop(self) -> None:
         self._stopping.set()
@@ -90,25 +90,25 @@ class App:
         """Raises PortTakenError, SettingError (a token that Telegram refuses, an address of another machine), and
         bugs."""
         runner = await self._listen()
-        waiting = asyncio.create_task(self._pending.run())
+        answering = asyncio.create_task(self._pending.run())
         sweeping = asyncio.create_task(end_overdue_jobs(self._queue, 2 * self._settings.lease, self._stopping))
-        daily_counts = record_daily_counts(self._metrics, self._queue.daily_counts, self._stopping)
-        running = [asyncio.create_task(daily_counts)]
+        recording = record_daily_counts(self._metrics, self._queue.daily_counts, self._stopping)
+        running = [asyncio.create_task(recording)]
         if self._settings.telegram_bot_token is None:
             log.info("no TELEGRAM_BOT_TOKEN: serving HTTP only")
         else:
             running.append(asyncio.create_task(self._telegram(self._settings.telegram_bot_token.get_secret_value())))
         try:
-            await self._until_stopped(waiting, sweeping, *running)
+            await self._until_stopped(answering, sweeping, *running)
         finally:
             self._stopping.set()
             self._listening.close()
             await runner.cleanup()
             # Cancel too, for a quick end; redis-py may swallow CancelledError.
             self._pending.stop()
-            waiting.cancel()
+            answering.cancel()
             sweeping.cancel()
-            results = await asyncio.gather(waiting, sweeping, *running, return_exceptions=True)
+            results = await asyncio.gather(answering, sweeping, *running, return_exceptions=True)
             await self._redis.aclose()
         log.info("bot stopped")
         for result in results:
@@ -126,10 +126,10 @@ class App:
     async def _listen(self) -> web.AppRunner:
         callers = Callers(self._settings.trusted_proxies, self._settings.site_names)
         api = Api(self._submitter, self._queue.cards, self._pending, self._blocklist, self._metrics, callers)
-        site = Site(api, self._queue.chats, drawing())
+        site = Site(api, self._queue.chats, load_draw())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
         app = application(api, probes, site, self._webhook, callers)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=HTTP_DRAIN_SECONDS)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port
         assert runner.server is not None
@@ -139,7 +139,7 @@ class App:
         except OSError as error:
             await runner.cleanup()
             await self._redis.aclose()
-            raise cannot_listen(error, host, port) from error
+            raise explain_listen_error(error, host, port) from error
         for socket in self._listening.sockets:
             log.info("HTTP on http://%s:%s", *socket.getsockname()[:2])
         return runner
@@ -152,7 +152,7 @@ class App:
         best_effort = BestEffortSender(
             Bot(token, settings.telegram_base_url, request=spare, get_updates_request=updates)
         )
-        draw = drawing()
+        draw = load_draw()
         packer = Packer(self._queue, bot, self._blocklist, best_effort, draw)
         sender = Sender(bot, RateLimiter(), self._metrics, settings.reply_deadline)
         outbox = Outbox(self._queue, packer, sender, self._metrics, settings.lease)
@@ -160,18 +160,20 @@ class App:
             name = await self._connect(bot)
             if name is None:
                 return
-            self._polls_or_calls = calls if self._webhook else updates
-            self._polls_or_calls.reached = True
-            menu = Menu(best_effort, settings.admin_ids)
+            self._connection_probe = calls if self._webhook else updates
+            self._connection_probe.reached = True
+            menu = CommandMenu(best_effort, settings.admin_ids)
             drawn = draw is not None
-            handlers = Handlers(self._submitter, best_effort, name, bot.id, menu, self._metrics, drawn, sharing(bot))
+            handlers = Handlers(
+                self._submitter, best_effort, name, bot.id, menu, self._metrics, drawn, has_inline_mode(bot)
+            )
             menu.publish()
             sending = asyncio.create_task(outbox.run())
             ended = asyncio.Event()
             reporters = TrainingProgress(self._queue, bot), QueueNotices(self._queue, best_effort)
             reporting = [asyncio.create_task(reporter.run(ended)) for reporter in reporters]
-            reader = UpdateReader(updates, bot.base_url, handlers.handle, self._metrics)
-            reading = asyncio.create_task(self._read(reader, handlers))
+            poller = UpdatePoller(updates, bot.base_url, handlers.handle, self._metrics)
+            reading = asyncio.create_task(self._read(poller, handlers))
             await self._until_stopped(sending, reading)
             await _cancel(reading)
             ended.set()
@@ -182,9 +184,9 @@ class App:
             for request in requests:
                 await request.shutdown()
 
-    async def _read(self, reader: UpdateReader, handlers: Handlers) -> None:
+    async def _read(self, poller: UpdatePoller, handlers: Handlers) -> None:
         if self._webhook is None:
-            await reader.run(self._stopping)
+            await poller.run(self._stopping)
         else:
             self._webhook.open(handlers.handle)
             await self._stopping.wait()
@@ -217,7 +219,9 @@ class App:
         url = settings.webhook_url
         if url.count("/") < 3 or url.endswith("/"):
             url = f"{url.rstrip('/')}/telegram"
-        await bot.set_webhook(url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=KINDS)
+        await bot.set_webhook(
+            url, secret_token=settings.webhook_secret.get_secret_value(), allowed_updates=UPDATE_KINDS
+        )
 
     async def _leave_webhook(self, bot: Bot) -> None:
         """Raises SettingError if polling would delete the webhook of another bot."""
@@ -248,7 +252,7 @@ async def serve(settings: BotSettings) -> None:
     """Run until SIGTERM or Ctrl-C."""
     app = App(settings)
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(QuietAccepting())
+    loop.set_exception_handler(AcceptErrorLogger())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
     await app.run()

@@ -33,7 +33,7 @@ class BestEffortSender:
         if len(self._tasks) >= MAX_CALLS:
             call.close()
             return
-        task = asyncio.create_task(_quietly(call))
+        task = asyncio.create_task(_run_logging_failure(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -45,7 +45,7 @@ class BestEffortSender:
                 task.cancel()
 
 
-async def _quietly(call: Coroutine[Any, Any, object]) -> None:
+async def _run_logging_failure(call: Coroutine[Any, Any, object]) -> None:
     try:
         await call
     except TelegramError as error:

@@ -72,13 +72,13 @@ class BotApiRequest(BaseRequest):
         seconds = float(read_timeout) if isinstance(read_timeout, int | float) else self._seconds
         reached = False
         try:
-            called = url.rpartition("/")[2].partition("?")[0]
-            most = MAX_UPDATES_BYTES if called == "getUpdates" else MAX_ANSWER_BYTES
+            api_method = url.rpartition("/")[2].partition("?")[0]
+            limit = MAX_UPDATES_BYTES if api_method == "getUpdates" else MAX_ANSWER_BYTES
             async with asyncio.timeout(seconds):
-                status, body = await self._exchange(url, method, request_data, most)
-            checked = _checked(called, status, body)
+                status, body = await self._exchange(url, method, request_data, limit)
+            validated = _validated(api_method, status, body)
             reached = True
-            return status, checked
+            return status, validated
         except (TimeoutError, httpx.TimeoutException):
             raise TimedOut(f"no whole answer within {seconds:.0f} s") from None
         except httpx.ConnectError as error:
@@ -89,15 +89,15 @@ class BotApiRequest(BaseRequest):
         finally:
             self.reached = reached
 
-    async def _exchange(self, url: str, method: str, request_data: RequestData | None, most: int) -> tuple[int, bytes]:
+    async def _exchange(self, url: str, method: str, request_data: RequestData | None, limit: int) -> tuple[int, bytes]:
         data = request_data.json_parameters if request_data else None
         files = request_data.multipart_data if request_data else None
         body = bytearray()
         async with self._client.stream(method, url, data=data, files=files or None) as answer:
             async for part in answer.aiter_raw():
                 body += part
-                if len(body) > most:
-                    raise NotTelegramError(f"an answer of more than {most} bytes")
+                if len(body) > limit:
+                    raise NotTelegramError(f"an answer of more than {limit} bytes")
             return answer.status_code, bytes(body)
 
     def _new_client(self) -> httpx.AsyncClient:
@@ -106,13 +106,13 @@ class BotApiRequest(BaseRequest):
             headers={"Accept-Encoding": "identity"},
             cookies=_NoCookies(),
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            verify=_authorities(),
+            verify=_tls_context(),
             limits=httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
         )
 
 
 @cache
-def _authorities() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     """Whom to trust: read once, because that takes 30 ms, and a bot has several clients."""
     return httpx.create_ssl_context()
 
@@ -130,95 +130,95 @@ class _NoCookies(CookieJar):
         """Keep nothing."""
 
 
-def _checked(method: str, status: int, body: bytes) -> bytes:
+def _validated(method: str, status: int, body: bytes) -> bytes:
     """The answer reduced to the fields that the program reads. Raises NotTelegramError."""
     try:
         answer = json.loads(body)
         if not isinstance(answer, dict):
             raise ValueError("no object")
         if answer.get("ok") is True and 200 <= status <= 299:
-            return _dump({"ok": True, "result": _RESULTS.get(method, _yes)(answer["result"])})
+            return _to_json({"ok": True, "result": _RESULT_PARSERS.get(method, _parse_true)(answer["result"])})
         if answer.get("ok") is not False or answer.get("error_code") != status:
             raise ValueError("neither a result nor an error")
-        error: dict[str, object] = {"ok": False, "description": _one_line(answer["description"])}
+        error: dict[str, object] = {"ok": False, "description": _printable(answer["description"])}
         if "parameters" in answer:
-            error["parameters"] = _parameters(answer["parameters"])
-        return _dump(error)
+            error["parameters"] = _error_parameters(answer["parameters"])
+        return _to_json(error)
     except (KeyError, TypeError, ValueError, RecursionError):
-        words = f"{method} was answered by something that is not the Bot API (status {status}, {len(body)} bytes)"
-        raise NotTelegramError(words) from None
+        error_text = f"{method} was answered by something that is not the Bot API (status {status}, {len(body)} bytes)"
+        raise NotTelegramError(error_text) from None
 
 
-def _dump(value: object) -> bytes:
+def _to_json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def _one_line(text: object) -> str:
+def _printable(text: object) -> str:
     """A description that is safe to log."""
     if not isinstance(text, str):
         raise TypeError("description")
     return "".join(each if each.isprintable() else " " for each in text[:MAX_DESCRIPTION])
 
 
-def _whole(value: object, least: int = 0, most: int = _LARGEST) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+def _integer(value: object, minimum: int = 0, maximum: int = _LARGEST) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
         raise ValueError("not such a whole number")
     return value
 
 
-def _parameters(value: Any) -> dict[str, int]:
-    found = {}
+def _error_parameters(value: Any) -> dict[str, int]:
+    parameters = {}
     if "retry_after" in value:
-        found["retry_after"] = _whole(value["retry_after"], 1, 2**31)
+        parameters["retry_after"] = _integer(value["retry_after"], 1, 2**31)
     if "migrate_to_chat_id" in value:
-        found["migrate_to_chat_id"] = _whole(value["migrate_to_chat_id"], -_LARGEST)
-    return found
+        parameters["migrate_to_chat_id"] = _integer(value["migrate_to_chat_id"], -_LARGEST)
+    return parameters
 
 
-def _yes(result: object) -> bool:
+def _parse_true(result: object) -> bool:
     if result is not True:
         raise ValueError("not true")
     return True
 
 
-def _message(result: Any) -> dict[str, object]:
+def _parse_message(result: Any) -> dict[str, object]:
     """Only the number of a sent message is read."""
-    return {"message_id": _whole(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
+    return {"message_id": _integer(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
 
 
-def _message_or_yes(result: object) -> object:
-    return True if result is True else _message(result)
+def _parse_message_or_true(result: object) -> object:
+    return True if result is True else _parse_message(result)
 
 
-def _bot(result: Any) -> dict[str, object]:
+def _parse_bot(result: Any) -> dict[str, object]:
     name = result["username"]
     if not isinstance(name, str) or not 1 <= len(name) <= 64 or not name.isidentifier() or not name.isascii():
         raise ValueError("username")
     inline = result.get("supports_inline_queries") is True
-    number = _whole(result["id"], 1)
+    number = _integer(result["id"], 1)
     return {"id": number, "is_bot": True, "first_name": name, "username": name, "supports_inline_queries": inline}
 
 
-def _webhook(result: Any) -> dict[str, object]:
+def _parse_webhook(result: Any) -> dict[str, object]:
     if not isinstance(result["url"], str):
         raise TypeError("url")
     return {"url": result["url"], "has_custom_certificate": False, "pending_update_count": 0}
 
 
-def _updates(result: object) -> list[Any]:
+def _parse_updates(result: object) -> list[Any]:
     """Each update is parsed separately later, so that an unreadable one does not affect the others."""
     if not isinstance(result, list):
         raise TypeError("no list")
     return result
 
 
-_RESULTS: dict[str, Callable[[Any], object]] = {
-    "getMe": _bot,
-    "getUpdates": _updates,
-    "getWebhookInfo": _webhook,
-    "sendMessage": _message,
-    "sendPhoto": _message,
-    "editMessageText": _message_or_yes,
-    "editMessageReplyMarkup": _message_or_yes,
+_RESULT_PARSERS: dict[str, Callable[[Any], object]] = {
+    "getMe": _parse_bot,
+    "getUpdates": _parse_updates,
+    "getWebhookInfo": _parse_webhook,
+    "sendMessage": _parse_message,
+    "sendPhoto": _parse_message,
+    "editMessageText": _parse_message_or_true,
+    "editMessageReplyMarkup": _parse_message_or_true,
 }
 """Parsers for the results of the methods used here; all other methods return ``true``."""

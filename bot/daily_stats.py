@@ -9,7 +9,7 @@ from collections import Counter
 from redis.exceptions import RedisError
 
 from bot.metrics import Metrics
-from bot.views.daily_stats import describe
+from bot.views.daily_stats import stats_html
 from bot.views.messages import Language
 from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.retry import sleep_unless
@@ -37,4 +37,4 @@ async def stats(queue: Queue, language: Language) -> str:
     """Today in UTC, as Telegram HTML."""
     today, status = await queue.daily_counts.today(), await queue.status()
     serving = Counter(each.version for each in (await queue.models.serving()).values())
-    return describe(today, status, serving, language)
+    return stats_html(today, status, serving, language)

@@ -44,7 +44,7 @@ class Metrics:
     def __init__(self) -> None:
         self._new_counts: CollectionsCounter[str] = CollectionsCounter()
         self._registry = registry = CollectorRegistry()
-        self._counters = {name: Counter(name, *told, registry=registry) for name, told in _COUNTERS.items()}
+        self._counters = {name: Counter(name, *arguments, registry=registry) for name, arguments in _COUNTERS.items()}
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(name, text, buckets=buckets, registry=registry)
@@ -76,7 +76,7 @@ class Metrics:
         self._counters[name].labels(**labels).inc()
         self._new_counts[":".join((name, *(labels[label] for label in _COUNTERS[name][1])))] += 1
 
-    def written(self, reply: Reply) -> None:
+    def observe_work(self, reply: Reply) -> None:
         """Observe what a poem took, if its worker measured it."""
         if reply.work is None:
             return
@@ -95,7 +95,7 @@ class Metrics:
         counts, self._new_counts = self._new_counts, CollectionsCounter()
         return counts
 
-    def page(self, cluster_state: ClusterState) -> bytes:
+    def text(self, cluster_state: ClusterState) -> bytes:
         """All metrics in the Prometheus text format."""
         status, training = cluster_state.status, cluster_state.training
         self._redis_up.set(status is not None and cluster_state.writes)
@@ -107,8 +107,8 @@ class Metrics:
             self._unreadable.labels(kind).set(number)
         self._workers.set(status.workers if status else math.nan)
         self._wait.set(status.wait_seconds if status else math.nan)
-        under_way = training is not None and training.report.phase not in FINAL_PHASES
-        self._training.set(training.report.part if training is not None and under_way else 0)
+        in_progress = training is not None and training.report.phase not in FINAL_PHASES
+        self._training.set(training.report.part if training is not None and in_progress else 0)
         self._serving.clear()
         for serving in cluster_state.serving.values():
             self._serving.labels(serving.version).inc()

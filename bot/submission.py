@@ -7,12 +7,22 @@ import math
 from dataclasses import dataclass
 
 from bot.blocklist import Blocklist
-from bot.views.messages import Language, error_html, say
+from bot.views.messages import Language, error_html, message_text
 from bot.views.refusals import busy, rate_limited
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.queue.acceptance import Limits, Verdict
-from engine.contract.queue.messages import Address, Chat, Job, Kind, Reply, Request, Telegram, Waiter, no_worker_error
+from engine.contract.queue.messages import (
+    Address,
+    Chat,
+    Job,
+    Kind,
+    PendingRequest,
+    Reply,
+    Request,
+    TelegramAddress,
+    no_worker_error,
+)
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.submission")
@@ -57,7 +67,7 @@ class Submitter:
             request.lines()
         if at_once and (await self.queue.status()).workers == 0:
             raise no_worker_error()
-        cancelled_by = "" if isinstance(to, Waiter) else sender
+        cancelled_by = "" if isinstance(to, PendingRequest) else sender
         job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
         limits = self.limits_of(sender)
         verdict = await self.queue.submit(job, idempotency_key, sender, limits, self.capacity, cost or 1)
@@ -82,7 +92,12 @@ class Submitter:
             await self.reply_error(rate_limited(verdict.wait), to, language, idempotency_key)
 
     async def reply_error(
-        self, error: PoemError, to: Telegram, language: Language, idempotency_key: str, request: Request | None = None
+        self,
+        error: PoemError,
+        to: TelegramAddress,
+        language: Language,
+        idempotency_key: str,
+        request: Request | None = None,
     ) -> None:
         """Answer with an error that does not count against the sender's limits."""
         await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
@@ -101,7 +116,7 @@ class Submitter:
         for queued in await self.queue.line(self.capacity):
             to = queued.job.to
             if queued.job.sender == sender and isinstance(to, Chat) and to.chat == chat:
-                reply = Reply(to, language, say("cancelled", language), queued.job.request, queued.id)
+                reply = Reply(to, language, message_text("cancelled", language), queued.job.request, queued.id)
                 ended += await self.queue.jobs.finish(queued.id, reply)
         return ended
 

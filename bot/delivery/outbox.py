@@ -27,14 +27,14 @@ from engine.contract.queue.stream import Delivery
 
 log = logging.getLogger("bot.delivery.outbox")
 
-MAX_IN_FLIGHT = 5000
+MAX_REPLIES_IN_FLIGHT = 5000
 """Maximum number of replies in flight; the rest waits in Redis."""
 READ_ENTRIES = 100
 READ_SECONDS = 0.5
 """How long a read waits, and so how long a stop may go unnoticed."""
-DRAIN_SECONDS = 5.0
+OUTBOX_DRAIN_SECONDS = 5.0
 """Time that replies in flight are given when the bot stops; the rest stays in Redis."""
-_DEAD = ("given_up", "failed")
+_DEAD_LETTER_OUTCOMES = ("given_up", "failed")
 """Outcomes that make a reply a dead letter."""
 
 
@@ -56,19 +56,19 @@ class Outbox(StreamConsumer):
         async with self._consuming((self._lease / 3, self._renew_leases)):
             while not self._stopping.is_set():
                 await self._persist(self._step)
-            await self._finish_in_flight(DRAIN_SECONDS)
+            await self._finish_in_flight(OUTBOX_DRAIN_SECONDS)
 
     async def _step(self) -> None:
-        free = min(READ_ENTRIES, MAX_IN_FLIGHT - len(self._held))
+        free = min(READ_ENTRIES, MAX_REPLIES_IN_FLIGHT - len(self._held))
         if free <= 0:
             await asyncio.sleep(0.1)
             return
-        found: list[Delivery] = []
+        deliveries: list[Delivery] = []
         began = elapsed()
-        while len(found) < free and (orphan := await self._stream.reclaim(self.name, self._lease)) is not None:
-            found.append(orphan)
-        found += await self._stream.take(self.name, free, 0 if found else READ_SECONDS)
-        for delivery in found:
+        while len(deliveries) < free and (orphan := await self._stream.reclaim(self.name, self._lease)) is not None:
+            deliveries.append(orphan)
+        deliveries += await self._stream.take(self.name, free, 0 if deliveries else READ_SECONDS)
+        for delivery in deliveries:
             await self._enqueue(delivery, began)
 
     async def _enqueue(self, delivery: Delivery, began: float) -> None:
@@ -88,10 +88,10 @@ class Outbox(StreamConsumer):
         waiting = self._queues.get(chat)
         if waiting is None:
             waiting = self._queues[chat] = deque()
-            self._start(self._work_off(chat, waiting), str(chat))
+            self._start(self._send_queue(chat, waiting), str(chat))
         waiting.append((delivery.id, reply))
 
-    async def _work_off(self, chat: int | str, waiting: deque[tuple[str, Reply]]) -> None:
+    async def _send_queue(self, chat: int | str, waiting: deque[tuple[str, Reply]]) -> None:
         try:
             while waiting:
                 entry, reply = waiting.popleft()
@@ -100,8 +100,8 @@ class Outbox(StreamConsumer):
                 log.info("%s", outcome, extra={"job": reply.job or entry})
                 if outcome == "lease_lost":
                     continue
-                self._metrics.written(reply)
-                why = "a reply that Telegram did not take" if outcome in _DEAD else ""
+                self._metrics.observe_work(reply)
+                why = "a reply that Telegram did not take" if outcome in _DEAD_LETTER_OUTCOMES else ""
                 await self._persist(partial(self._stream.finish, entry, why=why))
                 self._held.pop(entry, None)
         except RedisError as error:
@@ -127,7 +127,7 @@ class Outbox(StreamConsumer):
         holds = partial(self._persist, partial(self._still_holds, entry))
         outcome, message = await self._sender.send(reply.to, outgoing, holds, reply.job)
         if outcome != "lease_lost":
-            await self._persist(partial(self._packer.tidy, reply, message))
+            await self._persist(partial(self._packer.clean_up, reply, message))
         return outcome
 
     async def _still_holds(self, entry: str) -> bool:

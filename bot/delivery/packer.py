@@ -11,8 +11,8 @@ from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.views import keyboards as buttons
 from bot.views.drawing import Draw
-from bot.views.messages import Language, as_language, say
-from bot.views.poem import as_html, for_reader
+from bot.views.messages import Language, as_language, message_text
+from bot.views.poem import for_reader, reply_html
 from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card, digest
 from engine.contract.queue.chats import Notice
@@ -51,30 +51,30 @@ class Packer:
         request = reply.request if isinstance(reply.request, PoemRequest) else None
         if isinstance(content, Poem) and request is not None:
             content = for_reader(content, request, language)
-        text = as_html(content, reply.request, language)
+        text = reply_html(content, reply.request, language)
         if not isinstance(content, Poem) or request is None:
             failed = request is not None and isinstance(reply.to, Inline)
-            markup = buttons.unwritten(digest(request), language) if failed and request is not None else None
+            markup = buttons.write_button(digest(request), language) if failed and request is not None else None
             if reply.kind == "languages":
                 markup = buttons.choose_language()
             elif reply.kind == "welcome":
                 markup = buttons.first_poem(language)
             return OutgoingMessage(text, markup, silent=reply.kind == "notice")
         if reply.kind == "picture" and self._draw is not None:
-            return await self._drawn(content, text, language)
+            return await self._picture_message(content, text, language)
         card = await self._queue.cards.keep(Card(request, content))
         can_be_drawn = self._draw is not None and isinstance(reply.to, Chat)
-        shared = buttons.shared(card) if sharing(self._bot) else ""
-        return OutgoingMessage(text, buttons.under_poem(card, language, can_be_drawn, shared))
+        query = buttons.share_query(card) if has_inline_mode(self._bot) else ""
+        return OutgoingMessage(text, buttons.under_poem(card, language, can_be_drawn, query))
 
-    async def _drawn(self, poem: Poem, text: str, language: Language) -> OutgoingMessage:
+    async def _picture_message(self, poem: Poem, text: str, language: Language) -> OutgoingMessage:
         assert self._draw is not None
         drawn = await asyncio.to_thread(self._draw, poem, None)
         if isinstance(drawn, str):
-            return OutgoingMessage(say("no_picture", language, characters=drawn))
+            return OutgoingMessage(message_text("no_picture", language, characters=drawn))
         return OutgoingMessage(text, picture=drawn)
 
-    async def tidy(self, reply: Reply, message: int | None) -> None:
+    async def clean_up(self, reply: Reply, message: int | None) -> None:
         """After delivery: remember a notice; after any other reply, delete the notice and unlock the buttons."""
         chats = self._queue.chats
         if reply.kind == "notice":
@@ -84,11 +84,11 @@ class Packer:
             if await self._queue.unfinished(reply.job):
                 return
         if isinstance(reply.to, Chat | Inline):
-            notice = await chats.settle(reply.job, buttons.place_of(reply.to))
+            notice = await chats.settle(reply.job, buttons.button_lock_key(reply.to))
             if notice is not None and isinstance(reply.to, Chat):
                 self._best_effort.start(self._best_effort.bot.delete_message(reply.to.chat, notice.message))
 
 
-def sharing(bot: Bot) -> bool:
+def has_inline_mode(bot: Bot) -> bool:
     """Whether the bot has inline mode, which sharing poems requires."""
     return bool(bot.bot.supports_inline_queries)

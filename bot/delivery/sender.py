@@ -16,11 +16,11 @@ from bot.bot_api import retry_after_seconds
 from bot.delivery.packer import OutgoingMessage
 from bot.delivery.rate_limit import RateLimiter
 from bot.metrics import Metrics
-from engine.contract.queue.messages import Chat, Inline, Telegram
+from engine.contract.queue.messages import Chat, Inline, TelegramAddress
 
 log = logging.getLogger("bot.delivery.sender")
 
-BACKOFF_SECONDS = (1.0, 30.0)
+SEND_BACKOFF_SECONDS = (1.0, 30.0)
 """First and longest pause between attempts while Telegram fails."""
 REPLY_DEADLINE_SECONDS = 3600.0
 """Time after which a reply that keeps failing becomes a dead letter."""
@@ -38,13 +38,13 @@ class Sender:
         self._deadline = deadline
 
     async def send(
-        self, to: Telegram, outgoing: OutgoingMessage, holds: Callable[[], Awaitable[bool]], job: str
+        self, to: TelegramAddress, outgoing: OutgoingMessage, holds: Callable[[], Awaitable[bool]], job: str
     ) -> tuple[str, int | None]:
         """Retry until Telegram itself decides or the deadline passes. Returns the outcome and the message's number.
 
         ``holds``: whether the message is still this bot's to send, asked before each attempt; ``job``: for the log.
         """
-        wait, longest = BACKOFF_SECONDS
+        wait, longest = SEND_BACKOFF_SECONDS
         end = time.monotonic() + self._deadline
         migrated = False
         while (left := end - time.monotonic()) > 0:
@@ -81,7 +81,7 @@ class Sender:
         log.error("dead letter: Telegram did not accept it in %.0f s", self._deadline, extra={"job": job})
         return "given_up", None
 
-    async def _attempt(self, to: Telegram, outgoing: OutgoingMessage) -> int | None:
+    async def _attempt(self, to: TelegramAddress, outgoing: OutgoingMessage) -> int | None:
         """The number of the message, if it is a new one."""
         try:
             if isinstance(to, Chat):
@@ -104,7 +104,7 @@ class Sender:
 
     async def _send(self, to: Chat, outgoing: OutgoingMessage) -> int:
         """Send a message; returns its number."""
-        answered = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
+        replying_to = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
         sent: Message
         if outgoing.picture is not None:
             sent = await self._bot.send_photo(
@@ -113,7 +113,7 @@ class Sender:
                 caption=outgoing.text,
                 parse_mode=ParseMode.HTML,
                 message_thread_id=to.topic,
-                reply_parameters=answered,
+                reply_parameters=replying_to,
                 filename="poem.png",
             )
         else:
@@ -122,7 +122,7 @@ class Sender:
                 outgoing.text,
                 parse_mode=ParseMode.HTML,
                 message_thread_id=to.topic,
-                reply_parameters=answered,
+                reply_parameters=replying_to,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 reply_markup=outgoing.markup,
                 disable_notification=outgoing.silent,

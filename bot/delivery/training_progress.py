@@ -34,7 +34,7 @@ REPORTER_SECONDS = 10.0
 """Seconds after which another bot reports if this one stops responding."""
 MIN_EDIT_SECONDS, EDIT_SHARE = 10.0, 0.1
 """Minimum pause between edits: in seconds, and as a share of the time the training has taken so far."""
-BACKOFF_SECONDS = (5.0, 300.0)
+REPORT_BACKOFF_SECONDS = (5.0, 300.0)
 """First and longest pause between attempts while Telegram fails."""
 RELOAD_REPORT_SECONDS = 60.0
 """How long to wait for every worker to answer a request for another version; requests ten times as old are ignored."""
@@ -45,18 +45,18 @@ class EditSchedule:
 
     def __init__(self) -> None:
         self._training = ""
-        self._turn: object = None
+        self._state: object = None
         self._began = self._last = 0.0
 
     def due(self, training: Training, alive: bool, now: float) -> bool:
         """Whether to edit now; if so, the next pause starts now."""
         report = training.report
-        turn = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
+        state = (training.id, report.phase, report.interruptions, report.resumed, report.validation, alive)
         if training.id != self._training:
             self._training, self._began = training.id, now
-        if turn == self._turn and now - self._last < max(MIN_EDIT_SECONDS, EDIT_SHARE * (now - self._began)):
+        if state == self._state and now - self._last < max(MIN_EDIT_SECONDS, EDIT_SHARE * (now - self._began)):
             return False
-        self._turn, self._last = turn, now
+        self._state, self._last = state, now
         return True
 
 
@@ -73,14 +73,14 @@ class TrainingProgress:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Report until ``stopping`` is set; retries while Redis or Telegram fail."""
-        pause, longest = BACKOFF_SECONDS
+        pause, longest = REPORT_BACKOFF_SECONDS
         while not stopping.is_set():
             wait = TRAINING_POLL_SECONDS
             try:
                 if await self._trainings.become_reporter(self._name, REPORTER_SECONDS):
-                    await self._look()
+                    await self._report_training()
                     await self._report_reload()
-                pause = BACKOFF_SECONDS[0]
+                pause = REPORT_BACKOFF_SECONDS[0]
             except RetryAfter as error:
                 wait = min(retry_after_seconds(error), longest)
             except RedisError as error:
@@ -90,10 +90,10 @@ class TrainingProgress:
                 wait, pause = pause, min(2 * pause, longest)
             except Exception as error:
                 log.error("reporting the training failed: %s", origin(error))
-                wait = BACKOFF_SECONDS[1]
+                wait = REPORT_BACKOFF_SECONDS[1]
             await sleep_unless(stopping, wait)
 
-    async def _look(self) -> None:
+    async def _report_training(self) -> None:
         training = await self._trainings.current()
         if training is None or training.closed:
             return
@@ -101,27 +101,27 @@ class TrainingProgress:
         alive = over or await self._trainings.trainers.alive() > 0
         try:
             if training.message is None:
-                await self._begin(training, alive)
+                await self._send_progress(training, alive)
             elif self._schedule.due(training, alive, time.monotonic()):
-                await self._edit(training, training.message, alive)
+                await self._edit_progress(training, training.message, alive)
             if over:
-                await self._end(training)
+                await self._send_result(training)
         except (Forbidden, BadRequest) as error:
             # Telegram refuses this chat or message for good, so retrying is pointless.
             log.warning("the training is no longer reported: %s", error)
             await self._trainings.close(training.id)
 
-    async def _begin(self, training: Training, alive: bool) -> None:
+    async def _send_progress(self, training: Training, alive: bool) -> None:
         to = training.order.to
-        text = _text(training, alive)
-        answered = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
-        sent = await self._bot.send_message(to.chat, text, parse_mode=ParseMode.HTML, reply_parameters=answered)
+        text = _progress_text(training, alive)
+        replying_to = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
+        sent = await self._bot.send_message(to.chat, text, parse_mode=ParseMode.HTML, reply_parameters=replying_to)
         self._shown = text
         await self._trainings.shown_in(training.id, sent.message_id)
         self._schedule.due(training, alive, time.monotonic())
 
-    async def _edit(self, training: Training, message: int, alive: bool) -> None:
-        text = _text(training, alive)
+    async def _edit_progress(self, training: Training, message: int, alive: bool) -> None:
+        text = _progress_text(training, alive)
         if text == self._shown:
             return
         try:
@@ -131,7 +131,7 @@ class TrainingProgress:
                 log.warning("the message cannot be edited: %s", error)
         self._shown = text
 
-    async def _end(self, training: Training) -> None:
+    async def _send_result(self, training: Training) -> None:
         """Send the table with the loss curve; if it failed or was cancelled, the edited message says enough."""
         if training.report.phase == "done":
             chat, text = training.order.to.chat, texts.ending(training.report, as_language(training.order.language))
@@ -161,5 +161,5 @@ class TrainingProgress:
             await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
 
 
-def _text(training: Training, alive: bool) -> str:
+def _progress_text(training: Training, alive: bool) -> str:
     return texts.progress(training.order, training.report, alive, as_language(training.order.language))

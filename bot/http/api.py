@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from bot.blocklist import Blocklist
 from bot.http.body import read_json
 from bot.http.callers import Callers
-from bot.http.errors import HttpError, bad_request, redis_unavailable, reply
+from bot.http.errors import HttpError, bad_request, json_response, redis_unavailable
 from bot.http.fair_share import FairShare
-from bot.http.pending import Answer, PendingRequests
+from bot.http.pending import PendingRequests, PoemOrError
 from bot.metrics import Metrics
 from bot.submission import LOCAL_SENDER, Submitter, cost_of
 from bot.views import http_errors as texts
@@ -50,19 +50,19 @@ class Api:
         language = accepted_language(request.headers.get("Accept-Language"))
         outcome = "poem"
         try:
-            asked = PoemRequest.from_json(await read_json(request))
+            poem_request = PoemRequest.from_json(await read_json(request))
             sender = self.callers.sender(request.remote, request.headers)
             if sender != LOCAL_SENDER and not self.shares.has_room(sender):
                 raise rate_limited(math.ceil(self.submitter.seconds))
-            cost = cost_of(asked)
+            cost = cost_of(poem_request)
             async with contextlib.AsyncExitStack() as turn:
                 try:
                     async with asyncio.timeout(self.submitter.seconds):
                         await turn.enter_async_context(self.shares.turn(sender, cost))
                 except TimeoutError:
                     raise deadline_error() from None
-                poem = await self._write(asked, sender, language, cost)
-            return reply(poem.to_json(), headers=await self._kept(asked, poem))
+                poem = await self._write(poem_request, sender, language, cost)
+            return json_response(poem.to_json(), headers=await self._keep(poem_request, poem))
         except HttpError as error:
             outcome = error.code
             raise
@@ -71,7 +71,7 @@ class Api:
             raise bad_request(error) from error
         except PoemError as error:
             outcome = error.code
-            raise HttpError.of_poem(error) from error
+            raise HttpError.from_poem_error(error) from error
         except RedisError as error:
             outcome = "no_redis"
             log.warning("Redis: %s", error)
@@ -83,10 +83,10 @@ class Api:
         """``GET /api/poems/{id}``: a poem that was written here within the last thirty days, whichever model serves
         now."""
         name = request.match_info["id"]
-        card = await self.find(name)
-        return reply({"id": name, "request": card.request.brief(), "poem": card.poem.to_json()})
+        card = await self.find_card(name)
+        return json_response({"id": name, "request": card.request.brief(), "poem": card.poem.to_json()})
 
-    async def find(self, name: str) -> WrittenCard:
+    async def find_card(self, name: str) -> WrittenCard:
         try:
             card = await self.cards.find(name)
         except RedisError as error:
@@ -95,13 +95,13 @@ class Api:
             raise HttpError(404, "not_found", *texts.NO_POEM)
         screened = self.blocklist.screen(card.poem)
         if isinstance(screened, PoemError):
-            raise HttpError.of_poem(screened)
+            raise HttpError.from_poem_error(screened)
         return WrittenCard(card.request, screened)
 
-    async def _kept(self, asked: PoemRequest, poem: Poem) -> dict[str, str]:
+    async def _keep(self, poem_request: PoemRequest, poem: Poem) -> dict[str, str]:
         """Stores the poem for its link, returned as a header; without Redis there is no link."""
         try:
-            name = await self.cards.keep(Card(asked, poem))
+            name = await self.cards.keep(Card(poem_request, poem))
             await self.cards.note_written(poem)
         except RedisError as error:
             log.warning("Redis: %s", error)
@@ -113,14 +113,14 @@ class Api:
             status = await self.submitter.queue.status()
         except RedisError as error:
             raise redis_unavailable() from error
-        return reply({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
+        return json_response({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
 
-    async def _write(self, asked: PoemRequest, sender: str, language: Language, cost: int) -> Poem:
-        waiter, answer = self.pending.expect()
-        content: Answer | None = None
+    async def _write(self, poem_request: PoemRequest, sender: str, language: Language, cost: int) -> Poem:
+        address, answer = self.pending.expect()
+        content: PoemOrError | None = None
         try:
             job = await self.submitter.submit(
-                asked, waiter, language, waiter.idempotency_key, sender, cost=cost, at_once=True
+                poem_request, address, language, address.idempotency_key, sender, cost=cost, at_once=True
             )
             assert job is not None
             async with asyncio.timeout(self.submitter.seconds):
@@ -128,11 +128,11 @@ class Api:
         except TimeoutError:
             raise deadline_error() from None
         finally:
-            self.pending.forget(waiter)
+            self.pending.forget(address)
             if content is None:
                 # The deadline passed or the client disconnected: nobody needs the poem any more.
                 with contextlib.suppress(RedisError):
-                    await self.submitter.queue.abandon(waiter.idempotency_key)
+                    await self.submitter.queue.abandon(address.idempotency_key)
         if isinstance(content, Poem):
             content = self.blocklist.screen(content)
         if isinstance(content, PoemError):

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.http.errors import HttpError, too_long, unreadable_body
+from bot.http.errors import HttpError, body_too_long, unreadable_body
 from bot.views import http_errors as texts
 
 MAX_BODY_BYTES = 8 * 1024
@@ -21,14 +21,14 @@ async def read_body(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise HttpError(415, "unsupported_encoding", *texts.COMPRESSED_BODY)
     if (request.content_length or 0) > limit:
-        raise too_long(limit)
+        raise body_too_long(limit)
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.content.iter_chunked(limit + 1):
                 body += chunk
                 if len(body) > limit:
-                    raise too_long(limit)
+                    raise body_too_long(limit)
     except TimeoutError:
         raise HttpError(408, "too_slow", *texts.SLOW_BODY) from None
     return body

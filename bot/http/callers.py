@@ -11,11 +11,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from bot.submission import LOCAL_SENDER
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Headers = CIMultiDictProxy[str] | CIMultiDict[str]
 
-_MADE_BY_PROXIES = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
+_PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _LABELS_OF_A_PUBLIC_NAME = 2
 
@@ -24,25 +24,25 @@ _LABELS_OF_A_PUBLIC_NAME = 2
 class Callers:
     """``trusted_proxies``: whose ``X-Forwarded-…`` headers are trusted. ``names``: host names of this server."""
 
-    trusted_proxies: tuple[Network, ...] = ()
+    trusted_proxies: tuple[IpNetwork, ...] = ()
     names: frozenset[str] = frozenset()
 
     def sender(self, peer: str | None, headers: Headers) -> str:
         """To whom the limits apply: the last hop that is not a trusted proxy. A /64 network of IPv6 counts as one
         sender. LOCAL_SENDER: a user of this machine, who is not limited."""
-        address = _address(peer)
+        address = _parse_ip(peer)
         hops = [hop for line in headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
         by_proxy = self._trusts(address)
         while hops and self._trusts(address):
-            named = _address(hops.pop())
+            named = _parse_ip(hops.pop())
             if named is None:
                 break
             address = named
         if address is None:
             return "ip:unknown"
-        told = by_proxy and "X-Forwarded-For" in headers
-        direct = not by_proxy and not any(name in headers for name in _MADE_BY_PROXIES)
-        if address.is_loopback and (told or direct):
+        named_by_proxy = by_proxy and "X-Forwarded-For" in headers
+        direct = not by_proxy and not any(name in headers for name in _PROXY_HEADERS)
+        if address.is_loopback and (named_by_proxy or direct):
             return LOCAL_SENDER
         if isinstance(address, ipaddress.IPv6Address):
             return f"ip:{ipaddress.ip_network((address, 64), strict=False).network_address}"
@@ -52,12 +52,12 @@ class Callers:
         """Whose share of the connections it counts against; None: nobody's, since it comes from this machine or from a
         trusted proxy with many users behind it."""
         sender = self.sender(peer, CIMultiDict())
-        return None if sender == LOCAL_SENDER or self._trusts(_address(peer)) else sender
+        return None if sender == LOCAL_SENDER or self._trusts(_parse_ip(peer)) else sender
 
     def same_site(self, peer: str | None, headers: Headers) -> bool:
         """Whether a request with side effects may be served: its ``Host`` is a name of this server (otherwise another
         site's name may resolve to it), and it was not caused by a page of another site."""
-        from_proxy = self._trusts(_address(peer))
+        from_proxy = self._trusts(_parse_ip(peer))
         host = headers.get("Host", "")
         if not (from_proxy or self._is_own_name(host)):
             return False
@@ -69,13 +69,13 @@ class Callers:
         own = {host.lower()}
         if from_proxy:
             own.add(headers.get("X-Forwarded-Host", host).lower())
-        place = origin.lower().partition("://")[2]
-        return place in own or _name(place) in self.names
+        site = origin.lower().partition("://")[2]
+        return site in own or _hostname(site) in self.names
 
     def origin(self, peer: str | None, headers: Headers) -> str | None:
         """Scheme and host of this server as seen by the visitor's browser; None: no host given."""
         host, scheme = headers.get("Host", ""), "http"
-        if self._trusts(_address(peer)):
+        if self._trusts(_parse_ip(peer)):
             host, scheme = headers.get("X-Forwarded-Host", host), headers.get("X-Forwarded-Proto", scheme)
         if _HOST.fullmatch(host) is None or scheme not in ("http", "https"):
             return None
@@ -84,20 +84,20 @@ class Callers:
     def _is_own_name(self, host: str) -> bool:
         """An address, ``localhost``, a name without dots or one of ``names``; other sites' names cannot be among
         these."""
-        name = _name(host)
+        name = _hostname(host)
         if name is None:
             return False
         local = name.endswith(".localhost") or len(name.split(".")) < _LABELS_OF_A_PUBLIC_NAME
-        return local or name in self.names or _address(name) is not None
+        return local or name in self.names or _parse_ip(name) is not None
 
-    def _trusts(self, address: Address | None) -> bool:
+    def _trusts(self, address: IpAddress | None) -> bool:
         return address is not None and any(address in network for network in self.trusted_proxies)
 
 
-def _address(text: str | None) -> Address | None:
+def _parse_ip(text: str | None) -> IpAddress | None:
     text = (text or "").strip()
     if text.startswith("[") or text.count(":") == 1:
-        text = _name(text) or ""
+        text = _hostname(text) or ""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -105,7 +105,7 @@ def _address(text: str | None) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _name(host: str) -> str | None:
+def _hostname(host: str) -> str | None:
     """The host of ``host:port`` in lower case."""
     try:
         return urlsplit(f"//{host}").hostname

@@ -12,18 +12,18 @@ from typing import Any
 from aiohttp import web
 
 from bot.http.callers import Callers
-from bot.http.errors import HttpError, error_response, secure
+from bot.http.errors import HttpError, add_security_headers, error_response
 from bot.views import http_errors as texts
 from engine.contract.logs import origin
 
 log = logging.getLogger("bot.http.connections")
 
 MAX_CONNECTIONS = 512
-SHARE = 4
-"""Divisor for the share of one caller: at most a quarter of all connections."""
+CALLER_SHARE_DIVISOR = 4
+"""One caller may have at most a quarter of all connections."""
 FIRST_REQUEST_SECONDS = 10.0
 """Time limit of the first request, and interval of checks for unread answers."""
-UNREAD_LOOKS = 2
+MAX_UNREAD_CHECKS = 2
 """A connection with unread data at this many consecutive checks is closed at the next one."""
 KEEP_ALIVE_SECONDS = 75.0
 """Longer than the minute that proxies commonly keep a connection, so that they close it first."""
@@ -41,14 +41,14 @@ class Connections:
     """A protocol factory. If all connections are in use, the oldest one waiting for a request is closed; if a caller
     has its full share, the oldest such of its own."""
 
-    def __init__(self, server: web.Server, callers: Callers, most: int | None = None) -> None:
+    def __init__(self, server: web.Server, callers: Callers, limit: int | None = None) -> None:
         self._server = server
         self._callers = callers
-        self._most = most or connection_limit()
+        self._limit = limit or connection_limit()
         self._open: dict[Connection, str | None] = {}
 
     def __call__(self) -> asyncio.Protocol:
-        if len(self._open) >= self._most:
+        if len(self._open) >= self._limit:
             idle = next((connection for connection in self._open if connection.idle), None)
             if idle is None:
                 return _Refused()
@@ -63,7 +63,7 @@ class Connections:
         if caller is None:
             return
         theirs = [each for each, other in self._open.items() if other == caller]
-        if len(theirs) > max(1, self._most // SHARE):
+        if len(theirs) > max(1, self._limit // CALLER_SHARE_DIVISOR):
             next((each for each in theirs if each.idle), connection).force_close()
 
     def lost(self, connection: Connection) -> None:
@@ -90,7 +90,7 @@ class Connection(web.RequestHandler):
         )
         self._connections = connections
         self._link: asyncio.Transport | None = None
-        self._next_look: asyncio.TimerHandle | None = None
+        self._next_check: asyncio.TimerHandle | None = None
         self._unread = 0
 
     @property
@@ -102,14 +102,14 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
         assert isinstance(transport, asyncio.Transport)
         self._link = transport
-        self._next_look = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._look)
+        self._next_check = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._check)
         peer = transport.get_extra_info("peername")
         self._connections.made(self, peer[0] if peer else None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._connections.lost(self)
-        if self._next_look is not None:
-            self._next_look.cancel()
+        if self._next_check is not None:
+            self._next_check.cancel()
         super().connection_lost(exc)
 
     def force_close(self) -> None:
@@ -118,14 +118,14 @@ class Connection(web.RequestHandler):
         if self._link is not None:
             self._link.abort()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         assert self._link is not None
         unread = self._link.get_write_buffer_size() > 0
-        if self._request_count == 0 or (unread and self._unread >= UNREAD_LOOKS):
+        if self._request_count == 0 or (unread and self._unread >= MAX_UNREAD_CHECKS):
             self.force_close()
             return
         self._unread = self._unread + 1 if unread else 0
-        self._next_look = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._look)
+        self._next_check = asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._check)
 
     def handle_error(
         self,
@@ -143,12 +143,12 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         response = error_response(error, request.headers.get("Accept-Language"))
-        secure(response)
+        add_security_headers(response)
         response.force_close()
         return response
 
 
-class QuietAccepting:
+class AcceptErrorLogger:
     """An event loop's exception handler that logs failing accepts once per minute instead of once per attempt."""
 
     LOG_SECONDS = 60.0

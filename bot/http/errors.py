@@ -19,7 +19,7 @@ SECURITY_HEADERS = {
 }
 _TAGS: dict[Language, str] = {"zh-hans": "zh-Hans", "zh-hant": "zh-Hant", "en": "en"}
 _POEM_ERROR_STATUS = {"rate_limited": 429, "busy": 503, "no_worker": 503, "deadline": 504}
-_ROUTING = {404: ("not_found", *texts.NO_ADDRESS), 405: ("method_not_allowed", *texts.WRONG_METHOD)}
+_ROUTING_ERRORS = {404: ("not_found", *texts.NO_ADDRESS), 405: ("method_not_allowed", *texts.WRONG_METHOD)}
 
 
 class HttpError(Exception):
@@ -34,15 +34,15 @@ class HttpError(Exception):
         self.retry_after = retry_after
 
     @classmethod
-    def of_poem(cls, error: PoemError) -> HttpError:
+    def from_poem_error(cls, error: PoemError) -> HttpError:
         status = _POEM_ERROR_STATUS.get(error.code, 400)
         retry_after = error.retry_after or 5 if status in (429, 503) else error.retry_after
         return cls(status, error.code, error.zh, error.en, retry_after)
 
     @classmethod
-    def of_routing(cls, error: web.HTTPException) -> HttpError:
+    def from_routing_error(cls, error: web.HTTPException) -> HttpError:
         """For errors raised by aiohttp."""
-        code, zh, en = _ROUTING.get(error.status, ("bad_request", *texts.other_status(error.reason)))
+        code, zh, en = _ROUTING_ERRORS.get(error.status, ("bad_request", *texts.other_status(error.reason)))
         return cls(error.status, code, zh, en)
 
 
@@ -50,7 +50,7 @@ def bad_request(error: CodecError) -> HttpError:
     return HttpError(400, "bad_request", *texts.invalid(error.zh, str(error)))
 
 
-def too_long(limit: int) -> HttpError:
+def body_too_long(limit: int) -> HttpError:
     return HttpError(413, "too_long", *texts.long_body(limit))
 
 
@@ -63,7 +63,7 @@ def unreadable_body(text: texts.Texts) -> CodecError:
     return CodecError(en, zh)
 
 
-def reply(value: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def json_response(value: dict[str, object], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     # A message may quote a lone surrogate, which cannot be encoded.
     body = dumps(value).encode("utf-8", "replace")
     return web.json_response(body=body, status=status, headers=headers)
@@ -74,11 +74,11 @@ def error_response(error: HttpError, accept_language: str | None) -> web.Respons
     messages = {tag: pick((error.zh, error.en), language) for language, tag in _TAGS.items()}
     message = messages[_TAGS[accepted_language(accept_language)]]
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, error.retry_after))}
-    told: dict[str, object] = {"code": error.code, "message": message, "messages": messages}
-    return reply({"error": told}, error.status, headers)
+    fields: dict[str, object] = {"code": error.code, "message": message, "messages": messages}
+    return json_response({"error": fields}, error.status, headers)
 
 
-def secure(response: web.StreamResponse) -> None:
+def add_security_headers(response: web.StreamResponse) -> None:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = SECURITY_HEADERS["Server"]

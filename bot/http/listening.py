@@ -12,7 +12,7 @@ class PortTakenError(Exception):
     """The HTTP port is in use; the message is one sentence."""
 
 
-def cannot_listen(error: OSError, host: str, port: int) -> SettingError | PortTakenError:
+def explain_listen_error(error: OSError, host: str, port: int) -> SettingError | PortTakenError:
     """The exception to raise for ``error``: an invalid setting, or a port in use."""
     # socket.create_server passes on the negative error number of a failed look-up, but not its type.
     unknown = isinstance(error, socket.gaierror) or (error.errno or 0) < 0

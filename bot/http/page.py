@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bot.http.api import Api
 from bot.http.body import read_json
-from bot.http.errors import HttpError, bad_request, redis_unavailable, reply, unreadable_body
+from bot.http.errors import HttpError, bad_request, json_response, redis_unavailable, unreadable_body
 from bot.views import http_errors as texts
 from bot.views.drawing import Draw
 from bot.views.poem import head_count
@@ -60,12 +60,12 @@ class Site:
     chats: Chats
     draw: Draw | None
     _drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_DRAWN_AT_ONCE))
-    _asked: int = 0
+    _waiting: int = 0
 
     async def file(self, request: web.Request) -> web.Response:
-        name, kind = FILES[request.path]
-        body = (resources.files("bot.http") / name).read_bytes()
-        return _part(body, kind)
+        path, kind = FILES[request.path]
+        body = (resources.files("bot.http") / path).read_bytes()
+        return _page_response(body, kind)
 
     async def page(self, request: web.Request) -> web.Response:
         """``GET /``: the page with an example poem."""
@@ -75,7 +75,7 @@ class Site:
         """The page with a stored poem. If there is none, its script asks again and shows the reason in its language."""
         name, origin = request.match_info["id"], self._origin(request)
         try:
-            card = await self.api.find(name)
+            card = await self.api.find_card(name)
         except HttpError as error:
             return _page(Preview(origin=origin), error.status)
         return _page(Preview(card.request, card.poem, name, origin, self.draw is not None))
@@ -90,19 +90,19 @@ class Site:
         template = named(name, *numbers) if len(numbers) == 2 else None
         if template is None:
             raise HttpError(404, "not_found", *texts.NO_TEMPLATE)
-        told = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
-        return reply({"name": template.name, "lines": told})
+        line_tones = [{"tones": line.pattern, "rhymes": line.rhymes} for line in template.lines]
+        return json_response({"name": template.name, "lines": line_tones})
 
     async def picture(self, request: web.Request) -> web.Response:
         """``POST /api/pictures``: a poem as the API returned it in, its picture out; only for poems written here."""
-        draw = self._drawer()
+        draw = self._require_draw()
         try:
-            poem = as_poem(await read_json(request))
+            poem = parse_poem(await read_json(request))
         except CodecError as error:
             raise bad_request(error) from error
         screened = self.api.blocklist.screen(poem)
         if isinstance(screened, PoemError):
-            raise HttpError.of_poem(screened)
+            raise HttpError.from_poem_error(screened)
         try:
             written = await self.api.cards.was_written(poem)
         except RedisError as error:
@@ -113,25 +113,25 @@ class Site:
 
     async def stored_picture(self, request: web.Request) -> web.Response:
         """``GET /api/pictures/{id}``: the picture of a stored poem."""
-        draw = self._drawer()
-        card = await self.api.find(request.match_info["id"])
+        draw = self._require_draw()
+        card = await self.api.find_card(request.match_info["id"])
         return await self._drawn(request, draw, card.poem, head_count(card.poem, card.request))
 
-    def _drawer(self) -> Draw:
+    def _require_draw(self) -> Draw:
         if self.draw is None:
             raise HttpError(503, "no_pictures", *texts.NO_PICTURES, 3600)
         return self.draw
 
     async def _drawn(self, request: web.Request, draw: Draw, poem: Poem, heads: int | None = None) -> web.Response:
         await self._limit(self.api.callers.sender(request.remote, request.headers))
-        if self._asked >= MAX_PICTURES_WAITING:
+        if self._waiting >= MAX_PICTURES_WAITING:
             raise HttpError(503, "busy", *texts.TOO_MANY_PICTURES, 2)
-        self._asked += 1
+        self._waiting += 1
         try:
             async with self._drawing:
                 drawn = await asyncio.to_thread(draw, poem, heads)
         finally:
-            self._asked -= 1
+            self._waiting -= 1
         if isinstance(drawn, str):
             raise HttpError(422, "no_glyphs", *texts.no_glyphs(drawn))
         return web.Response(body=drawn, content_type="image/png")
@@ -144,22 +144,22 @@ class Site:
         except RedisError as error:
             raise redis_unavailable() from error
         if not allowed:
-            raise HttpError.of_poem(rate_limited(60))
+            raise HttpError.from_poem_error(rate_limited(60))
 
 
 def _page(preview: Preview, status: int = 200) -> web.Response:
     page = (resources.files("bot.http") / "static/index.html").read_text("utf-8")
-    return _part(preview.fill(page).encode(), "text/html", status)
+    return _page_response(preview.fill(page).encode(), "text/html", status)
 
 
-def _part(body: bytes, kind: str, status: int = 200) -> web.Response:
+def _page_response(body: bytes, kind: str, status: int = 200) -> web.Response:
     """A response with a part of the page, under its content security policy."""
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     charset = None if kind == "image/png" else "utf-8"
     return web.Response(body=body, status=status, content_type=kind, charset=charset, headers=headers)
 
 
-def as_poem(value: Any) -> Poem:
+def parse_poem(value: Any) -> Poem:
     """CodecError: it is not a poem, or too large."""
     try:
         poem = Poem.from_json({**value, "lines": list(value["lines"]) if isinstance(value["lines"], list) else []})

@@ -8,13 +8,13 @@ import secrets
 
 from bot.metrics import Metrics
 from engine.contract import Poem, PoemError
-from engine.contract.queue.messages import Waiter
+from engine.contract.queue.messages import PendingRequest
 from engine.contract.queue.retry import retry_until_available
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.pending")
 
-Answer = Poem | PoemError
+PoemOrError = Poem | PoemError
 
 
 class PendingRequests:
@@ -24,18 +24,18 @@ class PendingRequests:
         self._queue = queue
         self._metrics = metrics
         self._process = secrets.token_hex(8)
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
+        self._waiting: dict[str, asyncio.Future[PoemOrError]] = {}
         self._stopping = asyncio.Event()
 
-    def expect(self) -> tuple[Waiter, asyncio.Future[Answer]]:
+    def expect(self) -> tuple[PendingRequest, asyncio.Future[PoemOrError]]:
         """A new address, and the future that receives the answer to it."""
-        waiter = Waiter(self._process, secrets.token_hex(8))
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[waiter.id] = future
-        return waiter, future
+        address = PendingRequest(self._process, secrets.token_hex(8))
+        future: asyncio.Future[PoemOrError] = asyncio.get_running_loop().create_future()
+        self._waiting[address.id] = future
+        return address, future
 
-    def forget(self, waiter: Waiter) -> None:
-        self._waiting.pop(waiter.id, None)
+    def forget(self, address: PendingRequest) -> None:
+        self._waiting.pop(address.id, None)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -47,9 +47,9 @@ class PendingRequests:
 
     async def _step(self) -> None:
         for reply in await self._queue.answers(self._process, 1.0):
-            if isinstance(reply.to, Waiter) and isinstance(reply.content, Poem | PoemError):
+            if isinstance(reply.to, PendingRequest) and isinstance(reply.content, Poem | PoemError):
                 future = self._waiting.get(reply.to.id)
                 if future is not None and not future.done():
-                    self._metrics.written(reply)
+                    self._metrics.observe_work(reply)
                     log.info("answered", extra={"job": reply.job})
                     future.set_result(reply.content)

@@ -20,10 +20,10 @@ from telegram import Update
 from bot.http.api import Api
 from bot.http.body import read_body
 from bot.http.callers import Callers
-from bot.http.errors import HttpError, error_response, redis_unavailable, reply, secure
+from bot.http.errors import HttpError, add_security_headers, error_response, json_response, redis_unavailable
 from bot.http.page import FILES, Site
 from bot.metrics import ClusterState, Metrics
-from bot.updates.polling import Handle, readable, safely
+from bot.updates.polling import UpdateHandler, handle_safely, parse_update
 from bot.views import http_errors as texts
 from bot.views.preview import POEM_PATH
 from engine.contract.logs import origin
@@ -45,9 +45,9 @@ class Webhook:
     def __init__(self, secret: str, metrics: Metrics) -> None:
         self._secret = secret.encode()
         self._metrics = metrics
-        self._handle: Handle | None = None
+        self._handle: UpdateHandler | None = None
 
-    def open(self, handle: Handle) -> None:
+    def open(self, handle: UpdateHandler) -> None:
         self._handle = handle
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -61,18 +61,18 @@ class Webhook:
             raw = json.loads(await read_body(request, MAX_UPDATE_BYTES))
         except (ValueError, RecursionError):
             raw = None
-        update = readable(raw, self._metrics)
+        update = parse_update(raw, self._metrics)
         if update is None:
             raise HttpError(400, "bad_request", *texts.NOT_AN_UPDATE)
         if not isinstance(update, Update):
             # Confirmed, or Telegram would resend it and hold back the others.
-            return reply({"ok": True})
+            return json_response({"ok": True})
         try:
-            await safely(self._handle, update)
+            await handle_safely(self._handle, update)
         except RedisError as error:
             log.warning("Redis: %s", error)
             raise redis_unavailable() from error
-        return reply({"ok": True})
+        return json_response({"ok": True})
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,21 @@ class Probes:
     telegram: Callable[[], Literal["off", "connecting", "on"]]
 
     async def health(self, _: web.Request) -> web.Response:
-        return reply({"status": "alive", "telegram": self.telegram()})
+        return json_response({"status": "alive", "telegram": self.telegram()})
 
     async def ready(self, _: web.Request) -> web.Response:
         """Ready: Redis answers and accepts writes, and a worker is alive."""
         state = await self._state()
         if not state.writes:
-            return reply({"status": "not ready", "reason": "Redis refuses to write"}, 503)
+            return json_response({"status": "not ready", "reason": "Redis refuses to write"}, 503)
         if state.status is None:
-            return reply({"status": "not ready", "reason": "Redis does not answer"}, 503)
+            return json_response({"status": "not ready", "reason": "Redis does not answer"}, 503)
         if state.status.workers == 0:
-            return reply({"status": "not ready", "reason": "no worker is alive"}, 503)
+            return json_response({"status": "not ready", "reason": "no worker is alive"}, 503)
         skew = max(state.status.skew, state.skew, key=abs)
         warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > SKEW_SECONDS else {}
         answer = {"status": "ready", "workers": state.status.workers, "clock_skew_seconds": round(skew, 1)}
-        return reply({**answer, **warning})
+        return json_response({**answer, **warning})
 
     async def metrics_page(self, _: web.Request) -> web.Response:
         state, queue = await self._state(), self.queue
@@ -108,7 +108,7 @@ class Probes:
                 async with asyncio.timeout(READY_SECONDS):
                     serving, training = await queue.models.serving(), await queue.trainings.current()
                     state = replace(state, serving=serving, training=training)
-        page = self.metrics.page(state)
+        page = self.metrics.text(state)
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _state(self) -> ClusterState:
@@ -148,12 +148,12 @@ def application(
     )
     if webhook is not None:
         app.router.add_post(WEBHOOK_PATH, webhook.receive)
-    app.on_response_prepare.append(_secure)
+    app.on_response_prepare.append(_add_security_headers)
     return app
 
 
-async def _secure(_: web.Request, response: web.StreamResponse) -> None:
-    secure(response)
+async def _add_security_headers(_: web.Request, response: web.StreamResponse) -> None:
+    add_security_headers(response)
 
 
 @web.middleware
@@ -165,7 +165,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except HttpError as raised:
         error = raised
     except web.HTTPException as raised:
-        error, allow = HttpError.of_routing(raised), raised.headers.get("Allow")
+        error, allow = HttpError.from_routing_error(raised), raised.headers.get("Allow")
     except Exception as bug:
         log.error("%s %s failed: %s", request.method, request.rel_url.path, origin(bug))
         error = HttpError(500, "internal", *texts.INTERNAL)

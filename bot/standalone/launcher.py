@@ -14,10 +14,10 @@ from pathlib import Path
 
 import aiohttp
 
-from bot.http.listening import cannot_listen
+from bot.http.listening import explain_listen_error
 from bot.settings import BotSettings
 from bot.standalone.redis_server import RedisServer, RedisServerError
-from bot.standalone.supervisor import FailedError, Keeper, Program, SupervisedService, print_line
+from bot.standalone.supervisor import FailedError, Program, ServiceKeeper, SupervisedService, print_line
 from engine.contract.arguments import ArgumentParser
 from engine.contract.lock import HeldError, locked
 from engine.contract.settings import SettingError
@@ -62,11 +62,11 @@ async def run(environ: Mapping[str, str]) -> int:
         loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
     settings = BotSettings.read(environ)
     own_store = "redis_url" not in settings.model_fields_set
-    with _folder_to_itself(DATA_FOLDER) if own_store else contextlib.nullcontext():
-        return await _run(environ, settings, RedisServer(DATA_FOLDER) if own_store else None, stop, hurry)
+    with _locked_folder(DATA_FOLDER) if own_store else contextlib.nullcontext():
+        return await _run_services(environ, settings, RedisServer(DATA_FOLDER) if own_store else None, stop, hurry)
 
 
-async def _run(
+async def _run_services(
     environ: Mapping[str, str],
     settings: BotSettings,
     store: RedisServer | None,
@@ -82,15 +82,17 @@ async def _run(
         "PTB_TIMEDELTA": "true",
     }
     services: list[SupervisedService] = [] if store is None else [Store(store)]
-    services += [Program(name, *words, environ=child_environ) for name, words in _programs()]
-    keepers: list[Keeper] = []
+    services += [Program(name, *arguments, environ=child_environ) for name, arguments in _programs()]
+    keepers: list[ServiceKeeper] = []
     try:
         for service in services:
             if stop.is_set():
                 break
-            keepers.append(Keeper(service, hurry))
+            keepers.append(ServiceKeeper(service, hurry))
             await keepers[-1].start()
-        return await _watch(keepers, stop, _where(settings, port), settings.telegram_bot_token is not None)
+        return await _wait_until_stopped(
+            keepers, stop, _base_url(settings, port), settings.telegram_bot_token is not None
+        )
     finally:
         stop.set()
         # The bot first, so that nothing more comes in; then the worker with its last batch; then the store.
@@ -100,7 +102,7 @@ async def _run(
 
 
 @contextlib.contextmanager
-def _folder_to_itself(folder: Path) -> Iterator[None]:
+def _locked_folder(folder: Path) -> Iterator[None]:
     """Lock ``folder``: of two launchers on one store, each would stop it for the other."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,11 +127,11 @@ def _programs() -> list[tuple[str, tuple[str, ...]]]:
     return [("worker", ("-m", "engine")), *trainer, ("bot", ("-m", "bot"))]
 
 
-async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: bool) -> int:
+async def _wait_until_stopped(keepers: list[ServiceKeeper], stop: asyncio.Event, url: str, chats: bool) -> int:
     """Wait for Ctrl-C. FailedError: a program keeps failing."""
     kept = [keeper.kept for keeper in keepers if keeper.kept is not None]
     stopped = asyncio.create_task(stop.wait())
-    greeting = asyncio.create_task(_greet(where, chats))
+    greeting = asyncio.create_task(_greet(url, chats))
     await asyncio.wait([stopped, *kept], return_when=asyncio.FIRST_COMPLETED)
     greeting.cancel()
     stopped.cancel()
@@ -139,35 +141,35 @@ async def _watch(keepers: list[Keeper], stop: asyncio.Event, where: str, chats: 
     return 0
 
 
-async def _greet(where: str, chats: bool) -> None:
+async def _greet(url: str, chats: bool) -> None:
     """Print the address once poems can be written, and report the connection to Telegram."""
     async with aiohttp.ClientSession() as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{where}/readyz") as answer:
+                async with session.get(f"{url}/readyz") as answer:
                     if answer.status == 200:
                         break
             await asyncio.sleep(0.2)
-        on = chats and await _telegram_is_on(session, where, TELEGRAM_SECONDS)
+        on = chats and await _telegram_is_on(session, url, TELEGRAM_SECONDS)
         chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot keeps trying."
         if not chats:
             chat = "No TELEGRAM_BOT_TOKEN is set: HTTP only."
         body = '{"mode":"acrostic","text":"春风十里"}'
         print(
-            f"\nReady on {where}. {chat} Ctrl-C stops everything.\nA poem: curl -s {where}/api/poems -d '{body}'\n",
+            f"\nReady on {url}. {chat} Ctrl-C stops everything.\nA poem: curl -s {url}/api/poems -d '{body}'\n",
             flush=True,
         )
-        if chats and not on and await _telegram_is_on(session, where):
+        if chats and not on and await _telegram_is_on(session, url):
             print("The Telegram bot is on.", flush=True)
 
 
-async def _telegram_is_on(session: aiohttp.ClientSession, where: str, seconds: float | None = None) -> bool:
+async def _telegram_is_on(session: aiohttp.ClientSession, url: str, seconds: float | None = None) -> bool:
     """Whether the bot reaches Telegram within so many seconds (None: wait for ever)."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
                 with contextlib.suppress(aiohttp.ClientError, ValueError):
-                    async with session.get(f"{where}/healthz") as answer:
+                    async with session.get(f"{url}/healthz") as answer:
                         if (await answer.json()).get("telegram") == "on":
                             return True
                 await asyncio.sleep(0.2)
@@ -180,11 +182,11 @@ def _free_port(host: str, port: int) -> int:
         with socket.create_server((host, port), reuse_port=False) as server:
             return int(server.getsockname()[1])
     except OSError as error:
-        why = cannot_listen(error, host, port)
+        why = explain_listen_error(error, host, port)
         raise why if isinstance(why, SettingError) else FailedError(str(why)) from error
 
 
-def _where(settings: BotSettings, port: int) -> str:
+def _base_url(settings: BotSettings, port: int) -> str:
     host = "127.0.0.1" if settings.http_host in ("0.0.0.0", "::") else settings.http_host  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -36,12 +36,12 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        place = self.folder / "valkey.sock"
-        if len(str(place).encode()) > SOCKET_PATH_BYTES:
+        socket_path = self.folder / "valkey.sock"
+        if len(str(socket_path).encode()) > SOCKET_PATH_BYTES:
             name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-            place = Path(tempfile.gettempdir()) / f"poem-{os.getuid()}-{name}" / "valkey.sock"
-        self._socket = place
-        self.url = f"unix://{place}"
+            socket_path = Path(tempfile.gettempdir()) / f"poem-{os.getuid()}-{name}" / "valkey.sock"
+        self._socket = socket_path
+        self.url = f"unix://{socket_path}"
         self._server: subprocess.Popen[bytes] | None = None
         self._loading = False
 
@@ -140,8 +140,8 @@ class RedisServer:
         if folder == self.folder:
             return
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise RedisServerError(
                 f"{folder} is not a folder of this user alone, so somebody else could answer for the store; delete it, "
                 "set TMPDIR to a folder of your own, or start in a folder with a shorter path."

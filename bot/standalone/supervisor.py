@@ -13,21 +13,21 @@ from typing import Protocol
 from engine.contract.child_process import die_with_parent, lines_of
 from engine.contract.queue.retry import sleep_unless
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0
+FIRST_PAUSE_SECONDS, MAX_RESTART_PAUSE_SECONDS = 0.5, 30.0
 """Pause before a restart, doubling each time."""
-AT_ONCE_SECONDS, AT_ONCE_IF_KILLED_SECONDS = 10.0, 2.0
+EARLY_EXIT_SECONDS, EARLY_KILL_SECONDS = 10.0, 2.0
 """A program that ran for less is counted as failing at once. SIGKILL comes from outside, for example when memory runs
 out, and is only counted straight after the start."""
 SETTLED_SECONDS = 60.0
 """After running this long a program is restarted with the first pause again."""
-MAX_DEATHS_AT_ONCE = 5
-DRAIN_SECONDS = 15.0
+MAX_EARLY_EXITS = 5
+STOP_SECONDS = 15.0
 """How long a program may take to stop before it is killed."""
 SETTING_EXIT_CODE = 2
 """Exit code of a program with invalid settings; restarting it would not help."""
 MAX_LINE_BYTES = 1 << 16
 """Longer output lines are split, in bytes."""
-LAST_WORDS_SECONDS = 2.0
+LAST_OUTPUT_SECONDS = 2.0
 
 
 class FailedError(Exception):
@@ -58,26 +58,26 @@ def print_line(name: str, line: str) -> None:
         print(f"{name:<7} | {line}", flush=True)
 
 
-class Restarts:
+class RestartPolicy:
     """Decides how long to wait before a restart."""
 
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE_SECONDS
-        self._at_once = 0
+        self._early_exits = 0
 
-    def pause_after(self, lived: float, code: int) -> float | None:
-        """Seconds; None: it failed at once too often in a row. ``lived``: seconds from start to end."""
-        shortest = AT_ONCE_IF_KILLED_SECONDS if code == -signal.SIGKILL else AT_ONCE_SECONDS
-        self._at_once = self._at_once + 1 if lived < shortest else 0
-        if self._at_once >= MAX_DEATHS_AT_ONCE:
+    def pause_after(self, uptime: float, code: int) -> float | None:
+        """Seconds; None: it failed at once too often in a row. ``uptime``: seconds from start to end."""
+        shortest = EARLY_KILL_SECONDS if code == -signal.SIGKILL else EARLY_EXIT_SECONDS
+        self._early_exits = self._early_exits + 1 if uptime < shortest else 0
+        if self._early_exits >= MAX_EARLY_EXITS:
             return None
-        if lived >= SETTLED_SECONDS:
+        if uptime >= SETTLED_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
-        pause, self._pause = self._pause, min(2 * self._pause, MAX_PAUSE_SECONDS)
+        pause, self._pause = self._pause, min(2 * self._pause, MAX_RESTART_PAUSE_SECONDS)
         return pause
 
 
-class Keeper:
+class ServiceKeeper:
     """Keeps one service running until ``stop``. ``kept`` fails with FailedError if the service keeps failing."""
 
     def __init__(self, service: SupervisedService, hurry: asyncio.Event) -> None:
@@ -98,21 +98,21 @@ class Keeper:
             await asyncio.gather(self.kept, return_exceptions=True)
 
     async def _keep(self) -> None:
-        service, restarts = self.service, Restarts()
+        service, restarts = self.service, RestartPolicy()
         clock = asyncio.get_running_loop().time
         while True:
             began = clock()
-            code = await self._code()
+            code = await self._wait_for_exit()
             if code is None:
                 await service.stop(self._hurry)
                 return
-            ended = _ending(code)
+            ended = _describe_exit(code)
             if code == SETTING_EXIT_CODE:
                 raise FailedError(f"The {service.name} {ended}: see the reason above.", SETTING_EXIT_CODE)
             pause = restarts.pause_after(clock() - began, code)
             if pause is None:
                 raise FailedError(
-                    f"The {service.name} {ended} at once {MAX_DEATHS_AT_ONCE} times in a row; see the reason above."
+                    f"The {service.name} {ended} at once {MAX_EARLY_EXITS} times in a row; see the reason above."
                 )
             print_line(service.name, f"{ended}; restarting in {pause:g} s")
             await sleep_unless(self._stopping, pause)
@@ -123,7 +123,7 @@ class Keeper:
             except FailedError as error:
                 print_line(service.name, str(error))
 
-    async def _code(self) -> int | None:
+    async def _wait_for_exit(self) -> int | None:
         """Wait for the service to end; returns its exit code, or None if it is to be stopped before."""
         ended, stopping = asyncio.create_task(self.service.ended()), asyncio.create_task(self._stopping.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -137,19 +137,19 @@ class Keeper:
 class Program:
     """``python WORDS``; its output lines are prefixed with its name."""
 
-    def __init__(self, name: str, *words: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, *arguments: str, environ: Mapping[str, str]) -> None:
         self.name = name
-        self._words = words
+        self._arguments = arguments
         self._environ = {**environ, "PYTHONUNBUFFERED": "1"}
         self._process: asyncio.subprocess.Process | None = None
-        self._shown: asyncio.Task[None] | None = None
+        self._printing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start it in its own session, since Ctrl-C in the terminal is handled by the launcher."""
         try:
             self._process = process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *self._words,
+                *self._arguments,
                 env=self._environ,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -161,15 +161,15 @@ class Program:
             self._process = None
             raise FailedError(f"The {self.name} could not be started: {error.strerror or error}.") from error
         assert process.stdout is not None
-        self._shown = asyncio.create_task(self._show(process.stdout))
+        self._printing = asyncio.create_task(self._print_output(process.stdout))
 
     async def ended(self) -> int:
         """Its exit code, after its last line has been shown."""
-        if self._process is None or self._shown is None:
+        if self._process is None or self._printing is None:
             return 1
         code = await self._process.wait()
         # A child it left behind may keep the pipe open; do not wait for that.
-        await asyncio.wait([self._shown], timeout=LAST_WORDS_SECONDS)
+        await asyncio.wait([self._printing], timeout=LAST_OUTPUT_SECONDS)
         return code
 
     async def stop(self, hurry: asyncio.Event) -> None:
@@ -179,19 +179,19 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         ending, hurried = asyncio.create_task(self.ended()), asyncio.create_task(hurry.wait())
-        done, _ = await asyncio.wait([ending, hurried], timeout=DRAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([ending, hurried], timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
         if ending not in done:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
         await ending
 
-    async def _show(self, output: asyncio.StreamReader) -> None:
+    async def _print_output(self, output: asyncio.StreamReader) -> None:
         async for line in lines_of(output, MAX_LINE_BYTES):
             print_line(self.name, line.decode(errors="replace").rstrip())
 
 
-def _ending(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"exited with code {code}"
     try:

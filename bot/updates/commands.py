@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from bot.updates.phrases import SPOKEN_FORMS, is_talk, understood
+from bot.updates.phrases import SPOKEN_FORMS, is_conversation, match_phrase
 from engine.contract import PoemRequest
 from engine.contract.outline import LEVEL_RHYMES, SIMPLIFIED
 from engine.contract.pasted import poem_lines
@@ -22,9 +22,9 @@ _WORD = re.compile(r"[^\s：:，,；;。]+")
 _SEPARATORS = " \t\n\r　：:，,；;"
 _RHYME = re.compile(rf"(?:押|韵|韻)?[：:]?({'|'.join(LEVEL_RHYMES)})(?:韵|韻)?")
 # 六绝 or 三律 before a line can only mean a form that does not exist; the user should be told.
-_LIKE_A_FORM = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
-_COMMANDS = ("poem", "continue", "acrostic", "check", "again", "cancel", "language", "help", "start", "privacy")
-_MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
+_FORM_LIKE = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
+_KNOWN_COMMANDS = ("poem", "continue", "acrostic", "check", "again", "cancel", "language", "help", "start", "privacy")
+_COMMAND_MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
 
 MIN_LINE_CHARACTERS, MIN_CLAUSE_CHARACTERS = 4, 2
 """Minimum lengths of clauses for a text without a command to count as verse: of the longest clause, and of the
@@ -38,23 +38,23 @@ WHOLE_POEM_LINES = 4
 HEAD_COUNTS = (2, 4)
 """Numbers of characters, at least and at most, for which an acrostic is proposed."""
 
-_TWICE = {10: 5, 14: 7}
+_JOINED_LINES = {10: 5, 14: 7}
 """Two lines typed without punctuation between them: total length → length of each."""
 
 
 @dataclass(frozen=True)
-class Command:
+class ChatCommand:
     """``name``: in lower case; ``rest``: what follows, including line breaks; ``named``: whether the command included
-    the bot's name; ``form``: the form, if a phrase named one; ``whom``: a name that cannot be used."""
+    the bot's name; ``form``: the form, if a phrase named one; ``unused_name``: a name that cannot be used."""
 
     name: str
     rest: str
     named: bool = False
     form: str = ""
-    whom: str = ""
+    unused_name: str = ""
 
 
-def parse(text: str, bot_name: str) -> Command | None:
+def parse(text: str, bot_name: str) -> ChatCommand | None:
     """The command in a message; None: it is not a command, or one for another bot."""
     match = _COMMAND.fullmatch(text.strip())
     if match is None:
@@ -62,27 +62,27 @@ def parse(text: str, bot_name: str) -> Command | None:
     name, mention, rest = match.groups()
     if mention is not None and mention.lower() != bot_name.lower():
         return None
-    return Command(name.lower(), (rest or "").strip(), mention is not None)
+    return ChatCommand(name.lower(), (rest or "").strip(), mention is not None)
 
 
-def addressed_elsewhere(text: str, bot_name: str) -> bool:
+def is_for_another_bot(text: str, bot_name: str) -> bool:
     """Whether a message is a command for another bot."""
     match = _COMMAND.fullmatch(text.strip())
     return match is not None and match[2] is not None and match[2].lower() != bot_name.lower()
 
 
-def nearest(name: str, others: Collection[str]) -> str | None:
+def closest_command(name: str, others: Collection[str]) -> str | None:
     """The command that ``name`` is or may be a misspelling of; None if it is one of the ``others``."""
-    return None if name in others else next(iter(get_close_matches(name, _COMMANDS, 1, SIMILARITY)), None)
+    return None if name in others else next(iter(get_close_matches(name, _KNOWN_COMMANDS, 1, SIMILARITY)), None)
 
 
-def poem_request(command: Command) -> PoemRequest | None:
+def poem_request(command: ChatCommand) -> PoemRequest | None:
     """``/continue line``, ``/acrostic heads`` or ``/poem theme``, with form and rhyme before or after it and a mood
     after ``|``; None for other commands.
 
     Only parses; ``engine.contract.outline`` decides whether the request is valid.
     """
-    mode = _MODES.get(command.name)
+    mode = _COMMAND_MODES.get(command.name)
     if mode is None:
         return None
     line, _, mood = _MOOD_MARK.sub("|", command.rest, count=1).partition("|")
@@ -94,44 +94,44 @@ def poem_request(command: Command) -> PoemRequest | None:
     return replace(request, mood=mood.strip() or None)
 
 
-def spoken(text: str) -> Command | PoemRequest | None:
+def interpret(text: str) -> ChatCommand | PoemRequest | None:
     """Interpret a text without a command: as a command, as a request for a poem, or None if it is unclear."""
     text = _SLASH.sub("", text, count=1) if _SLASH.match(text) else text
-    said = understood(text)
-    if said is not None:
-        return Command(said.name, said.rest, form=said.form, whom=said.whom)
+    match = match_phrase(text)
+    if match is not None:
+        return ChatCommand(match.name, match.rest, form=match.form, unused_name=match.unused_name)
     if _is_whole_poem(text):
-        return Command("check", text)
+        return ChatCommand("check", text)
     line, _, mood = _MOOD_MARK.sub("|", text, count=1).partition("|")
     if is_theme(line):
         return PoemRequest("theme", line.strip())
     request = replace(_parse_line(line, "continue"), mood=mood.strip() or None)
-    found = clauses(request.text)
-    if not found and request.form != "auto" and request.form in FORMS and not request.text:
+    lines = clauses(request.text)
+    if not lines and request.form != "auto" and request.form in FORMS and not request.text:
         return replace(request, mode="theme")
-    couplet = len(found) > 1 and {len(clause) for clause in found} in ({5}, {7})
-    if not found or foreign(text) or is_talk(text, couplet):
+    couplet = len(lines) > 1 and {len(clause) for clause in lines} in ({5}, {7})
+    if not lines or foreign(text) or is_conversation(text, couplet):
         return None
-    longest = max(map(len, found))
-    if request.form != "auto" and len(found) == 1 and _is_title(found[0], request.form):
+    longest = max(map(len, lines))
+    if request.form != "auto" and len(lines) == 1 and _is_title(lines[0], request.form):
         return replace(request, mode="theme")
     if is_theme(request.text) or (request.form != "auto" and longest < MIN_LINE_CHARACTERS):
         return replace(request, mode="theme")
-    if longest < MIN_LINE_CHARACTERS or min(map(len, found)) < MIN_CLAUSE_CHARACTERS:
+    if longest < MIN_LINE_CHARACTERS or min(map(len, lines)) < MIN_CLAUSE_CHARACTERS:
         return None
-    if request.form == "auto" and len(found) == 1 and (length := _TWICE.get(longest)):
-        request = replace(request, text=f"{found[0][:length]}，{found[0][length:]}")
+    if request.form == "auto" and len(lines) == 1 and (length := _JOINED_LINES.get(longest)):
+        request = replace(request, text=f"{lines[0][:length]}，{lines[0][length:]}")
     return request
 
 
-def hidable(text: str) -> str:
+def possible_heads(text: str) -> str:
     """A few Chinese characters that name no theme and are no conversation, such as 我爱你; else nothing."""
-    found = clauses(text)
-    short = len(found) == 1 and HEAD_COUNTS[0] <= len(found[0]) <= HEAD_COUNTS[1]
-    return found[0] if short and not foreign(text) and not is_talk(text, False) else ""
+    lines = clauses(text)
+    short = len(lines) == 1 and HEAD_COUNTS[0] <= len(lines[0]) <= HEAD_COUNTS[1]
+    return lines[0] if short and not foreign(text) and not is_conversation(text, False) else ""
 
 
-def varied(last: PoemRequest, command: Command) -> PoemRequest:
+def vary_request(last: PoemRequest, command: ChatCommand) -> PoemRequest:
     """The last request once more, in the form that ``command`` names, or longer."""
     if command.form:
         return replace(last, form=command.form)
@@ -164,7 +164,7 @@ def _parse_line(line: str, mode: Mode) -> PoemRequest:
         used.append(word)
     if form == "auto" and len(words) - len(used) > 1:
         for word in (words[0], words[-1]):
-            if form == "auto" and word not in used and _LIKE_A_FORM.fullmatch(word[0].translate(SIMPLIFIED)):
+            if form == "auto" and word not in used and _FORM_LIKE.fullmatch(word[0].translate(SIMPLIFIED)):
                 form = word[0].translate(SIMPLIFIED)
                 used.append(word)
     text = line.strip()
@@ -205,8 +205,8 @@ def _is_whole_poem(text: str) -> bool:
 
 def _is_title(clause: str, form: str) -> bool:
     """Whether the text beside a form cannot be a line of it, but a theme: 七绝 秋天的思念."""
-    wanted = {"五": 5, "七": 7}.get(form[0], len(clause))
-    return len(clause) != wanted and (len(clause) not in (5, 7) or "的" in clause)
+    expected = {"五": 5, "七": 7}.get(form[0], len(clause))
+    return len(clause) != expected and (len(clause) not in (5, 7) or "的" in clause)
 
 
 def _is_verse(text: str) -> bool:

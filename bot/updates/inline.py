@@ -22,7 +22,7 @@ from bot.blocklist import Blocklist
 from bot.updates.callbacks import Callbacks
 from bot.updates.message_context import language_for
 from bot.views import keyboards as buttons
-from bot.views.messages import Language, Name, escape, say
+from bot.views.messages import Language, MessageName, escape, message_text
 from bot.views.poem import poem_html
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import Mode
@@ -32,14 +32,18 @@ from engine.contract.queue.store import Queue
 
 CACHE_SECONDS = 5
 """How long Telegram may repeat an answer to the same user."""
-_MODES: tuple[Mode, ...] = ("acrostic", "continue", "theme")
-_TITLES: dict[Mode, Name] = {"acrostic": "inline_acrostic", "continue": "inline_continue", "theme": "inline_theme"}
-_WRITTEN = "r"
+_OFFERED_MODES: tuple[Mode, ...] = ("acrostic", "continue", "theme")
+_TITLES: dict[Mode, MessageName] = {
+    "acrostic": "inline_acrostic",
+    "continue": "inline_continue",
+    "theme": "inline_theme",
+}
+_WRITTEN_PREFIX = "r"
 """Prefix of the ID of a result that is a finished poem."""
 
 
 @dataclass(frozen=True)
-class Inlines:
+class InlineQueries:
     callbacks: Callbacks
     best_effort: BestEffortSender
     queue: Queue
@@ -49,19 +53,23 @@ class Inlines:
         """Answer an inline query. Raises RedisError while Redis is unavailable."""
         queue = self.queue
         language = await language_for(query.from_user, queue.chats)
-        if name := buttons.shared_card(query.query):
+        if name := buttons.card_of_share_query(query.query):
             card = await queue.cards.find(name)
             if card is not None and card.poem is not None:
                 self._answer(query, [_result(card.request, (name, card), language)])
                 return
-        requests = [request for mode in _MODES if self._possible(request := PoemRequest(mode, query.query.strip()))]
+        requests = [
+            request for mode in _OFFERED_MODES if self._possible(request := PoemRequest(mode, query.query.strip()))
+        ]
         results = []
         for request, ready in zip(requests, await queue.cards.ready(requests) if requests else [], strict=True):
             if ready is None:
                 await queue.cards.keep(Card(request))
             results.append(_result(request, ready, language))
         hint = (
-            None if results else InlineQueryResultsButton(say("inline_empty", language)[:64], start_parameter="inline")
+            None
+            if results
+            else InlineQueryResultsButton(message_text("inline_empty", language)[:64], start_parameter="inline")
         )
         self._answer(query, results, hint)
 
@@ -73,7 +81,7 @@ class Inlines:
 
     async def chosen(self, result: ChosenInlineResult, update_id: int) -> None:
         """Request the chosen poem. Raises RedisError while Redis is unavailable."""
-        if result.inline_message_id is None or result.result_id.startswith(_WRITTEN):
+        if result.inline_message_id is None or result.result_id.startswith(_WRITTEN_PREFIX):
             return
         card = await self.queue.cards.find(result.result_id)
         if card is None:
@@ -81,11 +89,11 @@ class Inlines:
         language, to = await language_for(result.from_user, self.queue.chats), Inline(result.inline_message_id)
         idempotency_key = f"u{update_id}"
         sender = f"tg:{result.from_user.id}"
-        refusal = await self.callbacks.write(card.request, to, language, idempotency_key, sender)
-        if refusal is not None and not refusal.engaged:
+        refusal = await self.callbacks.request_poem(card.request, to, language, idempotency_key, sender)
+        if refusal is not None and not refusal.already_writing:
             # The button below the message retries.
-            words = Reply(to, language, escape(refusal.text), card.request)
-            await self.queue.submit(words, f"{idempotency_key}!")
+            reply = Reply(to, language, escape(refusal.text), card.request)
+            await self.queue.submit(reply, f"{idempotency_key}!")
 
     def _possible(self, request: PoemRequest) -> bool:
         try:
@@ -97,21 +105,21 @@ class Inlines:
 
 
 def _result(request: PoemRequest, ready: tuple[str, Card] | None, language: Language) -> InlineQueryResultArticle:
-    title = say(_TITLES[request.mode], language, text=request.text)
+    title = message_text(_TITLES[request.mode], language, text=request.text)
     if ready is not None and ready[1].poem is not None:
         name, poem = ready[0], ready[1].poem
         return InlineQueryResultArticle(
-            f"{_WRITTEN}{name}",
+            f"{_WRITTEN_PREFIX}{name}",
             title,
             InputTextMessageContent(poem_html(poem, request, language), ParseMode.HTML),
             reply_markup=buttons.under_poem(name, language, picture=False),
-            description=say("inline_written", language, line="，".join(poem.lines[:2])),
+            description=message_text("inline_written", language, line="，".join(poem.lines[:2])),
         )
     name = digest(request)
     return InlineQueryResultArticle(
         name,
         title,
-        InputTextMessageContent(say("inline_writing", language, text=request.text), ParseMode.HTML),
-        reply_markup=buttons.unwritten(name, language),
-        description=say("inline_unwritten", language),
+        InputTextMessageContent(message_text("inline_writing", language, text=request.text), ParseMode.HTML),
+        reply_markup=buttons.write_button(name, language),
+        description=message_text("inline_unwritten", language),
     )

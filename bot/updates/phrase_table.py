@@ -168,7 +168,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "poem",
         rf"{_PLEASE}(?:(?:write|make)(?: me| us)? )?(?:an? )?(?P<theme10>[a-z]+) poem"
-        rf"(?: for (?:(?!{_NO_NAME}\b)(?P<whom>[a-z' -]{{1,30}}?)|.{{1,30}}?))?{_END}",
+        rf"(?: for (?:(?!{_NO_NAME}\b)(?P<unused_name>[a-z' -]{{1,30}}?)|.{{1,30}}?))?{_END}",
     ),
     ("poem", rf"{_PLEASE}write(?: me)? (?:something|anything){_END}"),
     ("poem", rf"{_PLEASE}(?:write(?: me)? )?(?:an? )?(?P<form13>{_FORM}) (?:about|on|of) (?P<theme13>.+?){_END}"),
@@ -178,5 +178,5 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("acrostic", r"(?:[a-z,.!?' ]+)acrostic(?: of| for| from|:)?(?P<heads6>.*)"),
 )  # fmt: skip
 PHRASES = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PATTERNS)
-"""Command → pattern; the first that matches a whole text counts. Groups ``form…`` are a form, ``whom``
+"""Command → pattern; the first that matches a whole text counts. Groups ``form…`` are a form, ``unused_name``
 somebody's name, all others the text."""

@@ -35,54 +35,54 @@ _AROUND_HEADS = re.compile(
     re.IGNORECASE,
 )
 """English words around the characters to hide."""
-_TO_WHOM = re.compile(r"^(?:送给|献给|给|送)(?=.)|^的$")
-_TALK = re.compile(
+_DEDICATION = re.compile(r"^(?:送给|献给|给|送)(?=.)|^的$")
+_CONVERSATION = re.compile(
     "吗|嘛|怎么|谢谢|你好|您好|能不能|帮我|帮忙|机器人|哈哈|是不是|有没有|的时候|你是|你会|你能|你们"
     "|我们|真的|真棒|厉害|不错|好的|好吧|晚安|早安|早上好|晚上好|测试|再写|写的|了解|知道了"
     "|今天天气|明天天气|春联|对联|下联|上联|一首词|填词|歌词|太短|太长|翻译"
     "|加班|好累|累死|不想|老板|烦死|好烦|郁闷|哎呀|睡不着|失眠|考试|昨天|好想|手机|动了"
 )
-_TALK_AND_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
+_CONVERSATION_OR_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|真好|再见|写诗|写得")
 """Each of these also occurs in 30 to 770 lines of Tang and Song poems, such as 空山新雨后，天气晚来秋."""
 
 
 @dataclass(frozen=True)
-class Said:
+class PhraseMatch:
     """The command that a phrase means, the rest of the text as typed, the form, if the phrase names one, and somebody's
     name that is not used, because it is not written in Chinese characters."""
 
     name: str
     rest: str = ""
     form: str = ""
-    whom: str = ""
+    unused_name: str = ""
 
 
-def understood(text: str) -> Said | None:
+def match_phrase(text: str) -> PhraseMatch | None:
     """What a text asks for; None: no phrase of the table matches."""
     plain = _undecorated(_QUOTES.sub(" ", text))
     if not plain or len(plain) > 200:
         return None
     greeting = _GREETING.match(plain)
     if greeting is not None and greeting.end() < len(plain):
-        return understood(plain[greeting.end() :])
+        return match_phrase(plain[greeting.end() :])
     for name, pattern in PHRASES:
         match = pattern.fullmatch(plain.translate(_SIMPLIFIED))
         if match is not None:
             word, _, fixed = name.partition(" ")
-            spans = {key: match.span(key) for key, found in match.groupdict().items() if found}
+            spans = {key: match.span(key) for key, group in match.groupdict().items() if group}
             forms = [
                 plain[slice(*span)].translate(_SIMPLIFIED) for key, span in spans.items() if key.startswith("form")
             ]
-            whom = plain[slice(*spans.pop("whom"))] if "whom" in spans else ""
+            unused_name = plain[slice(*spans.pop("unused_name"))] if "unused_name" in spans else ""
             rest = [plain[slice(*span)].strip() for key, span in spans.items() if not key.startswith("form")]
             names = {**SPOKEN_FORMS, **_ENGLISH_FORMS}
             form = next((names.get(form.lower(), form) for form in forms if form not in _PLAIN), "")
             if word == "poem":
-                rest = [_TO_WHOM.sub("", each, count=1) for each in rest]
+                rest = [_DEDICATION.sub("", each, count=1) for each in rest]
             if word == "acrostic":
                 rest = [_AROUND_HEADS.sub(" ", _COUNTED.sub("", _NAMED.sub("", each, count=1))) for each in rest]
-            unknown = whom if in_chinese(whom) == whom else ""
-            return Said(word, fixed or " ".join(" ".join(rest).split()), form, unknown)
+            unknown = unused_name if in_chinese(unused_name) == unused_name else ""
+            return PhraseMatch(word, fixed or " ".join(" ".join(rest).split()), form, unknown)
     return None
 
 
@@ -92,9 +92,9 @@ def _undecorated(text: str) -> str:
     return text[kept[0] : kept[-1] + 1] if kept else ""
 
 
-def is_talk(text: str, couplet: bool) -> bool:
+def is_conversation(text: str, couplet: bool) -> bool:
     """Whether a text is conversation rather than verse.
 
     ``couplet``: it has several lines, all of five characters or all of seven."""
     plain = text.translate(_SIMPLIFIED)
-    return bool(_TALK.search(plain) or (not couplet and _TALK_AND_VERSE.search(plain)))
+    return bool(_CONVERSATION.search(plain) or (not couplet and _CONVERSATION_OR_VERSE.search(plain)))

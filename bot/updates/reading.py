@@ -24,23 +24,23 @@ class UnreadableUpdateError(ValueError):
         self.number = number
 
 
-class _Shape(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class _User(_Shape):
+class _User(_Model):
     id: Number
     is_bot: bool = False
     first_name: str = ""
     language_code: str | None = None
 
 
-class _Chat(_Shape):
+class _Chat(_Model):
     id: Number
     type: str
 
 
-class _Quoted(_Shape):
+class _Quoted(_Model):
     """A message that another one replies to."""
 
     message_id: Number
@@ -75,7 +75,7 @@ class _Message(_Quoted):
         return {**raw, "attachment": next((name for name in _ATTACHMENTS if name in raw), None)}
 
 
-class _CallbackQuery(_Shape):
+class _CallbackQuery(_Model):
     id: str
     user: _User = Field(alias="from")
     chat_instance: str = ""
@@ -84,21 +84,21 @@ class _CallbackQuery(_Shape):
     inline_message_id: str | None = None
 
 
-class _InlineQuery(_Shape):
+class _InlineQuery(_Model):
     id: str
     user: _User = Field(alias="from")
     query: str
     offset: str = ""
 
 
-class _ChosenInlineResult(_Shape):
+class _ChosenInlineResult(_Model):
     result_id: str
     user: _User = Field(alias="from")
     query: str = ""
     inline_message_id: str | None = None
 
 
-class _Update(_Shape):
+class _Update(_Model):
     update_id: Annotated[int, Field(ge=0, le=MAX_UPDATE_ID)]
     message: _Message | None = None
     callback_query: _CallbackQuery | None = None
@@ -106,7 +106,7 @@ class _Update(_Shape):
     chosen_inline_result: _ChosenInlineResult | None = None
 
 
-KINDS = [name for name in _Update.model_fields if name != "update_id"]
+UPDATE_KINDS = [name for name in _Update.model_fields if name != "update_id"]
 """The kinds of updates to request from Telegram."""
 
 
@@ -117,13 +117,13 @@ def read_update(raw: object) -> Update:
         return Update.de_json(fields, None)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
-        raise UnreadableUpdateError(where or "no object", _number(raw)) from None
+        raise UnreadableUpdateError(where or "no object", _update_id(raw)) from None
     except Exception as error:
         # The library may raise anything.
-        raise UnreadableUpdateError(type(error).__name__, _number(raw)) from None
+        raise UnreadableUpdateError(type(error).__name__, _update_id(raw)) from None
 
 
-def _number(raw: object) -> int | None:
+def _update_id(raw: object) -> int | None:
     number = raw.get("update_id") if isinstance(raw, dict) else None
     usable = isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_UPDATE_ID
     return number if usable else None

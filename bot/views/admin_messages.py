@@ -10,9 +10,9 @@ from engine.contract.queue.models import DesiredVersion, Serving
 from engine.contract.queue.training import Failure, Order, Phase, TrainingReport
 from engine.contract.version_info import VersionInfo
 
-MAX_NAMED_FILES = 5
+MAX_FILES_NAMED = 5
 """How many unreadable files are named in a message."""
-INSTALL = "pip install -c constraints.txt -e '.[train]'"
+INSTALL_TRAINER = "pip install -c constraints.txt -e '.[train]'"
 USAGE = (
     "用法：<code>/retrain [轮数] [continue|scratch]</code>，例如 <code>/retrain 1</code>；轮数 0.01 到 100。\n"
     "<code>/retrain status</code> 看进度，<code>/retrain cancel</code> 取消，<code>/model</code> 看各版本。",
@@ -21,10 +21,10 @@ USAGE = (
     "lists versions.",
 )
 NO_TRAINER = (
-    f"没有训练进程。请安装训练所需：<code>{INSTALL}</code>，然后重新 <code>make run</code>，或另起一个 "
+    f"没有训练进程。请安装训练所需：<code>{INSTALL_TRAINER}</code>，然后重新 <code>make run</code>，或另起一个 "
     "<code>python -m train worker</code>。",
-    f"No trainer is running. Install what training needs: <code>{INSTALL}</code>, then start <code>make run</code> "
-    "again, or a <code>python -m train worker</code> beside it.",
+    f"No trainer is running. Install what training needs: <code>{INSTALL_TRAINER}</code>, then start "
+    "<code>make run</code> again, or a <code>python -m train worker</code> beside it.",
 )
 PRIVATE = ("请在与我的私聊里用这个命令。", "Please use this command in a private chat with me.")
 HELP = (
@@ -32,7 +32,7 @@ HELP = (
     "Administrators:\n/retrain [epochs]　train the model further, for example <code>/retrain 1</code>\n"
     "/model　list and change model versions\n/stats　today in numbers",
 )
-NOTHING = ("没有训练在进行。", "No training is in progress.")
+NO_TRAINING = ("没有训练在进行。", "No training is in progress.")
 CANCELLING = ("正在取消……", "Cancelling …")
 MODEL_USAGE = (
     "用法：<code>/model</code>，或 <code>/model use 版本</code>。",
@@ -54,7 +54,7 @@ _PHASES: dict[Phase, tuple[str, str]] = {
     "failed": ("失败", "failed"),
     "cancelled": ("已取消", "cancelled"),
 }
-_UNREAD: dict[str, tuple[str, str]] = {
+_UNREAD_REASONS: dict[str, tuple[str, str]] = {
     "no_folder": ("OWN_POEMS_DIR 所指不是文件夹", "OWN_POEMS_DIR is not a folder"),
     "kind": ("只收 .txt、.json、.npz", "its name must end in .txt, .json or .npz"),
     "empty": ("其中没有够长的中文诗", "it has no Chinese poem that is long enough"),
@@ -82,7 +82,7 @@ _FAILURES: dict[Failure, tuple[str, str]] = {
     ),
     "disk": ("磁盘写不下了；腾出空间后再来一次。", "The disk is full; free some space and try again."),
     "model": ("起步用的模型读不了。", "The model to start from cannot be read."),
-    "paddle": (f"缺少 Paddle：{INSTALL}", f"Paddle is missing: {INSTALL}"),
+    "paddle": (f"缺少 Paddle：{INSTALL_TRAINER}", f"Paddle is missing: {INSTALL_TRAINER}"),
     "died": (
         "训练进程一再中断（也许内存不够）；已放弃。",
         "The training was killed repeatedly (perhaps for lack of memory) and was abandoned.",
@@ -110,70 +110,73 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
     if phase in ("preparing", "training", "measuring") and not alive:
         phase = "paused"
     version = escape(report.version)
-    told = [(f"<b>再训练</b> {version}".rstrip(), f"<b>Retraining</b> {version}".rstrip()), _PHASES[phase]]
+    lines = [(f"<b>再训练</b> {version}".rstrip(), f"<b>Retraining</b> {version}".rstrip()), _PHASES[phase]]
     if report.step:
-        bar, epoch = f"{_bar(report.part)} {report.part:.0%}", f"{report.epoch:.2f} / {order.epochs:g}"
-        told += [(bar, bar), (f"第 {epoch} 轮", f"epoch {epoch}")]
+        bar, epoch = f"{_progress_bar(report.part)} {report.part:.0%}", f"{report.epoch:.2f} / {order.epochs:g}"
+        lines += [(bar, bar), (f"第 {epoch} 轮", f"epoch {epoch}")]
     if report.loss is not None:
         loss, held_out = f"{report.loss:.3f}", "–" if report.validation is None else f"{report.validation:.1f}"
-        told.append((f"损失 {loss}　验证困惑度 {held_out}", f"loss {loss}, held-out perplexity {held_out}"))
+        lines.append((f"损失 {loss}　验证困惑度 {held_out}", f"loss {loss}, held-out perplexity {held_out}"))
     if phase == "training" and report.speed:
-        speed, (zh, en) = f"{report.speed:,.0f}", _minutes(report.seconds_left)
-        told.append((f"每秒 {speed} 字　约剩 {zh}", f"{speed} tokens/s, {en} left"))
+        speed, (zh, en) = f"{report.speed:,.0f}", _duration(report.seconds_left)
+        lines.append((f"每秒 {speed} 字　约剩 {zh}", f"{speed} tokens/s, {en} left"))
     if report.interruptions:
         times = "once" if report.interruptions == 1 else f"{report.interruptions} times"
         zh, en = f"中断过 {report.interruptions} 次", f"interrupted {times}"
         if report.resumed is not None and phase in ("training", "measuring"):
             zh, en = f"{zh}，从第 {report.resumed} 步接着练", f"{en}, continued from step {report.resumed}"
-        told.append((f"（{zh}）", f"({en})"))
+        lines.append((f"（{zh}）", f"({en})"))
     if report.own_poems:
-        told.append((f"自备的诗：{report.own_poems} 首", f"own poems: {report.own_poems}"))
-    for name, why in list(report.skipped.items())[:MAX_NAMED_FILES]:
-        zh, en = (escape(reason) for reason in _UNREAD.get(why, (why, why)))
-        told.append((f"未读：{escape(name)}（{zh}）", f"not read: {escape(name)} ({en})"))
-    if (others := max(0, len(report.skipped) - MAX_NAMED_FILES) + report.more_skipped) > 0:
-        told.append((f"另有 {others} 个文件未读", f"also not read: {others} files"))
+        lines.append((f"自备的诗：{report.own_poems} 首", f"own poems: {report.own_poems}"))
+    for name, why in list(report.skipped.items())[:MAX_FILES_NAMED]:
+        zh, en = (escape(reason) for reason in _UNREAD_REASONS.get(why, (why, why)))
+        lines.append((f"未读：{escape(name)}（{zh}）", f"not read: {escape(name)} ({en})"))
+    if (others := max(0, len(report.skipped) - MAX_FILES_NAMED) + report.more_skipped) > 0:
+        lines.append((f"另有 {others} 个文件未读", f"also not read: {others} files"))
     if phase == "failed":
         detail = f"\n<code>{escape(report.detail[:300])}</code>" if report.detail else ""
         zh, en = _FAILURES[report.failure]
-        told.append((zh + detail, en + detail))
-    return "\n".join(pick(texts, language) for texts in told)
+        lines.append((zh + detail, en + detail))
+    return "\n".join(pick(texts, language) for texts in lines)
 
 
 def ending(report: TrainingReport, language: Language) -> str:
     """The final message: the table and the outcome. Under 1,024 characters, as it is a picture's caption."""
     head = f"<b>{escape(report.before or '?')} → {escape(report.version)}</b>"
-    told = [(head, head)]
+    lines = [(head, head)]
     for name, before, after in report.table:
-        change = f"{_number(before)} → {_number(after)}"
-        told.append((f"{_MEASURES.get(name, name)}　{change}", f"{name}: {change}"))
+        change = f"{_format_measure(before)} → {_format_measure(after)}"
+        lines.append((f"{_MEASURES.get(name, name)}　{change}", f"{name}: {change}"))
     use = f"<code>/model use {escape(report.version)}</code>"
     if report.promoted:
-        told.append(("验证更好，已启用。", "Better on the held-out poems: now in use."))
+        lines.append(("验证更好，已启用。", "Better on the held-out poems: now in use."))
     else:
-        told.append(
+        lines.append(
             (
                 f"验证没有更好，旧版继续用。若仍要用它：{use}",
                 f"Not better on the held-out poems: the old version stays in use. To use it anyway: {use}",
             )
         )
-    return "\n".join(pick(texts, language) for texts in told)
+    return "\n".join(pick(texts, language) for texts in lines)
 
 
 def versions(
-    known: Mapping[str, VersionInfo], serving: Iterable[Serving], desired: DesiredVersion | None, language: Language
+    known_versions: Mapping[str, VersionInfo],
+    serving: Iterable[Serving],
+    desired: DesiredVersion | None,
+    language: Language,
 ) -> str:
     """The answer to ``/model``."""
-    if not known:
+    if not known_versions:
         return pick(NO_VERSIONS, language)
-    seen = list(serving)
+    workers = list(serving)
     lines = []
-    for version, each in known.items():
+    for version, each in known_versions.items():
         notes = []
         if each.home:
             notes.append(("原版", "released"))
         if each.validation is not None:
-            validation, test = _number(each.validation), _number(each.test)
+            validation, test = _format_measure(each.validation), _format_measure(each.test)
             notes.append(
                 (f"困惑度：验证 {validation}，测试 {test}", f"perplexity: validation {validation}, test {test}")
             )
@@ -181,12 +184,12 @@ def versions(
             notes.append((each.date, each.date))
         if desired is not None and desired.version == version:
             notes.append(("选定", "wanted"))
-        if count := sum(one.version == version for one in seen):
+        if count := sum(one.version == version for one in workers):
             notes.append((f"{count} 个进程在用", f"serving: {count}"))
         colon, between = (": ", ", ") if language == "en" else ("：", "，")
         lines.append(f"<code>{escape(version)}</code>{colon}{between.join(pick(note, language) for note in notes)}")
     label = pick(("没能载入：", "not loaded: "), language)
-    lines += [f"{label}{escape(error)}" for error in sorted({one.error for one in seen if one.error})]
+    lines += [f"{label}{escape(error)}" for error in sorted({one.error for one in workers if one.error})]
     return "\n".join([*lines, pick(MODEL_USAGE, language)])
 
 
@@ -205,25 +208,25 @@ def version_changing(version: str, language: Language) -> str:
 
 def version_changed(desired: DesiredVersion, serving: Iterable[Serving], language: Language) -> str:
     """The outcome of a request for another version, once the workers have answered."""
-    seen = list(serving)
-    using = sum(one.version == desired.version for one in seen)
-    failed = {(one.version, one.error) for one in seen if one.version != desired.version and one.error}
-    name, told = escape(desired.version), []
+    workers = list(serving)
+    using = sum(one.version == desired.version for one in workers)
+    failed = {(one.version, one.error) for one in workers if one.version != desired.version and one.error}
+    name, lines = escape(desired.version), []
     if using:
-        told.append((f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} worker{'s' * (using > 1)})."))
+        lines.append((f"已换用 {name}（{using} 个进程）。", f"{name} is in use ({using} worker{'s' * (using > 1)})."))
     for old, why in ((escape(version), escape(error)) for version, error in failed):
-        told.append((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, still using {old}: {why}"))
-    if not told:
-        told.append((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."))
-    return "\n".join(pick(texts, language) for texts in told)
+        lines.append((f"{name} 没能载入，{old} 继续用：{why}", f"{name} did not load, still using {old}: {why}"))
+    if not lines:
+        lines.append((f"还没有进程换用 {name}。", f"No worker has changed to {name} yet."))
+    return "\n".join(pick(texts, language) for texts in lines)
 
 
-def _bar(part: float) -> str:
+def _progress_bar(part: float) -> str:
     done = round(10 * part)
     return "▓" * done + "░" * (10 - done)
 
 
-def _minutes(seconds: float | None) -> tuple[str, str]:
+def _duration(seconds: float | None) -> tuple[str, str]:
     if seconds is None:
         return "?", "?"
     if seconds < 60:
@@ -235,7 +238,7 @@ def _minutes(seconds: float | None) -> tuple[str, str]:
     return f"{hours} 小时 {minutes} 分", f"{hours} h {minutes} min"
 
 
-def _number(value: object) -> str:
+def _format_measure(value: object) -> str:
     if not isinstance(value, int | float):
         return "–"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

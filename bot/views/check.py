@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.views.messages import Language, escape, in_script, pick
 from engine.contract.check import Examination, ProsodyFault
 
-_FAULTS = {
+_FAULT_TEXTS = {
     "失对": ("与上句平仄不相对", "its tones are not opposite to those of the line before"),
     "失粘": ("与上联平仄不相粘", "its tones do not match those of the couplet before"),
     "平仄": ("", "the wrong tone"),
@@ -15,43 +15,43 @@ _FAULTS = {
     "落韵": ("与其余韵脚不同韵部", "does not rhyme with the others"),
     "重韵": ("韵脚用字重复", "this rhyme word was used before"),
 }
-_TONES = {"平": "level 平", "仄": "oblique 仄"}
-_OPPOSITE = {"平": "仄", "仄": "平"}
-MOST_FAULTS = 20
+_TONES_IN_ENGLISH = {"平": "level 平", "仄": "oblique 仄"}
+_OTHER_TONE = {"平": "仄", "仄": "平"}
+MAX_FAULTS_SHOWN = 20
 """Maximum number of faults in one message."""
-MOST_LINES = 40
+MAX_LINES_SHOWN = 40
 """Maximum number of lines shown with their tones."""
 
 
-def examined(found: Examination, language: Language) -> str:
+def examination_html(examination: Examination, language: Language) -> str:
     """Form, template and rhyme, the rhyme words, the poem with its tones, then each fault with its position.
 
     The poem is shown as it was pasted; only the bot's own text is in the reader's script.
     """
     english = language == "en"
-    head = f"<b>{in_script(found.template or found.form, language)}</b>"
-    if found.rhyme:
-        head += f" · {in_script(found.rhyme, language)}"
+    head = f"<b>{in_script(examination.template or examination.form, language)}</b>"
+    if examination.rhyme:
+        head += f" · {in_script(examination.rhyme, language)}"
     lines = [head]
-    if found.rhymes:
+    if examination.rhymes:
         between = ", " if english else "、"
         label = pick(("韵脚：", "Rhymes: "), language)
-        lines.append(label + escape(between.join(found.rhymes)))
-    lines += _with_tones(found)
-    if found.template is None:
-        return "\n".join([*lines, pick(_free(found), language)])
-    if not found.faults:
+        lines.append(label + escape(between.join(examination.rhymes)))
+    lines += _with_tones(examination)
+    if examination.template is None:
+        return "\n".join([*lines, pick(_why_unchecked(examination), language)])
+    if not examination.faults:
         praise = (
             "无误：平仄、粘对、押韵都合格律。",
             "No faults: tones, couplets and rhymes are all correct.",
         )
         return "\n".join([*lines, pick(praise, language)])
-    count = len(found.faults)
+    count = len(examination.faults)
     lines.append(pick((f"{count} 处不合律：", f"{count} fault{'s' if count > 1 else ''}:"), language))
-    lines += [_line(fault, language) for fault in found.faults[:MOST_FAULTS]]
-    if count > MOST_FAULTS:
+    lines += [_describe_fault(fault, language) for fault in examination.faults[:MAX_FAULTS_SHOWN]]
+    if count > MAX_FAULTS_SHOWN:
         lines.append("…")
-    if found.form.endswith("绝") and any(fault.place is None for fault in found.faults):
+    if examination.form.endswith("绝") and any(fault.place is None for fault in examination.faults):
         free = (
             "若作古绝看，则不拘平仄。",
             "As an old-style quatrain (古绝) it breaks no rules: their tones are free.",
@@ -60,14 +60,14 @@ def examined(found: Examination, language: Language) -> str:
     return "\n".join(lines)
 
 
-def _free(found: Examination) -> tuple[str, str]:
+def _why_unchecked(examination: Examination) -> tuple[str, str]:
     """Why a poem was not checked against a template."""
-    if found.form.startswith("仄韵"):
+    if examination.form.startswith("仄韵"):
         return (
             "押仄声韵，属古体，不拘平仄。",
             "It rhymes in oblique tones, as old verse may (古体): its tones are free.",
         )
-    if found.rhyme:
+    if examination.rhyme:
         return ("这首是古体，不拘平仄。", "This is old-style verse (古体): its tones are free.")
     return (
         "五言或七言、四句以上且双数，才按近体诗查；这一首算古风，古风不拘平仄。",
@@ -76,33 +76,37 @@ def _free(found: Examination) -> tuple[str, str]:
     )
 
 
-def _with_tones(found: Examination) -> list[str]:
+def _with_tones(examination: Examination) -> list[str]:
     """Each line with its tones below it, wrong tones in bold."""
     shown = []
-    for number, (line, tones) in enumerate(zip(found.lines[:MOST_LINES], found.tones, strict=False), 1):
+    for number, (line, tones) in enumerate(
+        zip(examination.lines[:MAX_LINES_SHOWN], examination.tones, strict=False), 1
+    ):
         wrong = {
             fault.place + i
-            for fault in found.faults
+            for fault in examination.faults
             if fault.line == number and fault.place and fault.wanted
             for i in range(len(fault.wanted))
         }
         marked = "".join(f"<b>{tone}</b>" if place in wrong else tone for place, tone in enumerate(tones, 1))
         shown += [escape(line), marked]
-    return [*shown, *(["…"] if len(found.lines) > MOST_LINES else [])]
+    return [*shown, *(["…"] if len(examination.lines) > MAX_LINES_SHOWN else [])]
 
 
-def _line(fault: ProsodyFault, language: Language) -> str:
-    zh, en = _FAULTS.get(fault.name, ("", ""))
+def _describe_fault(fault: ProsodyFault, language: Language) -> str:
+    zh, en = _FAULT_TEXTS.get(fault.name, ("", ""))
     name, character = in_script(fault.name, language), escape(fault.character)
     if language == "en":
         place = f", character {fault.place}" if fault.place else ""
-        wanted = f"; {_TONES.get(fault.wanted, fault.wanted)} is required" if fault.wanted else ""
+        wanted = f"; {_TONES_IN_ENGLISH.get(fault.wanted, fault.wanted)} is required" if fault.wanted else ""
         return f"· line {fault.line}{place}{f' {character}' if character else ''}: <b>{name}</b>, {en}{wanted}"
     place = f"第{fault.place}字" if fault.place else ""
     where = f"· 第{fault.line}句{place}{f'「{character}」' if character else ''}："
-    if fault.wanted in _OPPOSITE:
-        wanted = f"应{fault.wanted}而{_OPPOSITE[fault.wanted]}"
+    if fault.wanted in _OTHER_TONE:
+        wanted = f"应{fault.wanted}而{_OTHER_TONE[fault.wanted]}"
     else:
         wanted = fault.wanted and f"应作{fault.wanted}"
-    told = "，".join(part for part in (zh, wanted) if part)
-    return where + in_script(f"<b>{told}</b>" if fault.name == "平仄" else f"<b>{fault.name}</b>，{told}", language)
+    description = "，".join(part for part in (zh, wanted) if part)
+    return where + in_script(
+        f"<b>{description}</b>" if fault.name == "平仄" else f"<b>{fault.name}</b>，{description}", language
+    )

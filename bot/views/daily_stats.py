@@ -13,7 +13,7 @@ from engine.contract.queue.workers import Status
 _ANSWERED = ("accepted", "poem")
 
 
-def describe(today: Mapping[str, int], status: Status, serving: Mapping[str, int], language: Language) -> str:
+def stats_html(today: Mapping[str, int], status: Status, serving: Mapping[str, int], language: Language) -> str:
     """Telegram HTML. ``serving``: how many workers serve each model version."""
     updates = Counter({kind: number for (kind,), number in _labelled(today, "poem_updates_total")})
     requests = list(_labelled(today, "poem_requests_total"))
@@ -24,7 +24,7 @@ def describe(today: Mapping[str, int], status: Status, serving: Mapping[str, int
             refused[outcome] += number
     errors = {kind: number for (kind,), number in _labelled(today, "poem_telegram_errors_total")}
     waits, writes = (
-        " · ".join(_seconds(percentile(today, histogram, part)) for part in (0.5, 0.95))
+        " · ".join(_format_bound(percentile(today, histogram, fraction)) for fraction in (0.5, 0.95))
         for histogram in ("poem_queue_seconds", "poem_writing_seconds")
     )
     models = ", ".join(f"<code>{escape(version)}</code> × {number}" for version, number in sorted(serving.items()))
@@ -33,26 +33,26 @@ def describe(today: Mapping[str, int], status: Status, serving: Mapping[str, int
     return pick(
         (
             f"今日：命题 {theme}，续写 {continued}，藏头 {acrostic}，网页 {web}\n"
-            f"婉拒：{_list(refused)}\n"
+            f"婉拒：{_format_counts(refused)}\n"
             f"排队 p50 · p95：{waits}；写作 p50 · p95：{writes}\n"
             f"队列 {status.waiting}，写诗进程 {status.workers}，模型 {models or '–'}\n"
-            f"Telegram 出错：{_list(errors)}",
+            f"Telegram 出错：{_format_counts(errors)}",
             f"Today: on a theme {theme}, continued {continued}, acrostics {acrostic}, over HTTP {web}\n"
-            f"Refused: {_list(refused)}\n"
+            f"Refused: {_format_counts(refused)}\n"
             f"Queue p50 · p95: {waits}; writing p50 · p95: {writes}\n"
             f"{status.waiting} in the queue, {workers}, model {models or '–'}\n"
-            f"Telegram errors: {_list(errors)}",
+            f"Telegram errors: {_format_counts(errors)}",
         ),
         language,
     )
 
 
-def percentile(today: Mapping[str, int], histogram: str, part: float) -> float | None:
-    """The upper bound of the bucket in which that part of the observations is reached; None without observations."""
+def percentile(today: Mapping[str, int], histogram: str, fraction: float) -> float | None:
+    """The upper bound of the bucket in which this fraction of them is reached; None without observations."""
     buckets = sorted((float(bound), number) for (bound,), number in _labelled(today, histogram))
     reached = list(accumulate(number for _, number in buckets))
     return next(
-        (bound for (bound, _), total in zip(buckets, reached, strict=True) if total >= part * reached[-1]), None
+        (bound for (bound, _), total in zip(buckets, reached, strict=True) if total >= fraction * reached[-1]), None
     )
 
 
@@ -64,9 +64,9 @@ def _labelled(today: Mapping[str, int], metric: str) -> Iterator[tuple[list[str]
             yield labels, number
 
 
-def _seconds(bound: float | None) -> str:
+def _format_bound(bound: float | None) -> str:
     return "–" if bound is None else f"≤ {bound:g} s" if bound != math.inf else "&gt; 60 s"
 
 
-def _list(counted: Mapping[str, int]) -> str:
+def _format_counts(counted: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {number}" for name, number in Counter(counted).most_common()) or "–"

@@ -10,7 +10,7 @@ Draw = Callable[[Poem, int | None], bytes | str]
 """Poem, and number of heads if not all its lines begin with one → a PNG, or the characters that the font lacks."""
 
 
-def drawing() -> Draw | None:
+def load_draw() -> Draw | None:
     """None: the extra ``picture`` is not installed."""
     try:
         from bot.views.picture import draw

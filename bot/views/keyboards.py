@@ -12,14 +12,14 @@ from typing import Literal, get_args
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.views.messages import LANGUAGES, Language, in_script, pick, say
+from bot.views.messages import LANGUAGES, Language, in_script, message_text, pick
 from engine.contract import PoemError, PoemRequest, outline
 from engine.contract.poem import FORMS
-from engine.contract.queue.messages import Inline, Telegram
+from engine.contract.queue.messages import Inline, TelegramAddress
 
-Named = Literal["another", "forms", "moods", "picture", "back", "write"]
-Action = Named | Literal["form", "mood", "language", "theme"]
-_ACTIONS = (*get_args(Named), "form", "mood", "language", "theme")
+PlainAction = Literal["another", "forms", "moods", "picture", "back", "write"]
+Action = PlainAction | Literal["form", "mood", "language", "theme"]
+_ACTIONS = (*get_args(PlainAction), "form", "mood", "language", "theme")
 
 MOODS = (
     ("边塞", "Frontier", "大漠孤烟直，长河落日圆"),
@@ -30,7 +30,7 @@ MOODS = (
     ("春日", "Spring", "迟日江山丽，春风花草香"),
 )
 """Name in Chinese, name in English, and the verse that sets the mood."""
-_FIRST = (("Spring", "春"), ("The moon", "月"), ("Mountains", "山水"), ("Homesick", "思乡"))
+_FIRST_THEMES = (("Spring", "春"), ("The moon", "月"), ("Mountains", "山水"), ("Homesick", "思乡"))
 MOODS_OFFERED = 3
 AUTOMATIC_LANGUAGE = "auto"
 
@@ -54,52 +54,52 @@ class ButtonAction:
         return cls(action, card, choice) if action in _ACTIONS else None  # type: ignore[arg-type]
 
 
-def place_of(to: Telegram) -> str:
+def button_lock_key(to: TelegramAddress) -> str:
     """The key by which the buttons of a message are locked while one of them is handled."""
     return f"i{to.message}" if isinstance(to, Inline) else f"{to.chat}:{to.message}"
 
 
 def under_poem(card: str, language: Language, picture: bool, query: str = "") -> InlineKeyboardMarkup:
     """``picture``: whether pictures can be drawn; ``query``: the inline query that finds the poem."""
-    rows: list[list[Named]] = [["another", "forms"], ["moods", "picture"] if picture else ["moods"]]
-    found = [[_named(action, card, language) for action in row] for row in rows]
+    rows: list[list[PlainAction]] = [["another", "forms"], ["moods", "picture"] if picture else ["moods"]]
+    buttons = [[_action_button(action, card, language) for action in row] for row in rows]
     if query:
-        found[-1].append(InlineKeyboardButton(say("share", language), switch_inline_query=query))
-    return InlineKeyboardMarkup(found)
+        buttons[-1].append(InlineKeyboardButton(message_text("share", language), switch_inline_query=query))
+    return InlineKeyboardMarkup(buttons)
 
 
-def shared(card: str) -> str:
+def share_query(card: str) -> str:
     """The inline query that finds the poem of ``card``; its name is known only to those who have the poem."""
     return f"#{card}"
 
 
-def shared_card(query: str) -> str:
-    """The card that an inline query from ``shared`` refers to, or an empty string."""
+def card_of_share_query(query: str) -> str:
+    """The card that an inline query from ``share_query`` refers to, or an empty string."""
     match = re.fullmatch(r"#([\w.-]{3,60})", query.strip(), re.ASCII)
     return match[1] if match else ""
 
 
 def first_poem(language: Language) -> InlineKeyboardMarkup:
     """For users who have not written anything yet."""
-    themes = [_button(pick((zh, label), language), ButtonAction("theme", "", zh)) for label, zh in _FIRST]
-    return InlineKeyboardMarkup([[_button(say("write_one", language), ButtonAction("theme", ""))], themes])
+    themes = [_button(pick((zh, label), language), ButtonAction("theme", "", zh)) for label, zh in _FIRST_THEMES]
+    return InlineKeyboardMarkup([[_button(message_text("write_one", language), ButtonAction("theme", ""))], themes])
 
 
 def forms_for(request: PoemRequest) -> list[str]:
     """The forms in which the same text can be written."""
-    found: dict[str, str] = {}
+    forms: dict[str, str] = {}
     for form in FORMS[1:]:
         try:
-            found.setdefault(outline(replace(request, form=form, lines=None)).form, form)
+            forms.setdefault(outline(replace(request, form=form, lines=None)).form, form)
         except PoemError:
             continue
-    return list(found.values())
+    return list(forms.values())
 
 
 def choose_form(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
     buttons = [_button(in_script(form, language), ButtonAction("form", card, form)) for form in forms_for(request)]
     rows = [buttons[i : i + 3] for i in range(0, len(buttons), 3)]
-    return InlineKeyboardMarkup([*rows, [_named("back", card, language)]])
+    return InlineKeyboardMarkup([*rows, [_action_button("back", card, language)]])
 
 
 def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKeyboardMarkup:
@@ -108,12 +108,12 @@ def choose_mood(card: str, request: PoemRequest, language: Language) -> InlineKe
     order = [(first + i) % len(MOODS) for i in range(len(MOODS))]
     offered = [number for number in order if MOODS[number][2] != request.mood][:MOODS_OFFERED]
     buttons = [_button(pick(MOODS[n][:2], language), ButtonAction("mood", card, str(n))) for n in offered]
-    return InlineKeyboardMarkup([buttons, [_named("back", card, language)]])
+    return InlineKeyboardMarkup([buttons, [_action_button("back", card, language)]])
 
 
-def unwritten(card: str, language: Language) -> InlineKeyboardMarkup:
+def write_button(card: str, language: Language) -> InlineKeyboardMarkup:
     """Under an inline message whose poem is not written yet."""
-    return InlineKeyboardMarkup([[_named("write", card, language)]])
+    return InlineKeyboardMarkup([[_action_button("write", card, language)]])
 
 
 def choose_language() -> InlineKeyboardMarkup:
@@ -134,8 +134,8 @@ def request_after(request: PoemRequest, press: ButtonAction) -> PoemRequest | No
     return fresh
 
 
-def _named(action: Named, card: str, language: Language) -> InlineKeyboardButton:
-    return _button(say(action, language), ButtonAction(action, card))
+def _action_button(action: PlainAction, card: str, language: Language) -> InlineKeyboardButton:
+    return _button(message_text(action, language), ButtonAction(action, card))
 
 
 def _button(label: str, press: ButtonAction) -> InlineKeyboardButton:

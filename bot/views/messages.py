@@ -14,7 +14,7 @@ from engine.contract import PoemError
 from engine.contract.script import converter
 
 Language = Literal["zh-hans", "zh-hant", "en"]
-Name = Literal[
+MessageName = Literal[
     "start", "help", "terms", "tail", "by_heart", "thanks", "praise", "nod", "bye", "complaint",
     "wordless", "name_left_out", "privacy", "retrain_refused", "examples",
     "another", "forms", "moods", "picture", "share", "back", "write", "write_one",
@@ -59,7 +59,7 @@ In a private chat no command is needed: <code>write a poem about autumn</code>, 
 /check poem: its form, tones and rhymes; or reply to a poem with /check
 /cancel stop waiting · /language language · /privacy what is stored"""
 
-_TEXTS: dict[Name, tuple[str, str]] = {
+_TEXTS: dict[MessageName, tuple[str, str]] = {
     "start": (
         f"我写古诗：给我一个题目，我写一首；给我一句，我续成一首；给我几个字，我写成藏头诗。\n\n{_COMMANDS_ZH}",
         "I write classical Chinese poems: on a theme, from your first line, or as an acrostic that hides your words. "
@@ -102,9 +102,9 @@ _TEXTS: dict[Name, tuple[str, str]] = {
         "I only read text. Send a line of verse or a theme such as <code>spring</code>, or tap a button.",
     ),
     "name_left_out": (
-        "“{whom}”没有写进诗里：我只写汉字。请用汉字发名字，例如：<code>/acrostic 李明</code>",
-        "The poem leaves out “{whom}”: I only write Chinese characters. Send the name in Chinese to hide it in a poem: "
-        "<code>/acrostic 李明</code>",
+        "“{unused_name}”没有写进诗里：我只写汉字。请用汉字发名字，例如：<code>/acrostic 李明</code>",
+        "The poem leaves out “{unused_name}”: I only write Chinese characters. Send the name in Chinese to hide it in "
+        "a poem: <code>/acrostic 李明</code>",
     ),
     "examples": (
         "这句我没看懂；我只会写诗。这两条点一下就能复制，发来便有诗：\n<code>{one}</code>\n<code>{two}</code>\n"
@@ -189,10 +189,10 @@ def pick(texts: tuple[str, str], language: Language) -> str:
     return texts[1] if language == "en" else in_script(texts[0], language)
 
 
-def say(name: Name, language: Language, **filled: object) -> str:
+def message_text(name: MessageName, language: Language, **values: object) -> str:
     """A text as Telegram HTML; values for its placeholders are escaped and keep their script."""
     text = pick(_TEXTS[name], language)
-    return text.format(**{key: escape(str(value)) for key, value in filled.items()}) if filled else text
+    return text.format(**{key: escape(str(value)) for key, value in values.items()}) if values else text
 
 
 def examples(language: Language, number: int, typed: str = "") -> str:
@@ -201,7 +201,7 @@ def examples(language: Language, number: int, typed: str = "") -> str:
     one, two = (english, line) if language == "en" else (line, phrase)
     if typed:
         one = f"/acrostic {typed}"
-    return say("examples", language, one=one, two=two)
+    return message_text("examples", language, one=one, two=two)
 
 
 def error_text(error: PoemError, language: Language) -> str:
@@ -213,7 +213,7 @@ def error_html(error: PoemError, language: Language) -> str:
     return escape(error_text(error, language))
 
 
-_NAMED_ALIKE = {"三餚": "三肴", "十五鹹": "十五咸"}
+_SAME_IN_BOTH_SCRIPTS = {"三餚": "三肴", "十五鹹": "十五咸"}
 """Rhyme groups whose names are the same in both scripts, by what the converter makes of them."""
 
 
@@ -223,7 +223,7 @@ def in_script(simplified: str, language: Language) -> str:
         return simplified
     # What a message quotes may hold half of a surrogate pair, which the converter cannot take.
     traditional = str(converter("s2tw").convert(simplified.encode("utf-8", "replace").decode()))
-    for converted, name in _NAMED_ALIKE.items():
+    for converted, name in _SAME_IN_BOTH_SCRIPTS.items():
         traditional = traditional.replace(converted, name)
     return traditional
 

@@ -21,8 +21,8 @@ MAX_SIDE_PIXELS = 1280
 """Maximum pixels of the longer side, as large as Telegram shows photos."""
 _MAX_CHARACTER_PIXELS = 104
 """Maximum pixels of a character."""
-_MOST_ROWS = 24
-_ADVANCE, _PITCH, _GAP = 1.2, 1.72, 0.9
+_MAX_ROWS = 24
+_ADVANCE, _PITCH, _LINE_GAP = 1.2, 1.72, 0.9
 """Distances between characters, between columns, and between two lines of one column, in characters."""
 _PAD, _MARGIN = 0.7, 0.9
 """Space above and below the verse, and outside the frame, in characters."""
@@ -97,8 +97,8 @@ class _Page:
         for number, column in enumerate(self.columns, 1):
             y = self.frame[1] + (_PAD + _ADVANCE / 2) * self.size
             for line, head in column:
-                for place, character in enumerate(line):
-                    marked = head and place == 0
+                for i, character in enumerate(line):
+                    marked = head and i == 0
                     at = (self.middle(number), y)
                     pen.text(
                         at,
@@ -111,7 +111,7 @@ class _Page:
                     if marked:
                         self._ring(pen, *at)
                     y += _ADVANCE * self.size
-                y += _GAP * self.size
+                y += _LINE_GAP * self.size
 
     def _ring(self, pen: ImageDraw.ImageDraw, x: float, y: float) -> None:
         """A small circle beside a head, as readers used to mark good characters (圈点)."""
@@ -146,31 +146,31 @@ class _Page:
 def _columns(lines: list[Glyphs], acrostic: bool) -> list[list[Glyphs]]:
     """Distribute lines to columns: one each if there are few, else so many that the page is about square."""
     lengths = {len(line) for line, _ in lines}
-    if len(lengths) == 1 and max(lengths) <= _MOST_ROWS // 2:
+    if len(lengths) == 1 and max(lengths) <= _MAX_ROWS // 2:
         if len(lines) <= (10 if acrostic else 4):
             return [[line] for line in lines]
-        each = min((2, 4), key=lambda each: _distance(lines, each))
-        return [lines[i : i + each] for i in range(0, len(lines), each)]
+        per_column = min((2, 4), key=lambda per_column: _distance(lines, per_column))
+        return [lines[i : i + per_column] for i in range(0, len(lines), per_column)]
     # Lines of different lengths are set continuously, with gaps, in columns of equal height.
-    room = max(9.0, min(_MOST_ROWS, math.sqrt(sum(len(line) + 1 for line, _ in lines) * 1.6)))
+    room = max(9.0, min(_MAX_ROWS, math.sqrt(sum(len(line) + 1 for line, _ in lines) * 1.6)))
     columns: list[list[Glyphs]] = [[]]
     for line, head in lines:
-        for start in range(0, len(line), _MOST_ROWS):
-            piece = (line[start : start + _MOST_ROWS], head and start == 0)
+        for start in range(0, len(line), _MAX_ROWS):
+            piece = (line[start : start + _MAX_ROWS], head and start == 0)
             if columns[-1] and _height([*columns[-1], piece]) > room * _ADVANCE:
                 columns.append([])
             columns[-1].append(piece)
     return columns
 
 
-def _distance(lines: list[Glyphs], each: int) -> float:
+def _distance(lines: list[Glyphs], per_column: int) -> float:
     """How far from square a page with so many lines per column would be."""
-    width = (math.ceil(len(lines) / each) + 2) * _PITCH
-    return abs(math.log(width / _height(lines[:each])))
+    width = (math.ceil(len(lines) / per_column) + 2) * _PITCH
+    return abs(math.log(width / _height(lines[:per_column])))
 
 
 def _height(column: list[Glyphs]) -> float:
-    return sum(len(line) for line, _ in column) * _ADVANCE + (len(column) - 1) * _GAP
+    return sum(len(line) for line, _ in column) * _ADVANCE + (len(column) - 1) * _LINE_GAP
 
 
 def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
@@ -180,10 +180,10 @@ def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
     form = FORM_TITLES.get(poem.form) or f"{'五' if len(poem.lines[0]) == 5 else '七'}言{poem.form}"
     first, second = (rhyme, start) if poem.mode != "acrostic" else (f"{form}　{rhyme}".strip(), start)
     title = "藏头诗" if poem.mode == "acrostic" else form
-    words = (title, first, second)
+    texts = (title, first, second)
     if _is_traditional("".join(poem.lines)):
-        words = tuple(converter("s2t").convert(word) for word in words)
-    return words[0], (words[1], words[2])
+        texts = tuple(converter("s2t").convert(word) for word in texts)
+    return texts[0], (texts[1], texts[2])
 
 
 def _is_traditional(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bot.views.check import examined
+from bot.views.check import examination_html
 from bot.views.messages import Language, error_html, escape, in_script
 from engine.contract import Poem, PoemRequest
 from engine.contract.check import Examination
@@ -30,25 +30,27 @@ FINALS: dict[str | None, str] = dict(zip(LEVEL_RHYMES, _FINALS.split(), strict=T
 """How most words of each rhyme group end in modern Mandarin."""
 
 
-def as_html(content: Content, request: Request | None, language: Language) -> str:
+def reply_html(content: Content, request: Request | None, language: Language) -> str:
     """Texts are already HTML; poems, examinations and errors are escaped here."""
     if isinstance(content, Poem):
         return poem_html(content, request if isinstance(request, PoemRequest) else None, language)
     if isinstance(content, Examination):
-        return examined(content, language)
+        return examination_html(content, language)
     return content if isinstance(content, str) else error_html(content, language)
 
 
 def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> str:
     """The poem, heads of an acrostic in bold, with form and rhyme below."""
-    bold = _head_places(poem, request)
+    bold = _head_positions(poem, request)
     verse = "".join(f"<b>{escape(c)}</b>" if i in bold else escape(c) for i, c in enumerate(poem.text))
     lines = [in_script(" · ".join(part for part in (poem.form, poem.rhyme) if part), language)]
     if language == "en":
-        lines.append(_explained(poem))
+        lines.append(_form_in_english(poem))
     if request is not None and request.mode == "theme":
         lines.append(
-            f"Theme: {_glossed(request.text)}" if language == "en" else f"{in_script('题：', language)}{request.text}"
+            f"Theme: {_with_english(request.text)}"
+            if language == "en"
+            else f"{in_script('题：', language)}{request.text}"
         )
     if request is not None and (dropped := symbols(request.text)):
         lines.append(f"Left out: {dropped}" if language == "en" else f"{in_script('略去：', language)}{dropped}")
@@ -61,7 +63,7 @@ def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
     script = Script()
     if language != "zh-hant" or not script.is_either(request.text):
         return poem
-    kept = _head_places(poem, request)
+    kept = _head_positions(poem, request)
     if poem.mode == "continue":
         given = "".join(clauses(request.text))
         places = [place for place, character in enumerate(poem.text) if is_chinese(character)]
@@ -71,11 +73,11 @@ def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
     return replace(poem, text=text, lines=tuple(clauses(text)))
 
 
-def _glossed(theme: str) -> str:
+def _with_english(theme: str) -> str:
     return f"{theme} ({english})" if (english := in_english(theme)) else theme
 
 
-def _explained(poem: Poem) -> str:
+def _form_in_english(poem: Poem) -> str:
     """Form and rhyme explained in English."""
     lengths = {len(line) for line in poem.lines}
     size = f"{len(poem.lines)} line{'s' * (len(poem.lines) > 1)}"
@@ -96,7 +98,7 @@ def head_count(poem: Poem, request: PoemRequest | None) -> int:
     return len(poem.lines) if request is None else len(only_chinese(request.text))
 
 
-def _head_places(poem: Poem, request: PoemRequest | None) -> set[int]:
+def _head_positions(poem: Poem, request: PoemRequest | None) -> set[int]:
     """The positions of the heads in ``poem.text``."""
     places: set[int] = set()
     start = 0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 from engine.contract.check import CheckRequest
-from engine.contract.queue.messages import Job, Reply, Request, Waiter
+from engine.contract.queue.messages import Job, PendingRequest, Reply, Request
 from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import Settings
 
@@ -47,9 +47,9 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         job = found[entry]
         if action == "drop":
             done = await queue.dead_letters.drop(entry)
-        elif entry in replies and not isinstance(replies[entry].to, Waiter):
+        elif entry in replies and not isinstance(replies[entry].to, PendingRequest):
             done = await queue.dead_letters.retry(entry, replies[entry])
-        elif job is None or isinstance(job.to, Waiter):
+        elif job is None or isinstance(job.to, PendingRequest):
             return _complain(f"Nobody is waiting for job {entry} any more; `dead drop {entry}` deletes it.", 2)
         else:
             done = await queue.dead_letters.retry(entry, job, settings.job_deadline)

@@ -11,7 +11,7 @@ from bot.bot_api import BotApiRequest
 from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import Fault
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.sending import all_done, say, sending
+from tests.support.sending import all_done, queue_text, sending
 
 NOT_TELEGRAM = [
     Fault("sendMessage", status, body=body)
@@ -40,7 +40,7 @@ async def test_no_answer_but_telegrams_own_ends_a_reply(
 ) -> None:
     telegram.faults.append(replace(fault))
     async with sending(queue, telegram):
-        await say(queue, 1)
+        await queue_text(queue, 1)
         [sent] = await telegram.messages(1)
         await all_done(queue)
     assert sent.text == "好"
@@ -53,7 +53,7 @@ async def test_an_answer_that_drips_for_ever_is_cut_off_and_the_reply_comes(
 ) -> None:
     telegram.faults.append(Fault("sendMessage", 200, body="{" + " " * 10_000, drips=True))
     async with sending(queue, telegram):
-        await say(queue, 1)
+        await queue_text(queue, 1)
         [sent] = await telegram.messages(1)
     assert sent.text == "好"
 
@@ -64,7 +64,7 @@ async def test_an_answer_too_large_for_its_method_is_not_read_to_its_end_and_tri
     whole = '{"ok": true, "result": {"message_id": 5}, "more": "' + "x" * (1 << 21) + '"}'
     telegram.faults.append(Fault("sendMessage", 200, body=whole))
     async with sending(queue, telegram):
-        await say(queue, 1)
+        await queue_text(queue, 1)
         await telegram.messages(1)
         await all_done(queue)
 
@@ -85,8 +85,8 @@ async def test_as_many_dripping_answers_as_there_are_connections_block_no_other_
     telegram.faults.append(Fault("sendMessage", 200, body=" " * 10_000, drips=True, times=64))
     async with sending(queue, telegram):
         for chat in range(1, 65):
-            await say(queue, chat)
+            await queue_text(queue, chat)
         await telegram.called("sendMessage", 64)
-        await say(queue, 65)
+        await queue_text(queue, 65)
         await telegram.messages(1, chat=65)
         await telegram.messages(65)

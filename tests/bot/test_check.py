@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bot.standalone.redis_server import RedisServer
-from bot.updates.commands import Command, parse, poem_request, spoken, without_mention
-from bot.views.check import examined
+from bot.updates.commands import ChatCommand, interpret, parse, poem_request, without_mention
+from bot.views.check import examination_html
 from bot.views.messages import _EXAMPLES, LANGUAGES, in_script
 from engine.contract import PoemRequest, outline
 from engine.contract.check import CheckRequest, Examination, ProsodyFault
@@ -49,29 +49,29 @@ def examine_text(text: str) -> Examination:
 
 def test_the_tone_that_was_wanted_is_said_place_by_place() -> None:
     found = examine_text("春江潮水连海平，海上明月共潮生。滟滟随波千万里，何处春江无月明。")
-    told = examined(found, "zh-hans")
+    told = examination_html(found, "zh-hans")
     assert "第1句第6字「海」：<b>应仄而平" not in told
     assert "第1句第6字「海」：<b>应平而仄</b>" in told
     assert "春江潮水连海平\n平平平仄平<b>仄</b>平" in told
-    assert "character 6 海: <b>平仄</b>, the wrong tone; level 平 is required" in examined(found, "en")
-    guping = examined(examine_text("白日依山尽，月河入海流。欲穷千里目，更上一层楼。"), "zh-hans")
+    assert "character 6 海: <b>平仄</b>, the wrong tone; level 平 is required" in examination_html(found, "en")
+    guping = examination_html(examine_text("白日依山尽，月河入海流。欲穷千里目，更上一层楼。"), "zh-hans")
     assert guping.count("孤平") == 1
 
 
 def test_what_was_pasted_keeps_its_glyphs_whoever_reads() -> None:
     pasted = "《登鸛雀樓》 王之渙\n白日依山盡，黃河入海風。欲窮千里目，更上一層樓。"
     for language in LANGUAGES:
-        told = examined(examine_text(pasted), language)
+        told = examination_html(examine_text(pasted), language)
         assert all(line in told for line in ("白日依山盡", "黃河入海風", "欲窮千里目", "更上一層樓"))
         assert "王之" not in told
-    assert "不合律" in examined(examine_text(pasted), "zh-hans")
-    simplified = examined(examine_text(STORK.replace("流", "风")), "zh-hant")
+    assert "不合律" in examination_html(examine_text(pasted), "zh-hans")
+    simplified = examination_html(examine_text(STORK.replace("流", "风")), "zh-hant")
     assert "黄河入海风" in simplified
     assert "處不合律" in simplified
 
 
 def test_oblique_rhymes_are_named_with_their_group_and_free_of_tones() -> None:
-    told = examined(examine_text("独坐幽篁里，弹琴复长啸。深林人不知，明月来相照。"), "zh-hans")
+    told = examination_html(examine_text("独坐幽篁里，弹琴复长啸。深林人不知，明月来相照。"), "zh-hans")
     assert told.startswith("<b>仄韵古绝</b> · 十八啸\n韵脚：啸、照")
     assert "落韵" not in told
     assert "属古体" in told
@@ -95,8 +95,8 @@ async def test_a_line_alone_is_continued_in_private(chat: FakeTelegram) -> None:
 async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
     for text in ("hello world", "唉", "春风 ok", "?"):
         one, two = (await said(chat, text)).splitlines()[1:3]
-        assert spoken(one) or parse(one, BOT_NAME)
-        assert spoken(two) or parse(two, BOT_NAME)
+        assert interpret(one) or parse(one, BOT_NAME)
+        assert interpret(two) or parse(two, BOT_NAME)
 
 
 async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> None:
@@ -125,8 +125,8 @@ def test_every_example_can_be_written() -> None:
         for language in LANGUAGES:
             for text in pair:
                 written = in_script(text, language)
-                meant = parse(written, BOT_NAME) or spoken(written)
-                request = poem_request(meant) if isinstance(meant, Command) else meant
+                meant = parse(written, BOT_NAME) or interpret(written)
+                request = poem_request(meant) if isinstance(meant, ChatCommand) else meant
                 assert request is not None
                 outline(request)
 
@@ -184,10 +184,10 @@ def test_a_mention_is_the_whole_name(text: str, left: str, named: bool) -> None:
 
 def test_small_talk_is_not_verse() -> None:
     texts = ("你好", "hi 春风十里", "好，春风十里", "123", "")
-    assert [text for text in texts if isinstance(spoken(text), PoemRequest)] == []
+    assert [text for text in texts if isinstance(interpret(text), PoemRequest)] == []
 
 
 def test_an_examination_with_many_faults_still_fits_a_message() -> None:
     faults = tuple(ProsodyFault("三仄尾", line, 5, "<&>") for line in range(1, 80))
     for language in LANGUAGES:
-        assert len(examined(Examination("排律", "排律·x", "七阳", ("光",) * 40, faults), language)) < 4096
+        assert len(examination_html(Examination("排律", "排律·x", "七阳", ("光",) * 40, faults), language)) < 4096

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.blocklist import Blocklist
-from bot.updates.commands import addressed_elsewhere, parse, poem_request
-from bot.views.messages import Name, accepted_language, in_script, language_of, say
-from bot.views.poem import as_html, poem_html
+from bot.updates.commands import is_for_another_bot, parse, poem_request
+from bot.views.messages import MessageName, accepted_language, in_script, language_of, message_text
+from bot.views.poem import poem_html, reply_html
 from engine.contract import LEVEL_RHYMES, Poem, PoemError, PoemRequest, outline
 from engine.contract.settings import SettingError
 
@@ -58,8 +58,8 @@ def test_a_form_that_does_not_exist_is_named_as_such_and_not_continued() -> None
 
 def test_a_command_for_another_bot_is_not_for_this_one() -> None:
     assert parse("/acrostic@other_bot 春风十里", NAME) is None
-    assert addressed_elsewhere("/acrostic@other_bot 春风十里", NAME)
-    assert not addressed_elsewhere(f"/acrostic@{NAME} 春风十里", NAME)
+    assert is_for_another_bot("/acrostic@other_bot 春风十里", NAME)
+    assert not is_for_another_bot(f"/acrostic@{NAME} 春风十里", NAME)
 
 
 @pytest.mark.parametrize("text", ["春风十里", "", "/", "// 春", "a /continue 春", "/continue@ 春"])
@@ -77,16 +77,16 @@ def test_no_message_at_all_breaks_the_reading(text: str) -> None:
                 outline(found)
 
 
-@pytest.mark.parametrize("line", [line for line in say("help", "zh-hans").splitlines() if "<code>/" in line])
+@pytest.mark.parametrize("line", [line for line in message_text("help", "zh-hans").splitlines() if "<code>/" in line])
 def test_the_examples_of_the_help_can_be_written(line: str) -> None:
     outline(request(line.strip("　 ").removeprefix("<code>").removesuffix("</code>")))
 
 
 def test_every_text_differs_by_language() -> None:
-    names: tuple[Name, ...] = ("start", "help", "examples", "privacy", "forms", "waiting", "old_button")
+    names: tuple[MessageName, ...] = ("start", "help", "examples", "privacy", "forms", "waiting", "old_button")
     for name in names:
-        assert len({say(name, "zh-hans"), say(name, "zh-hant"), say(name, "en")}) == 3
-    assert "體裁" in say("help", "zh-hant")
+        assert len({message_text(name, "zh-hans"), message_text(name, "zh-hant"), message_text(name, "en")}) == 3
+    assert "體裁" in message_text("help", "zh-hant")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_comes_from_outside_is_escaped() -> None:
     evil = Poem("continue", "<b>&", (), "<i>", 1, 1, "m")
     assert poem_html(evil, None, "zh-hans").startswith("&lt;b&gt;&amp;\n\n<i>&lt;i&gt;")
     error = PoemError("empty", "<script>", "<script>")
-    assert as_html(error, None, "en") == "&lt;script&gt;"
+    assert reply_html(error, None, "en") == "&lt;script&gt;"
 
 
 def test_a_blocked_word_is_found_through_marks_and_scripts_and_not_repeated() -> None:

@@ -18,7 +18,7 @@ import pytest
 import bot.http.body
 import bot.http.connections
 from bot.http.callers import Callers
-from bot.http.connections import QuietAccepting
+from bot.http.connections import AcceptErrorLogger
 from bot.standalone.redis_server import RedisServer
 from tests.support.running import running_bot
 from tests.support.waiting import until
@@ -109,7 +109,7 @@ async def test_a_compressed_body_is_refused_whatever_it_inflates_to(server: Redi
 
 
 async def test_failing_to_accept_is_one_line_and_not_one_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
-    loop, quiet = asyncio.get_running_loop(), QuietAccepting()
+    loop, quiet = asyncio.get_running_loop(), AcceptErrorLogger()
     for _ in range(1000):
         quiet(loop, {"message": "socket.accept() out of system resource", "exception": OSError(24, "too many files")})
     assert len([record for record in caplog.records if "could not be accepted" in record.message]) == 1

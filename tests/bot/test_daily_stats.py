@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from bot.daily_stats import record_daily_counts
 from bot.metrics import Metrics
-from bot.views.daily_stats import describe, percentile
+from bot.views.daily_stats import percentile, stats_html
 from engine.contract import Poem
 from engine.contract.queue.messages import Chat, Reply, WorkDone
 from engine.contract.queue.store import Queue
@@ -19,7 +19,7 @@ POEM = Poem("acrostic", "春", ("春",), "五绝", 1, 4, "fake")
 
 def written(metrics: Metrics, *seconds: float) -> None:
     for each in seconds:
-        metrics.written(Reply(Chat(1), "en", POEM, work=WorkDone(each, each, 1, 10)))
+        metrics.observe_work(Reply(Chat(1), "en", POEM, work=WorkDone(each, each, 1, 10)))
 
 
 async def test_what_several_bots_counted_adds_up_and_outlives_them(queue: Queue, redis: Redis, prefix: str) -> None:
@@ -55,10 +55,10 @@ def test_the_day_reads_well_in_three_languages_and_escapes_names() -> None:
     metrics.count("poem_requests_total", door="telegram", outcome="accepted")
     metrics.count("poem_telegram_errors_total", kind="Forbidden")
     today, status = metrics.take_counts(), Status(3, 2, 1)
-    english = describe(today, status, {"<b>": 2}, "en")
+    english = stats_html(today, status, {"<b>": 2}, "en")
     assert "continued 1" in english
     assert "Refused: rate_limited 1\n" in english
     assert "Forbidden 1" in english
     assert "<code>&lt;b&gt;</code> × 2" in english
-    assert "续写 1" in describe(today, status, {}, "zh-hans")
-    assert "續寫 1" in describe(today, status, {}, "zh-hant")
+    assert "续写 1" in stats_html(today, status, {}, "zh-hans")
+    assert "續寫 1" in stats_html(today, status, {}, "zh-hant")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.standalone.redis_server import RedisServer
-from bot.views.drawing import Draw, drawing
+from bot.views.drawing import Draw, load_draw
 from bot.views.keyboards import MOODS, ButtonAction, choose_form, choose_mood, forms_for, under_poem
 from engine.contract import PoemRequest
 from engine.contract.poem import MAX_TEXT
@@ -26,7 +26,7 @@ def fake_drawing() -> Draw:
 
 @pytest.fixture(autouse=True)
 def _drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.app.drawing", fake_drawing)
+    monkeypatch.setattr("bot.app.load_draw", fake_drawing)
 
 
 async def test_another_poem_begins_with_the_same_words_and_answers_the_first(chat: FakeTelegram) -> None:
@@ -162,7 +162,7 @@ async def test_a_picture_is_sent_once_with_the_poem_below_it(chat: FakeTelegram)
 async def test_the_picture_that_comes_is_the_drawn_poem(
     server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.app.drawing", drawing)
+    monkeypatch.setattr("bot.app.load_draw", load_draw)
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里")
         [first] = await telegram.messages(1)
@@ -185,7 +185,7 @@ async def test_a_poem_that_cannot_be_drawn_stays_in_words(chat: FakeTelegram) ->
 async def test_without_the_extra_there_is_no_picture_button(
     server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.app.drawing", lambda: None)
+    monkeypatch.setattr("bot.app.load_draw", lambda: None)
     async with running_bot(server.url, prefix, telegram):
         await telegram.write("/acrostic 春风十里")
         [first] = await telegram.messages(1)

@@ -17,7 +17,7 @@ from redis import Redis
 
 from bot.standalone import supervisor
 from bot.standalone.redis_server import RedisServer, RedisServerError
-from bot.standalone.supervisor import FailedError, Keeper, Program, Restarts
+from bot.standalone.supervisor import FailedError, Program, RestartPolicy, ServiceKeeper
 from tests.support.programs import RunningProgram as Started
 from tests.support.programs import answers, child_running, free_port, program
 from tests.support.waiting import until
@@ -46,7 +46,7 @@ async def poem(where: str) -> int:
 
 
 def test_the_pause_grows_with_every_death_and_is_short_again_after_a_quiet_time() -> None:
-    restarts = Restarts()
+    restarts = RestartPolicy()
     assert [restarts.pause_after(30.0, 1) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert restarts.pause_after(supervisor.SETTLED_SECONDS, 1) == 0.5
 
@@ -55,7 +55,7 @@ def test_the_pause_grows_with_every_death_and_is_short_again_after_a_quiet_time(
 def test_a_program_is_given_up_after_five_deaths_at_once_in_a_row_and_not_before(
     code: int, at_once: float, later: float
 ) -> None:
-    restarts = Restarts()
+    restarts = RestartPolicy()
     assert [restarts.pause_after(at_once, code) for _ in range(4)] == [0.5, 1, 2, 4]
     assert restarts.pause_after(later, code) is not None, "it lived a while: the count begins anew"
     assert all(restarts.pause_after(at_once, code) for _ in range(4))
@@ -69,7 +69,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def kept(*words: str) -> None:
     """Keep a program until it is given up."""
-    keeper = Keeper(Program("toy", *words, environ=dict(os.environ)), asyncio.Event())
+    keeper = ServiceKeeper(Program("toy", *words, environ=dict(os.environ)), asyncio.Event())
     await keeper.start()
     try:
         assert keeper.kept is not None

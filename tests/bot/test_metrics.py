@@ -21,7 +21,7 @@ OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 
 def values(metrics: Metrics, cluster_state: ClusterState) -> dict[str, float]:
     """Samples by name and labels."""
-    families = text_string_to_metric_families(metrics.page(cluster_state).decode())
+    families = text_string_to_metric_families(metrics.text(cluster_state).decode())
     return {
         sample.name + "".join(f"[{value}]" for value in sample.labels.values()): sample.value
         for family in families
@@ -31,8 +31,8 @@ def values(metrics: Metrics, cluster_state: ClusterState) -> dict[str, float]:
 
 def test_a_poem_is_observed_as_its_worker_measured_it() -> None:
     metrics = Metrics()
-    metrics.written(Reply(Chat(1), "en", POEM, work=WorkDone(waited=0.3, wrote=1.5, together=8, characters=120)))
-    metrics.written(Reply(Chat(1), "en", "words"))
+    metrics.observe_work(Reply(Chat(1), "en", POEM, work=WorkDone(waited=0.3, wrote=1.5, together=8, characters=120)))
+    metrics.observe_work(Reply(Chat(1), "en", "words"))
     seen = values(metrics, ClusterState())
     assert (seen["poem_queue_seconds_count"], seen["poem_queue_seconds_sum"]) == (1, 0.3)
     assert (seen["poem_writing_seconds_bucket[1.0]"], seen["poem_writing_seconds_bucket[2.0]"]) == (0, 1)
@@ -70,7 +70,7 @@ def test_without_redis_its_figures_are_unknown_and_not_zero() -> None:
 @pytest.mark.parametrize("direction", ["documented", "existing"])
 def test_every_metric_is_documented_and_every_documented_one_exists(direction: str) -> None:
     metrics = Metrics()
-    families = text_string_to_metric_families(metrics.page(ClusterState()).decode())
+    families = text_string_to_metric_families(metrics.text(ClusterState()).decode())
     existing = {family.name.removesuffix("_created") for family in families}
     names = re.findall(r"poem_[a-z_]+", OPERATIONS.read_text("utf-8"))
     documented = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in names}

@@ -24,14 +24,14 @@ from engine.contract.queue.messages import Chat, Reply
 from engine.contract.queue.store import Queue
 from tests.support.fake_bot_api import TOKEN, Fault
 from tests.support.fake_telegram import FakeTelegram
-from tests.support.sending import LEASE, all_done, say, sending
+from tests.support.sending import LEASE, all_done, queue_text, sending
 
 POEM = Poem("continue", "恶龙山山山。", ("恶龙山山山",), "古风", 1, 1, "m")
 
 
 async def test_what_is_sent_is_acknowledged(queue: Queue, telegram: FakeTelegram) -> None:
     async with sending(queue, telegram):
-        await say(queue, 1, "<b>好</b>", topic=9)
+        await queue_text(queue, 1, "<b>好</b>", topic=9)
         [sent] = await telegram.messages(1)
         await all_done(queue)
     assert (sent.text, sent.reply_to, sent.topic) == ("<b>好</b>", 5, 9)
@@ -40,8 +40,8 @@ async def test_what_is_sent_is_acknowledged(queue: Queue, telegram: FakeTelegram
 async def test_a_chat_that_must_wait_holds_up_no_other(queue: Queue, telegram: FakeTelegram) -> None:
     telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 1}, chat=1))
     async with sending(queue, telegram):
-        await say(queue, 1)
-        await say(queue, 2)
+        await queue_text(queue, 1)
+        await queue_text(queue, 2)
         found = await telegram.messages(2)
     assert [sent.chat for sent in found] == [2, 1]
 
@@ -61,7 +61,7 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
             LEASE,
         )
         running = asyncio.create_task(outbox.run())
-        await say(queue, 1)
+        await queue_text(queue, 1)
         await telegram.messages(1)
         while not running.done():  # a single cancellation may be swallowed by a read that ends at the same moment
             running.cancel()
@@ -81,7 +81,7 @@ async def test_notices_are_deleted_through_other_connections_than_poems_are_sent
         packer = Packer(queue, poems, Blocklist([]), best_effort, None)
         await queue.chats.noticed("1-0", Notice(77, 3))
         await poems.shutdown()
-        await packer.tidy(Reply(Chat(1, None, None), "zh-hans", "好", None, "1-0"), 78)
+        await packer.clean_up(Reply(Chat(1, None, None), "zh-hans", "好", None, "1-0"), 78)
         await telegram.called("deleteMessage")
         await best_effort.stop()
 
@@ -91,14 +91,14 @@ async def test_a_message_that_waits_long_is_not_sent_by_another_bot_as_well(
 ) -> None:
     telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 2}))
     async with sending(queue, telegram), sending(queue, telegram):
-        await say(queue, 1)
+        await queue_text(queue, 1)
         await all_done(queue)
     assert len(telegram.sent) == 1
 
 
 async def test_messages_of_a_chat_keep_their_order(queue: Queue, telegram: FakeTelegram) -> None:
     for number in range(5):
-        await say(queue, 1, str(number))
+        await queue_text(queue, 1, str(number))
     telegram.faults.append(Fault("sendMessage", 500))
     async with sending(queue, telegram):
         found = await telegram.messages(5)
@@ -116,7 +116,7 @@ async def test_a_finished_poem_with_a_blocked_word_is_refused_instead(queue: Que
 
 async def test_a_reply_that_telegram_cannot_take_is_put_away(queue: Queue, telegram: FakeTelegram) -> None:
     await queue.submit(Reply(Chat(1), "zh-hans", ""), "empty")
-    await say(queue, 2)
+    await queue_text(queue, 2)
     async with sending(queue, telegram):
         await all_done(queue)
     assert [sent.chat for sent in telegram.sent] == [2]
@@ -128,7 +128,7 @@ async def test_a_reply_that_is_not_taken_before_its_deadline_waits_among_the_dea
     telegram.faults.append(Fault("sendMessage", 200, body="{}", times=99))
     metrics = Metrics()
     async with sending(queue, telegram, metrics, deadline=0.3):
-        await say(queue, 1)
+        await queue_text(queue, 1)
         await redis.xadd(f"{prefix}replies", {"v": "1", "body": "no reply"})
         await all_done(queue)
     dead: Any = await redis.xrange(f"{prefix}dead")
@@ -156,10 +156,10 @@ async def test_a_bot_that_was_stalled_sends_nothing_that_another_has_taken_over(
         return await renew(consumer, ids)
 
     monkeypatch.setattr(stalled.replies, "renew", renew_late)
-    monkeypatch.setattr("bot.delivery.sender.BACKOFF_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr("bot.delivery.sender.SEND_BACKOFF_SECONDS", (0.1, 0.1))
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     for number in range(5):
-        await say(queue, 1, str(number))
+        await queue_text(queue, 1, str(number))
     async with sending(stalled, telegram):
         await telegram.messages(1)
         async with sending(queue, telegram):

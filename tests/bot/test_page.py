@@ -134,7 +134,7 @@ async def test_the_picture_of_a_stored_poem_marks_only_the_characters_that_were_
         marked.append(heads)
         return b""
 
-    monkeypatch.setattr("bot.app.drawing", lambda: note_heads)
+    monkeypatch.setattr("bot.app.load_draw", lambda: note_heads)
     name = await queue.cards.keep(Card(replace(SAMPLE_REQUEST, text="春风", lines=4), SAMPLE))
     async with running_bot(server.url, prefix) as where, http.get(f"{where}/api/pictures/{name}") as answer:
         assert answer.status == 200

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from bot.updates.commands import Command, nearest, parse, poem_request, spoken, varied
+from bot.updates.commands import ChatCommand, closest_command, interpret, parse, poem_request, vary_request
 from engine.contract import PoemRequest, outline
 
 
 def meant(text: str) -> PoemRequest | str | None:
     """The poem that a message asks for, or the name of the command that it means."""
-    found = parse(text, "bot") or spoken(text)
-    if not isinstance(found, Command):
+    found = parse(text, "bot") or interpret(text)
+    if not isinstance(found, ChatCommand):
         return found
     return poem_request(found) or f"{found.name} {found.rest}".strip()
 
@@ -218,13 +218,13 @@ def test_the_last_poem_is_written_longer_or_in_another_form() -> None:
         PoemRequest("acrostic", "春风"),
         PoemRequest("theme", "月"),
     )
-    longer = Command("again", "longer")
-    assert varied(theme, Command("again", "", form="五律")).form == "五律"
-    assert varied(theme, longer).form == "七律"
-    assert varied(line, longer).form == "排律"
-    assert varied(PoemRequest("theme", "月", "五绝"), longer).form == "五律"
-    assert varied(heads, longer) == heads
-    assert varied(line, Command("again", "")) == line
+    longer = ChatCommand("again", "longer")
+    assert vary_request(theme, ChatCommand("again", "", form="五律")).form == "五律"
+    assert vary_request(theme, longer).form == "七律"
+    assert vary_request(line, longer).form == "排律"
+    assert vary_request(PoemRequest("theme", "月", "五绝"), longer).form == "五律"
+    assert vary_request(heads, longer) == heads
+    assert vary_request(line, ChatCommand("again", "")) == line
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ _QUATRAIN = "白日依山尽，黄河入海流。\n欲穷千里目，更上一�
     "text", [f"登鹳雀楼\n王之涣\n{_QUATRAIN}", f"《登鸛雀樓》 王之渙\n{_QUATRAIN}", "\n".join([_QUATRAIN] * 2)]
 )
 def test_a_whole_poem_is_examined_and_not_continued(text: str) -> None:
-    assert spoken(text) == Command("check", text)
+    assert interpret(text) == ChatCommand("check", text)
 
 
 def test_a_quatrain_without_title_is_continued() -> None:
@@ -285,7 +285,7 @@ def test_a_quatrain_without_title_is_continued() -> None:
     [("peom", "poem"), ("contineu", "continue"), ("chekc", "check"), ("poem", "poem"), ("stats", None), ("foo", None)],
 )
 def test_a_misspelled_command_is_the_one_most_like_it(typed: str, meant: str | None) -> None:
-    assert nearest(typed, ("stats", "retrain")) == meant
+    assert closest_command(typed, ("stats", "retrain")) == meant
 
 
 @pytest.mark.parametrize(
@@ -301,6 +301,6 @@ def test_a_misspelled_command_is_the_one_most_like_it(typed: str, meant: str | N
     ],
 )
 def test_a_name_that_is_not_in_chinese_characters_is_noticed(text: str, name: str) -> None:
-    found = spoken(text)
-    assert isinstance(found, Command)
-    assert found.whom == name
+    found = interpret(text)
+    assert isinstance(found, ChatCommand)
+    assert found.unused_name == name

@@ -15,7 +15,7 @@ from telegram import Update
 from bot.bot_api import BotApiRequest
 from bot.metrics import Metrics
 from bot.updates import polling
-from bot.updates.polling import UpdateReader
+from bot.updates.polling import UpdatePoller
 from bot.updates.reading import UnreadableUpdateError, read_update
 from tests.support.fake_bot_api import TOKEN, Fault
 from tests.support.fake_telegram import FakeTelegram
@@ -53,7 +53,7 @@ async def reading(telegram: FakeTelegram) -> AsyncIterator[PollingRun]:
     """A reader at work, that has not ended when the test is over."""
     found, stopping = PollingRun(), asyncio.Event()
     request = BotApiRequest(1)
-    reader = UpdateReader(request, telegram.base_url + TOKEN, found.handle, found.metrics)
+    reader = UpdatePoller(request, telegram.base_url + TOKEN, found.handle, found.metrics)
     task = asyncio.create_task(reader.run(stopping))
     try:
         yield found
@@ -105,7 +105,7 @@ ODD_ANSWERS = [
 async def test_whatever_getupdates_answers_polling_goes_on_and_pauses(
     telegram: FakeTelegram, body: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "BACKOFF_SECONDS", (0.2, 0.2))
+    monkeypatch.setattr(polling, "POLL_BACKOFF_SECONDS", (0.2, 0.2))
     telegram.faults.append(Fault("getUpdates", 200, body=body, times=4))
     last = await telegram.write("春")
     async with reading(telegram) as found:
@@ -119,7 +119,7 @@ async def test_whatever_getupdates_answers_polling_goes_on_and_pauses(
 async def test_what_is_asked_for_as_a_pause_is_not_taken_beyond_measure(
     telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(polling, "MAX_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(polling, "MAX_POLL_PAUSE_SECONDS", 0.1)
     telegram.faults.append(Fault("getUpdates", 429, "Too Many Requests", {"retry_after": 10**9}))
     last = await telegram.write("春")
     async with reading(telegram):

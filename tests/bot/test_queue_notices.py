@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from bot.delivery.queue_notices import crossed, waiting_words
+from bot.delivery.queue_notices import crosses_milestone, waiting_text
 from bot.standalone.redis_server import RedisServer
 from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
@@ -125,10 +125,10 @@ async def test_a_cancelled_poem_does_not_come_all_the_same(
     [(4, 4, False), (4, 3, True), (13, 9, False), (13, 8, True), (88, 56, False), (88, 55, True), (1, 0, True)],
 )
 def test_a_notice_is_edited_at_sparse_places(told: int, place: int, worth: bool) -> None:
-    assert crossed(told, place) is worth
+    assert crosses_milestone(told, place) is worth
 
 
 def test_a_place_has_its_share_of_the_whole_wait() -> None:
     status = Status(waiting=9, workers=1, wait_seconds=20)
-    assert "4 s" in waiting_words(2, status, "en")
-    assert "no worker" in waiting_words(2, Status(9, 0, 20), "en")
+    assert "4 s" in waiting_text(2, status, "en")
+    assert "no worker" in waiting_text(2, Status(9, 0, 20), "en")

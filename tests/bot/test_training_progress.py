@@ -55,7 +55,7 @@ async def test_a_chat_that_does_not_exist_is_written_to_once(
 async def test_a_pause_beyond_measure_does_not_silence_a_training(
     queue: Queue, telegram: FakeTelegram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training_progress, "BACKOFF_SECONDS", (0.1, 0.1))
+    monkeypatch.setattr(training_progress, "REPORT_BACKOFF_SECONDS", (0.1, 0.1))
     telegram.faults.append(Fault("sendMessage", 429, "Too Many Requests", {"retry_after": 10**9}))
     async with telling(queue, telegram):
         await telegram.messages(1, 7)

@@ -12,16 +12,16 @@ from redis.asyncio import Redis
 from engine.contract import PoemError, PoemRequest
 from engine.contract.queue import clock
 from engine.contract.queue.acceptance import DAY_SECONDS, Limits
-from engine.contract.queue.messages import Address, Chat, Job, Reply, Waiter, deadline_error
+from engine.contract.queue.messages import Address, Chat, Job, PendingRequest, Reply, deadline_error
 from engine.contract.queue.models import Serving
 from engine.contract.queue.store import Queue
-from engine.contract.queue.stream import WAITER_TTL_SECONDS
+from engine.contract.queue.stream import HTTP_REPLY_TTL_SECONDS
 from tests.conftest import immortal
 
 REQUEST = PoemRequest(mode="acrostic", text="春风十里")
 
 
-def job(to: Chat | Waiter | None = None, *, request: PoemRequest = REQUEST, seconds: float = 60) -> Job:
+def job(to: Chat | PendingRequest | None = None, *, request: PoemRequest = REQUEST, seconds: float = 60) -> Job:
     return Job(request, to or Chat(chat=7, message=8, topic=9), "zh-hans", time.time() + seconds)
 
 
@@ -52,16 +52,16 @@ async def test_a_repeated_submission_adds_nothing_and_names_the_first(queue: Que
 async def test_an_http_request_is_remembered_only_while_somebody_may_wait(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
-    await queue.submit(job(Waiter("process", "1")), "waiter")
+    await queue.submit(job(PendingRequest("process", "1")), "waiter")
     await queue.submit(job(), "update")
-    assert await redis.ttl(f"{prefix}guards:wait") <= 60 + WAITER_TTL_SECONDS
+    assert await redis.ttl(f"{prefix}guards:wait") <= 60 + HTTP_REPLY_TTL_SECONDS
     assert await redis.ttl(f"{prefix}guards:upda") > DAY_SECONDS
 
 
 async def test_nothing_is_kept_of_an_http_request_that_was_answered_or_abandoned(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
-    answered, gone = Waiter("process", "1"), Waiter("process", "2")
+    answered, gone = PendingRequest("process", "1"), PendingRequest("process", "2")
     for waiter in (answered, gone):
         await queue.submit(job(waiter), waiter.idempotency_key)
     assert sum([await redis.hlen(key) for key in await redis.keys(f"{prefix}guards:*")]) == 2
@@ -180,11 +180,11 @@ async def test_a_retired_consumer_leaves_no_trace(queue: Queue, redis: Redis) ->
 
 async def test_an_http_answer_reaches_exactly_the_process_that_waits(queue: Queue, redis: Redis, prefix: str) -> None:
     for process in ("a", "b"):
-        await queue.submit(job(Waiter(process, f"of-{process}")), process)
+        await queue.submit(job(PendingRequest(process, f"of-{process}")), process)
     for delivery in await queue.jobs.take("w", 10, 0):
         to = Job.from_fields(delivery.fields).to
         await queue.jobs.finish(delivery.id, reply(to))
-    assert [r.to for r in await queue.answers("a", 0.01)] == [Waiter("a", "of-a")]
+    assert [r.to for r in await queue.answers("a", 0.01)] == [PendingRequest("a", "of-a")]
     assert [r.to for r in await queue.answers("a", 0.01)] == []
     assert f"{prefix}http:b" not in await immortal(redis, prefix)
     assert await replies(queue) == []

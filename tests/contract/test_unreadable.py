@@ -18,7 +18,7 @@ from bot.standalone.redis_server import RedisServer
 from engine.contract import CodecError, PoemRequest
 from engine.contract.codec import loads, unreadable
 from engine.contract.queue.cards import Card
-from engine.contract.queue.messages import Chat, Job, Reply, Waiter
+from engine.contract.queue.messages import Chat, Job, PendingRequest, Reply
 from engine.contract.queue.store import Queue
 from engine.contract.settings import Settings
 from engine.contract.version_info import VersionInfo
@@ -119,7 +119,7 @@ async def test_unreadable_answers_to_http_are_put_aside_and_the_others_come(
 ) -> None:
     for body in BODIES:
         await redis.xadd(f"{prefix}http:p", {"v": "1", "body": body})
-    fields: dict[Any, Any] = dict(Reply(Waiter("p", "1"), "en", "words").fields())
+    fields: dict[Any, Any] = dict(Reply(PendingRequest("p", "1"), "en", "words").fields())
     await redis.xadd(f"{prefix}http:p", fields)
     await redis.expire(f"{prefix}http:p", 60)
     found: list[Reply] = []

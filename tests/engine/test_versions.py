@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from bot.standalone.redis_server import RedisServer
 from engine.contract import Poem, PoemRequest
-from engine.contract.queue.messages import Job, Waiter
+from engine.contract.queue.messages import Job, PendingRequest
 from engine.contract.queue.store import Queue
 from engine.contract.version_info import VersionInfo
 from engine.model.checkpoint import ModelFolderError
@@ -68,7 +68,7 @@ def is_desired(queue: Queue, version: str) -> Callable[[], Any]:
 
 
 async def ask(queue: Queue, number: int) -> None:
-    job = Job(PoemRequest("acrostic", "啊阿"), Waiter("test", str(number)), "en", time.time() + 60)
+    job = Job(PoemRequest("acrostic", "啊阿"), PendingRequest("test", str(number)), "en", time.time() + 60)
     await queue.submit(job, f"g{number}")
 
 
@@ -78,7 +78,7 @@ async def collected(queue: Queue, count: int) -> dict[str, str]:
     while len(found) < count:
         for reply in await queue.answers("test", 1.0):
             assert isinstance(reply.content, Poem)
-            assert isinstance(reply.to, Waiter)
+            assert isinstance(reply.to, PendingRequest)
             assert reply.to.id not in found
             found[reply.to.id] = reply.content.model
     return found

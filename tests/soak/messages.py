@@ -16,15 +16,15 @@ from telegram import Bot, Update
 
 from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
-from bot.command_menu import Menu
+from bot.command_menu import CommandMenu
 from bot.metrics import Metrics
 from bot.standalone.redis_server import RedisServer
 from bot.submission import Submitter
-from bot.updates.admin import COMMANDS
-from bot.updates.commands import addressed_elsewhere, parse, without_mention
+from bot.updates.admin import ADMIN_COMMANDS
+from bot.updates.commands import is_for_another_bot, parse, without_mention
 from bot.updates.handlers import Handlers
 from bot.views.messages import as_language
-from bot.views.poem import as_html
+from bot.views.poem import reply_html
 from engine.contract import Poem
 from engine.contract.check import CheckRequest
 from engine.contract.queue.acceptance import Limits
@@ -146,12 +146,12 @@ def valid(html: str) -> bool:
 def to_be_answered(message: Message) -> bool:
     """The rule: in private all but commands for another bot, elsewhere the commands that this one knows and what
     names it."""
-    if addressed_elsewhere(message.text, BOT_NAME):
+    if is_for_another_bot(message.text, BOT_NAME):
         return False
     command = parse(message.text, BOT_NAME)
     if command is None:
         return message.place["kind"] == "private" or without_mention(message.text, BOT_NAME)[1]
-    known = ("continue", "acrostic", "check", "language", "start", "help", "privacy", *COMMANDS)
+    known = ("continue", "acrostic", "check", "language", "start", "help", "privacy", *ADMIN_COMMANDS)
     return message.place["kind"] == "private" or command.named or command.name in known
 
 
@@ -179,7 +179,9 @@ def handlers(queue: Queue, bot: Bot) -> Handlers:
     """The bot's own, without limits and admins."""
     best_effort = BestEffortSender(bot)
     submitter = Submitter(queue, Blocklist.load(None), Limits(), 60, 0)
-    return Handlers(submitter, best_effort, BOT_NAME, 123456, Menu(best_effort, frozenset()), Metrics(), False, False)
+    return Handlers(
+        submitter, best_effort, BOT_NAME, 123456, CommandMenu(best_effort, frozenset()), Metrics(), False, False
+    )
 
 
 class Fuzzing:
@@ -236,7 +238,7 @@ class Fuzzing:
         content = reply.content
         if isinstance(content, Poem):
             content = Blocklist.load(None).screen(content)
-        html = as_html(content, reply.request, as_language(reply.language))
+        html = reply_html(content, reply.request, as_language(reply.language))
         assert valid(html), html
 
 

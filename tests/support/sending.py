@@ -43,7 +43,9 @@ async def sending(
             await running
 
 
-async def say(queue: Queue, chat: int, text: str = "好", message: int | None = 5, topic: int | None = None) -> None:
+async def queue_text(
+    queue: Queue, chat: int, text: str = "好", message: int | None = 5, topic: int | None = None
+) -> None:
     await queue.submit(Reply(Chat(chat, message, topic), "zh-hans", text), f"{chat} {text}")
 
 

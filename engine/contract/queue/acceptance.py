@@ -13,8 +13,8 @@ from typing import Any, Literal
 from redis.asyncio import Redis
 
 from engine.contract.queue.clock import StoreClock
-from engine.contract.queue.messages import Job, Reply, Waiter
-from engine.contract.queue.stream import WAITER_TTL_SECONDS
+from engine.contract.queue.messages import Job, PendingRequest, Reply
+from engine.contract.queue.stream import HTTP_REPLY_TTL_SECONDS
 
 DAY_SECONDS = 86_400
 SEEN_TTL_SECONDS = 2 * DAY_SECONDS
@@ -132,6 +132,6 @@ class Acceptance:
 
 def _remembered(mail: Job | Reply, now: float) -> int:
     """Seconds to remember an idempotency key: for an HTTP request, as long as its answer may be awaited."""
-    if isinstance(mail, Job) and isinstance(mail.to, Waiter):
-        return WAITER_TTL_SECONDS + max(0, math.ceil(mail.deadline - now))
+    if isinstance(mail, Job) and isinstance(mail.to, PendingRequest):
+        return HTTP_REPLY_TTL_SECONDS + max(0, math.ceil(mail.deadline - now))
     return SEEN_TTL_SECONDS

@@ -29,7 +29,7 @@ class Inline:
 
 
 @dataclass(frozen=True)
-class Waiter:
+class PendingRequest:
     """An HTTP request that waits in one bot process. ``idempotency_key``: that of its job."""
 
     process: str
@@ -40,8 +40,8 @@ class Waiter:
         return f"h{self.id}"
 
 
-Telegram = Chat | Inline
-Address = Telegram | Waiter
+TelegramAddress = Chat | Inline
+Address = TelegramAddress | PendingRequest
 Request = PoemRequest | CheckRequest
 Kind = Literal["message", "picture", "notice", "languages", "welcome"]
 """How a reply is shown: as text, as a picture, as a text that is deleted once the poem of ``job`` is sent, with buttons
@@ -223,4 +223,4 @@ def _address(value: Mapping[str, Any]) -> Address:
         return decode(Chat, value)
     if "inline" in value:
         return decode(Inline, {"message": value["inline"]})
-    return decode(Waiter, value)
+    return decode(PendingRequest, value)

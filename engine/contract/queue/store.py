@@ -38,7 +38,7 @@ from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.daily_counts import DailyCounts
 from engine.contract.queue.dead_letters import DeadLetters
 from engine.contract.queue.locks import Locks
-from engine.contract.queue.messages import Job, Reply, Waiter
+from engine.contract.queue.messages import Job, PendingRequest, Reply
 from engine.contract.queue.models import Models
 from engine.contract.queue.stream import MAX_DEAD, Stream, is_entry, read_jobs, reply_stream
 from engine.contract.queue.training import Trainings
@@ -157,14 +157,16 @@ class Queue:
 
     async def answers(self, process: str, block: float) -> list[Reply]:
         """Wait for answers to the HTTP requests of ``process`` and remove them, with their idempotency keys."""
-        key = self._prefix + reply_stream(Waiter(process, ""))
+        key = self._prefix + reply_stream(PendingRequest(process, ""))
         found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
         entries = [entry for _, entries in found or [] for entry in entries]
         read = [(fields, _readable(fields)) for _, fields in entries]
         replies = [reply for _, reply in read if reply is not None]
         if entries:
             accepted = [
-                self._acceptance.place(reply.to.idempotency_key) for reply in replies if isinstance(reply.to, Waiter)
+                self._acceptance.place(reply.to.idempotency_key)
+                for reply in replies
+                if isinstance(reply.to, PendingRequest)
             ]
             async with self._redis.pipeline() as pipe:
                 pipe.xdel(key, *(entry for entry, _ in entries))

@@ -12,9 +12,9 @@ from redis.exceptions import ResponseError
 
 from engine.contract.codec import CodecError, skip_unreadable
 from engine.contract.poem import VERSION
-from engine.contract.queue.messages import Address, Job, Reply, Waiter
+from engine.contract.queue.messages import Address, Job, PendingRequest, Reply
 
-WAITER_TTL_SECONDS = 120
+HTTP_REPLY_TTL_SECONDS = 120
 """How long answers are kept for the HTTP server of a bot process, which may be gone."""
 TRIES_TTL_SECONDS = 86_400
 MAX_DEAD = 10_000
@@ -171,7 +171,7 @@ class Stream:
         body, ttl = (
             ("", 0)
             if reply is None
-            else (reply.fields()["body"], WAITER_TTL_SECONDS if isinstance(reply.to, Waiter) else 0)
+            else (reply.fields()["body"], HTTP_REPLY_TTL_SECONDS if isinstance(reply.to, PendingRequest) else 0)
         )
         target = self.key if reply is None else self._prefix + reply_stream(reply.to)
         return bool(
@@ -218,7 +218,7 @@ def is_entry(text: str) -> bool:
 
 def reply_stream(to: Address) -> str:
     """The stream, without the prefix, for replies to an address."""
-    return f"http:{to.process}" if isinstance(to, Waiter) else "replies"
+    return f"http:{to.process}" if isinstance(to, PendingRequest) else "replies"
 
 
 async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
