@@ -113,7 +113,7 @@ class Submitter:
     async def cancel(self, chat: int, sender: str, language: Language) -> int:
         """End the jobs of ``sender`` in ``chat``, answering each; returns how many there were."""
         ended = 0
-        for queued in await self.queue.line(self.capacity):
+        for queued in await self.queue.oldest_jobs(self.capacity):
             to = queued.job.to
             if queued.job.sender == sender and isinstance(to, Chat) and to.chat == chat:
                 reply = Reply(to, language, message_text("cancelled", language), queued.job.request, queued.id)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
-from engine.contract.arguments import ArgumentParser, forget_stdout
+from engine.contract.arguments import ArgumentParser, discard_stdout
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MODES, dumps
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return SUCCESS
     except BrokenPipeError:
-        forget_stdout()
+        discard_stdout()
         return ENVIRONMENT_ERROR
     except (PoemError, CodecError, SettingError) as error:
         print(error, file=sys.stderr)
@@ -76,7 +76,7 @@ def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
         return _poet(options, settings, versions.find(version), settings.write_budget)
 
     def model_reload_for(queue: Queue) -> ModelReload[PoetLike]:
-        return ModelReload(queue.models, load, versions.home_version(), versions.figures)
+        return ModelReload(queue.models, load, versions.home_version(), versions.all_versions)
 
     return work(lambda: _poet(options, settings, budget=settings.write_budget), settings, model_reload_for)
 

@@ -30,8 +30,8 @@ READ_SECONDS, STOP_RETRY_SECONDS = 0.02, 0.2
 def quick_stops() -> Iterator[None]:
     """Bots and workers inside the test's own process end at once when they are stopped, as most tests do twice."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (outbox, worker):
-            patch.setattr(module, "READ_SECONDS", READ_SECONDS)
+        for module, name in ((outbox, "READ_SECONDS"), (worker, "JOB_READ_SECONDS")):
+            patch.setattr(module, name, READ_SECONDS)
         patch.setattr(retry, "STOP_RETRY_SECONDS", STOP_RETRY_SECONDS)
         yield
 

@@ -14,18 +14,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from engine.contract.arguments import forget_stdout
+from engine.contract.arguments import discard_stdout
 from engine.contract.settings import SettingError
 from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError, read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
-from engine.model.paddle_runtime import INSTALL, PaddleMissingError, import_paddle
+from engine.model.paddle_runtime import INSTALL_HINT, PaddleMissingError, import_paddle
 from train.command_line import Command, command_line
 from train.data import corpus as corpora
 from train.data.source import CorpusError
 from train.evaluation.blind_reading import BlindReadingError, Side, score, write_pairs
-from train.evaluation.report import CANDIDATES, EvalContext, as_markdown, columns
+from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, as_markdown, columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable, TableError
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of, flag
 from train.fit.data_parallel import rank_of, wait_for_run
@@ -53,12 +53,12 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         if options.json:
             print(json.dumps(result, ensure_ascii=False))
         else:
-            print(as_markdown(result["columns"]) if "columns" in result else _readable(result))
+            print(as_markdown(result["columns"]) if "columns" in result else _as_text(result))
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        forget_stdout()
+        discard_stdout()
         return 1
     except (BlindReadingError, ConfigError, RunError, SettingError, TableError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except ModuleNotFoundError as error:
         if error.name not in EXTRA_PACKAGES:
             raise
-        print(f"python -m train: {error.name} is not installed; {INSTALL}", file=sys.stderr)
+        print(f"python -m train: {error.name} is not installed; {INSTALL_HINT}", file=sys.stderr)
         return 1
     except (CorpusError, ModelFolderError, PaddleMissingError, TrainingError) as error:
         print(f"python -m train: {error}", file=sys.stderr)
@@ -77,16 +77,16 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _prepare(options: argparse.Namespace, home: Path) -> dict[str, Any]:
-    return corpora.prepare(options.source, home / "corpus", options.song)
+def _prepare(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
+    return corpora.prepare(options.source, train_dir / "corpus", options.song)
 
 
-def _fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _fit(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     settings = given(options)
     name = str(settings.pop("model_prefix", PRESETS[options.preset].model_prefix))
     if not name:
         raise ConfigError("--run is empty; it must be a name, or a path")
-    run = Run(_run_folder(name, home))
+    run = Run(_run_folder(name, train_dir))
     if options.device != "auto":
         settings["use_gpu"] = options.device == "gpu"
     if options.resume and settings.keys() - {"use_gpu"}:
@@ -101,11 +101,11 @@ def _fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         if not options.resume:
             config = PRESETS[options.preset].with_settings({**settings, "model_prefix": run.folder.name})
             if rank_of(options.environment)[0] == 0:
-                run = _new_run(run.folder, config, home)
+                run = _new_run(run.folder, config, train_dir)
             else:
                 wait_for_run(run.folder)
         setup = run.setup()
-        folder, song = _corpus_folder(setup.config, home), setup.config.song_share > 0
+        folder, song = _corpus_folder(setup.config, train_dir), setup.config.song_share > 0
         corpus = corpora.load_corpus(folder, song)
         if setup.corpus["sha1"] != corpora.manifest(folder, song)["sha1"]:
             raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
@@ -121,14 +121,14 @@ def _fit(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     return summary(run.folder, name, setup, state, trainer.loss, trainer.finished)
 
 
-def _evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _evaluate(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     if options.duel and not options.pairs:
         raise ConfigError("--duel needs --pairs DIR, the folder where the pairs go")
     if options.score:
         return score(Path(options.score))
     folder = Path(options.model)
     model = checkpoint.load(folder)
-    corpus = corpora.load_corpus(Path(options.data_path) if options.data_path else home / "corpus")
+    corpus = corpora.load_corpus(Path(options.data_path) if options.data_path else train_dir / "corpus")
     if options.pairs:
         side, rival = Side(Poet.load(folder, "cpu", options.threads), options.candidates), None
         if options.duel:
@@ -137,7 +137,7 @@ def _evaluate(options: argparse.Namespace, home: Path) -> dict[str, Any]:
         poems = options.poems or 10
         return {"pairs": write_pairs(Path(options.pairs), corpus, side, rival, poems, options.seed, _note)}
     poems = options.poems or 400
-    poet = Poet.load(folder, "cpu", options.threads, CANDIDATES)
+    poet = Poet.load(folder, "cpu", options.threads, EVALUATION_CANDIDATES)
     import_paddle(options.threads)
     from train.export.model_folder import held_out_perplexities
 
@@ -163,21 +163,21 @@ def _note(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _export(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _export(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     if options.run.endswith(".safetensors"):
-        return _export_weights(options, home)
+        return _export_weights(options, train_dir)
     if options.notes or options.model_path:
         raise ConfigError("--notes and --from go with a FILE.safetensors; a run knows how it was trained")
-    run = Run(_run_folder(options.run, home))
+    run = Run(_run_folder(options.run, train_dir))
     setup = run.setup()
     import_paddle(options.threads)
     from train.export.model_folder import export
 
-    corpus = corpora.load_corpus(_corpus_folder(setup.config, home), setup.config.song_share > 0)
+    corpus = corpora.load_corpus(_corpus_folder(setup.config, train_dir), setup.config.song_share > 0)
     return export(run, corpus, Path(options.out), options.version, options.device)
 
 
-def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
+def _export_weights(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     if not options.notes or not options.model_path:
         raise ConfigError(
             "weights need --from DIR, the model they went on from, and --notes FILE, how they were trained"
@@ -186,7 +186,7 @@ def _export_weights(options: argparse.Namespace, home: Path) -> dict[str, Any]:
     from train.export.model_folder import export_weights
 
     base, notes, out = Path(options.model_path), Path(options.notes), Path(options.out)
-    return export_weights(Path(options.run), base, notes, home / "corpus", out, options.version, options.device)
+    return export_weights(Path(options.run), base, notes, train_dir / "corpus", out, options.version, options.device)
 
 
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
@@ -223,8 +223,8 @@ def _asked_to_stop() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
-    corpus, parent = _corpus(config, home), None
+def _new_run(folder: Path, config: TrainConfig, train_dir: Path) -> Run:
+    corpus, parent = _corpus(config, train_dir), None
     vocabulary = corpus.vocabulary()
     if config.model_path:
         from train.export.model_folder import parent_card
@@ -232,25 +232,25 @@ def _new_run(folder: Path, config: TrainConfig, home: Path) -> Run:
         model, parent = checkpoint.load(Path(config.model_path)), parent_card(Path(config.model_path))
         vocabulary = model.vocabulary
         config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
-    manifest = corpora.manifest(_corpus_folder(config, home), config.song_share > 0)
+    manifest = corpora.manifest(_corpus_folder(config, train_dir), config.song_share > 0)
     teacher = identity(find_teacher(Path(config.teacher), vocabulary)) if config.teacher else None
     return Run.create(folder, Setup(config, vocabulary, manifest, parent, teacher))
 
 
-def _corpus_folder(config: TrainConfig, home: Path) -> Path:
-    return Path(config.data_path) if config.data_path else home / "corpus"
+def _corpus_folder(config: TrainConfig, train_dir: Path) -> Path:
+    return Path(config.data_path) if config.data_path else train_dir / "corpus"
 
 
-def _corpus(config: TrainConfig, home: Path) -> corpora.Corpus:
-    return corpora.load_corpus(_corpus_folder(config, home))
+def _corpus(config: TrainConfig, train_dir: Path) -> corpora.Corpus:
+    return corpora.load_corpus(_corpus_folder(config, train_dir))
 
 
-def _run_folder(name: str, home: Path) -> Path:
+def _run_folder(name: str, train_dir: Path) -> Path:
     """A bare name is a folder below TRAIN_DIR; anything with a separator is a path."""
-    return home / name if Path(name).name == name else Path(name)
+    return train_dir / name if Path(name).name == name else Path(name)
 
 
-def _readable(result: Mapping[str, Any]) -> str:
+def _as_text(result: Mapping[str, Any]) -> str:
     """One line per value, nested values only one level deep. ``--json`` prints everything."""
     return "\n".join(f"{name}: {_flat(value)}" for name, value in result.items() if not isinstance(value, list))
 

@@ -17,7 +17,7 @@ from train.fit.flags import add_flags
 Command = Callable[[argparse.Namespace, Path], dict[str, Any]]
 """(parsed arguments, TRAIN_DIR) -> the result to print."""
 
-EXAMPLES = {
+COMMAND_EXAMPLES = {
     "prepare": "python -m train prepare --source npm",
     "fit": "python -m train fit --run second --epochs 4\n  python -m train fit --resume --run second",
     "evaluate": "python -m train evaluate engine/models/tang --json",
@@ -31,7 +31,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     parser = ArgumentParser(
         prog="python -m train",
         description="Prepare the corpus, train, evaluate, export.",
-        epilog=f"example:\n  {EXAMPLES['prepare']}\n  {EXAMPLES['fit']}",
+        epilog=f"example:\n  {COMMAND_EXAMPLES['prepare']}\n  {COMMAND_EXAMPLES['fit']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     chosen = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -41,7 +41,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
             name,
             help=what,
             description=what,
-            epilog=f"example:\n  {EXAMPLES[name]}",
+            epilog=f"example:\n  {COMMAND_EXAMPLES[name]}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         sub.set_defaults(command=commands[name])

@@ -55,7 +55,7 @@ class QueueNotices:
             await sleep_unless(stopping, QUEUE_POLL_SECONDS)
 
     async def _poll(self, now: float) -> None:
-        line = await self._queue.line(MAX_JOBS_SCANNED)
+        line = await self._queue.oldest_jobs(MAX_JOBS_SCANNED)
         waiting = [queued for queued in line if isinstance(queued.job.to, Chat)]
         ids = {queued.id for queued in waiting}
         self._typed_at = {job: at for job, at in self._typed_at.items() if job in ids}

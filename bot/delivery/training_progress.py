@@ -21,7 +21,7 @@ from bot.views import admin_messages as texts
 from bot.views.messages import as_language
 from engine.contract.logs import origin
 from engine.contract.queue.messages import Reply
-from engine.contract.queue.models import Asker
+from engine.contract.queue.models import Requester
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import FINAL_PHASES, Training
@@ -146,8 +146,8 @@ class TrainingProgress:
         """Report the outcome of a request for another model version once the workers have answered it."""
         models = self._queue.models
         desired = await models.desired()
-        asker = None if desired is None else Asker.of(desired.by)
-        if desired is None or asker is None:
+        requester = None if desired is None else Requester.of(desired.by)
+        if desired is None or requester is None:
             return
         age = await self._queue.now() - desired.at
         if age > 10 * RELOAD_REPORT_SECONDS:
@@ -155,10 +155,10 @@ class TrainingProgress:
         serving = list((await models.serving()).values())
         answered = [each for each in serving if each.serial == desired.serial]
         if (serving and len(answered) == len(serving)) or age > RELOAD_REPORT_SECONDS:
-            language = as_language(asker.language)
+            language = as_language(requester.language)
             text = texts.version_changed(desired, answered, language)
             # The idempotency key ensures that only one bot reports it.
-            await self._queue.submit(Reply(asker.to, language, text), f"desired{desired.serial}")
+            await self._queue.submit(Reply(requester.to, language, text), f"desired{desired.serial}")
 
 
 def _progress_text(training: Training, alive: bool) -> str:

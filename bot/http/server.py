@@ -27,7 +27,7 @@ from bot.updates.polling import UpdateHandler, handle_safely, parse_update
 from bot.views import http_errors as texts
 from bot.views.preview import POEM_PATH
 from engine.contract.logs import origin
-from engine.contract.queue.clock import SKEW_SECONDS
+from engine.contract.queue.clock import MAX_SKEW_SECONDS
 from engine.contract.queue.store import Queue
 
 log = logging.getLogger("bot.http.server")
@@ -96,7 +96,7 @@ class Probes:
         if state.status.workers == 0:
             return json_response({"status": "not ready", "reason": "no worker is alive"}, 503)
         skew = max(state.status.skew, state.skew, key=abs)
-        warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > SKEW_SECONDS else {}
+        warning = {"warning": f"a clock is {skew:+.0f} s off Redis'"} if abs(skew) > MAX_SKEW_SECONDS else {}
         answer = {"status": "ready", "workers": state.status.workers, "clock_skew_seconds": round(skew, 1)}
         return json_response({**answer, **warning})
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
-from engine.contract.child_process import die_with_parent, lines_of
+from engine.contract.child_process import die_with_parent, read_lines
 from engine.contract.queue.retry import sleep_unless
 
 FIRST_PAUSE_SECONDS, MAX_RESTART_PAUSE_SECONDS = 0.5, 30.0
@@ -187,7 +187,7 @@ class Program:
         await ending
 
     async def _print_output(self, output: asyncio.StreamReader) -> None:
-        async for line in lines_of(output, MAX_LINE_BYTES):
+        async for line in read_lines(output, MAX_LINE_BYTES):
             print_line(self.name, line.decode(errors="replace").rstrip())
 
 

@@ -11,7 +11,7 @@ from bot.views import admin_messages as texts
 from bot.views.messages import Language, pick
 from engine.contract.codec import encode_text
 from engine.contract.queue.messages import Chat, Reply
-from engine.contract.queue.models import Asker
+from engine.contract.queue.models import Requester
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import FINAL_PHASES, Order
 
@@ -83,7 +83,7 @@ class Admin:
         if words[1] not in versions:
             return texts.unknown_version(words[1], language)
         # A repeated update repeats the request, which changes nothing, but not the answer.
-        await models.use(words[1], encode_text(Asker(to, language)))
+        await models.use(words[1], encode_text(Requester(to, language)))
         return texts.version_changing(words[1], language)
 
 

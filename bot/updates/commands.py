@@ -9,10 +9,10 @@ from difflib import get_close_matches
 
 from bot.updates.phrases import SPOKEN_FORMS, is_conversation, match_phrase
 from engine.contract import PoemRequest
-from engine.contract.outline import LEVEL_RHYMES, SIMPLIFIED
+from engine.contract.outline import FORM_TO_SIMPLIFIED, LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MAX_TEXT, Mode
-from engine.contract.text import clauses, foreign, only_chinese
+from engine.contract.text import clauses, foreign_character, only_chinese
 from engine.contract.themes import is_theme
 
 _COMMAND = re.compile(r"[/／]([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?", re.DOTALL)
@@ -110,7 +110,7 @@ def interpret(text: str) -> ChatCommand | PoemRequest | None:
     if not lines and request.form != "auto" and request.form in FORMS and not request.text:
         return replace(request, mode="theme")
     couplet = len(lines) > 1 and {len(clause) for clause in lines} in ({5}, {7})
-    if not lines or foreign(text) or is_conversation(text, couplet):
+    if not lines or foreign_character(text) or is_conversation(text, couplet):
         return None
     longest = max(map(len, lines))
     if request.form != "auto" and len(lines) == 1 and _is_title(lines[0], request.form):
@@ -128,7 +128,7 @@ def possible_heads(text: str) -> str:
     """A few Chinese characters that name no theme and are no conversation, such as 我爱你; else nothing."""
     lines = clauses(text)
     short = len(lines) == 1 and HEAD_COUNTS[0] <= len(lines[0]) <= HEAD_COUNTS[1]
-    return lines[0] if short and not foreign(text) and not is_conversation(text, False) else ""
+    return lines[0] if short and not foreign_character(text) and not is_conversation(text, False) else ""
 
 
 def vary_request(last: PoemRequest, command: ChatCommand) -> PoemRequest:
@@ -138,7 +138,7 @@ def vary_request(last: PoemRequest, command: ChatCommand) -> PoemRequest:
     if command.rest == "longer" and last.mode != "acrostic":
         default = "七律" if last.mode == "theme" else "排律"
         longer = {"auto": default, "五绝": "五律", "七绝": "七律", "古风": "古风"}
-        return replace(last, form=longer.get(last.form.translate(SIMPLIFIED), "排律"))
+        return replace(last, form=longer.get(last.form.translate(FORM_TO_SIMPLIFIED), "排律"))
     return last
 
 
@@ -154,7 +154,7 @@ def _parse_line(line: str, mode: Mode) -> PoemRequest:
     words = list(_WORD.finditer(line))
     used: list[re.Match[str]] = []
     for word in words:
-        name = word[0].translate(SIMPLIFIED)
+        name = word[0].translate(FORM_TO_SIMPLIFIED)
         if form == "auto" and (known := SPOKEN_FORMS.get(name, name)) in FORMS[1:]:
             form = known
         elif rhyme is None and len(words) > 1 and (group := _RHYME.fullmatch(name)):
@@ -164,8 +164,8 @@ def _parse_line(line: str, mode: Mode) -> PoemRequest:
         used.append(word)
     if form == "auto" and len(words) - len(used) > 1:
         for word in (words[0], words[-1]):
-            if form == "auto" and word not in used and _FORM_LIKE.fullmatch(word[0].translate(SIMPLIFIED)):
-                form = word[0].translate(SIMPLIFIED)
+            if form == "auto" and word not in used and _FORM_LIKE.fullmatch(word[0].translate(FORM_TO_SIMPLIFIED)):
+                form = word[0].translate(FORM_TO_SIMPLIFIED)
                 used.append(word)
     text = line.strip()
     for word in sorted(used, key=lambda word: -word.start()):
@@ -179,7 +179,7 @@ def _parse_line(line: str, mode: Mode) -> PoemRequest:
 
 def _joined_form(text: str, mode: Mode) -> tuple[str, str]:
     """Extract a form written without a space before or after the text: 七言春风十里, 五绝床前明月光."""
-    plain = text.translate(SIMPLIFIED)
+    plain = text.translate(FORM_TO_SIMPLIFIED)
     for name in (*SPOKEN_FORMS, *FORMS[1:]):
         form = SPOKEN_FORMS.get(name, name)
         if plain.startswith(name):

@@ -61,7 +61,7 @@ def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
     """``poem`` in traditional characters for readers of them whose text fits both scripts; typed characters are
     kept."""
     script = Script()
-    if language != "zh-hant" or not script.is_either(request.text):
+    if language != "zh-hant" or not script.is_same_in_both(request.text):
         return poem
     kept = _head_positions(poem, request)
     if poem.mode == "continue":

@@ -15,6 +15,6 @@ class ArgumentParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def forget_stdout() -> None:
+def discard_stdout() -> None:
     """Discard what is buffered for stdout, after BrokenPipeError: its reader, such as ``head``, has ended."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,9 +10,9 @@ from engine.contract.codec import CodecError, decode
 from engine.contract.errors import PoemError
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import VERSION
-from engine.contract.text import control_characters
+from engine.contract.text import has_control_characters
 
-MAX_CHECKED = 400
+MAX_CHECK_LENGTH = 400
 """Maximum number of Chinese characters in a poem to examine."""
 
 
@@ -33,27 +33,27 @@ class CheckRequest:
 
     def lines(self) -> list[str]:
         """The lines, as written. PoemError: the text is empty, too long or has control characters."""
-        if control_characters(self.text):
+        if has_control_characters(self.text):
             raise PoemError(
                 "control_characters",
                 "诗里有不可见的控制字符，请重新输入。",
                 "There are control characters in the poem; please type it again.",
             )
-        found = poem_lines(self.text)
-        if not found:
+        lines = poem_lines(self.text)
+        if not lines:
             raise PoemError(
                 "empty",
                 "请附上一首诗，例如：/check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。也可回复一首诗说 /check",
                 "Please send a poem, for example /check 白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
                 "Or reply to a poem with /check.",
             )
-        if (count := len("".join(found))) > MAX_CHECKED:
+        if (count := len("".join(lines))) > MAX_CHECK_LENGTH:
             raise PoemError(
                 "too_long",
-                f"一次最多查{MAX_CHECKED}字，现有{count}字；请分开来查。",
-                f"At most {MAX_CHECKED} characters are examined at once; this has {count}. Send it in parts.",
+                f"一次最多查{MAX_CHECK_LENGTH}字，现有{count}字；请分开来查。",
+                f"At most {MAX_CHECK_LENGTH} characters are examined at once; this has {count}. Send it in parts.",
             )
-        return found
+        return lines
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,15 @@ def die_with_parent(number: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, number)
 
 
-async def lines_of(stream: asyncio.StreamReader, longest: int) -> AsyncIterator[bytes]:
-    """The lines, without their line ends. Lines longer than about ``longest`` bytes are split, so that neither the
+async def read_lines(stream: asyncio.StreamReader, max_bytes: int) -> AsyncIterator[bytes]:
+    """The lines, without their line ends. Lines longer than about ``max_bytes`` bytes are split, so that neither the
     reader fails nor the writer blocks on a full pipe."""
     rest = b""
-    while chunk := await stream.read(longest):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
+    while chunk := await stream.read(max_bytes):
+        *complete, rest = (rest + chunk).split(b"\n")
+        for line in complete:
             yield line
-        if len(rest) >= longest:
+        if len(rest) >= max_bytes:
             yield rest
             rest = b""
     if rest:

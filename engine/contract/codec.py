@@ -65,14 +65,14 @@ def decode(kind: type[T], value: object) -> T:
     try:
         if kind not in _ADAPTERS:
             _ADAPTERS[kind] = TypeAdapter(kind)
-        found: T = _ADAPTERS[kind].validate_python(value)
+        decoded: T = _ADAPTERS[kind].validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or kind.__name__
         raise CodecError(f"'{place}': {first['msg']}") from None
     except (OverflowError, RecursionError) as error:
         raise CodecError(f"{kind.__name__}: {type(error).__name__}") from None
-    return found
+    return decoded
 
 
 def encode_text(value: DataclassInstance) -> str:

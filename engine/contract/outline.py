@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from engine.contract.errors import PoemError
 from engine.contract.poem import FORMS, MAX_HEADS, MAX_MOOD, MAX_TEXT, PoemRequest
-from engine.contract.text import clauses, control_characters, foreign
+from engine.contract.text import clauses, foreign_character, has_control_characters
 from engine.contract.themes import ENGLISH, in_chinese
 
 LEVEL_RHYMES = (
@@ -21,10 +21,10 @@ LEVEL_RHYMES = (
 """The thirty level-tone groups of 平水韵, upper (上平) then lower (下平)."""
 
 # Only a few characters in the names of forms and rhymes differ between the scripts: a table is enough.
-SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
+FORM_TO_SIMPLIFIED = str.maketrans("絕詩風東魚齊刪蕭陽鹹鹽麼餚", "绝诗风东鱼齐删萧阳咸盐么肴")
 _LINES = {"绝": 4, "律": 8}
 _NUMERALS = "零一二三四五六七八九"
-MIN_LONG, MAX_GENERATED = 10, 200
+MIN_PAILU_LINES, MAX_GENERATED = 10, 200
 OLD_STYLE_LINES = 8
 """Lines of an old-style poem with a rhyme group; without one, the model decides where to end."""
 
@@ -51,12 +51,12 @@ class Outline:
 
 def outline(request: PoemRequest) -> Outline:
     """Interpret a request. PoemError: it is invalid; the error says what to send instead."""
-    form = _form(request.form)
+    form = _parse_form(request.form)
     mood = tuple(_chinese(request.mood, "mood", MAX_MOOD)) if request.mood and request.mood.strip() else ()
     limit = MAX_HEADS if request.mode == "acrostic" else MAX_TEXT
     text = in_chinese(request.text) if request.mode == "theme" else request.text
     given = tuple(_chinese(text, request.mode, limit))
-    rhyme = None if request.rhyme is None else _rhyme(request.rhyme)
+    rhyme = None if request.rhyme is None else _parse_rhyme(request.rhyme)
     if request.mode == "acrostic":
         return _acrostic(form, tuple("".join(given)), request.lines, rhyme, mood)
     if request.mode == "theme":
@@ -75,13 +75,13 @@ def _continuation(
         )
     wanted = {"五": 5, "七": 7}.get(form[0])
     if wanted or form == "排律":
-        given = _cut(given, wanted)
+        given = _split_lines(given, wanted)
     lengths = {len(clause) for clause in given}
     length = lengths.pop() if len(lengths) == 1 and lengths <= {5, 7} else None
     if form == "auto":
         form = "古风" if length is None or len(given) > 8 else f"{_digit(length)}律"
     if form == "古风":
-        _no_lines(form, lines)
+        _refuse_lines(form, lines)
         if rhyme is None:
             return Outline(form, given, None, None, False, None, mood)
         if length is None:
@@ -99,7 +99,7 @@ def _continuation(
         many = len(given) - count
         raise PoemError(
             "length_mismatch",
-            f"{form}只有{_number(count)}句，您写了{_number(len(given))}句；请减去{_number(many)}句，或改用{fits}。",
+            f"{form}只有{_numeral(count)}句，您写了{_numeral(len(given))}句；请减去{_numeral(many)}句，或改用{fits}。",
             f"A {form} has {count} lines; you wrote {len(given)}. Remove {many}, or ask for {fits}.",
         )
     return Outline(form, given, length, count, True, rhyme, mood)
@@ -110,7 +110,7 @@ def _themed(form: str, lines: int | None, rhyme: str | None, mood: tuple[str, ..
     form = {"auto": "七绝", "七言": "七绝", "五言": "五绝"}.get(form, form)
     length = 7 if form[0] == "七" else 5
     if form == "古风":
-        _no_lines(form, lines)
+        _refuse_lines(form, lines)
         if rhyme is None:
             return Outline(form, (), None, None, False, None, mood)
         return Outline(form, (), length, OLD_STYLE_LINES, False, rhyme, mood)
@@ -135,16 +135,16 @@ def _acrostic(
             f"{form}有{_LINES[form[1]]}句，藏头应为{_LINES[form[1]]}字，现有{count}字；可改用{form[0]}言。",
             f"A {form} has {_LINES[form[1]]} lines, one per hidden character; you gave {count}. Ask for {form[0]}言.",
         )
-    if form == "排律" and (count % 2 or count < MIN_LONG):
+    if form == "排律" and (count % 2 or count < MIN_PAILU_LINES):
         raise PoemError(
             "length_mismatch",
-            f"排律的句数为双数，至少{MIN_LONG}句；藏头现有{count}字，请改用五言或七言。",
-            f"A 排律 has an even number of lines, {MIN_LONG} or more; you gave {count}. Ask for 五言 or 七言.",
+            f"排律的句数为双数，至少{MIN_PAILU_LINES}句；藏头现有{count}字，请改用五言或七言。",
+            f"A 排律 has an even number of lines, {MIN_PAILU_LINES} or more; you gave {count}. Ask for 五言 or 七言.",
         )
     if form in ("auto", "五言", "七言"):
         # Eight lines with fixed first characters cannot be made parallel couplets, so they are not a 律诗.
         kind = "绝" if count == 4 else "言"
-        form = "排律" if count >= MIN_LONG and count % 2 == 0 else f"{_digit(length)}{kind}"
+        form = "排律" if count >= MIN_PAILU_LINES and count % 2 == 0 else f"{_digit(length)}{kind}"
     return Outline(form, heads, length, count, form != "古风", rhyme, mood)
 
 
@@ -158,14 +158,14 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
     }[what]
     if not text.strip():
         raise PoemError("empty", f"请写上{name}，例如：{example}", f"Please send {english}, for example {example}")
-    if control_characters(text):
+    if has_control_characters(text):
         raise PoemError(
             "control_characters",
             f"{name}里有不可见的控制字符，请重新输入，例如：{example}",
             f"There are control characters in {english}; please type it again, for example {example}",
         )
-    found = clauses(text)
-    if not found or foreign(text):
+    typed = clauses(text)
+    if not typed or foreign_character(text):
         if what == "theme":
             raise PoemError(
                 "not_chinese",
@@ -178,17 +178,17 @@ def _chinese(text: str, what: str, limit: int) -> list[str]:
             f"{name}只能用汉字，例如：{example}",
             f"Please use Chinese characters only for {english}, for example {example}",
         )
-    if (count := len("".join(found))) > limit:
+    if (count := len("".join(typed))) > limit:
         raise PoemError(
             "too_long",
             f"{name}最多{limit}字，现有{count}字，请减去{count - limit}字。",
             f"Please keep {english} to {limit} characters; this has {count}.",
         )
-    return found
+    return typed
 
 
-def _form(name: str) -> str:
-    form = name.strip().translate(SIMPLIFIED) or "auto"
+def _parse_form(name: str) -> str:
+    form = name.strip().translate(FORM_TO_SIMPLIFIED) or "auto"
     if form not in FORMS:
         raise PoemError(
             "unknown_form",
@@ -198,8 +198,8 @@ def _form(name: str) -> str:
     return form
 
 
-def _rhyme(name: str) -> str:
-    wanted = name.strip().translate(SIMPLIFIED)
+def _parse_rhyme(name: str) -> str:
+    wanted = name.strip().translate(FORM_TO_SIMPLIFIED)
     for rhyme in LEVEL_RHYMES:
         if wanted in (rhyme, rhyme[-1]):
             return rhyme
@@ -210,7 +210,7 @@ def _rhyme(name: str) -> str:
     )
 
 
-def _cut(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
+def _split_lines(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
     """Split clauses typed without punctuation: 床前明月光疑是地上霜 is two lines of a 五绝."""
     for length in (wanted,) if wanted else (5, 7):
         if all(len(clause) % length == 0 for clause in given):
@@ -222,23 +222,23 @@ def _count(form: str, length: int, lines: int | None) -> int:
     """The number of lines of a regulated form."""
     if form == "排律":
         return _long_lines(lines, length)
-    _no_lines(form, lines)
+    _refuse_lines(form, lines)
     return _LINES[form[1]]
 
 
 def _long_lines(lines: int | None, length: int) -> int:
     most = MAX_GENERATED // (length + 1) // 2 * 2
-    count = MIN_LONG if lines is None else lines
-    if count % 2 or not MIN_LONG <= count <= most:
+    count = MIN_PAILU_LINES if lines is None else lines
+    if count % 2 or not MIN_PAILU_LINES <= count <= most:
         raise PoemError(
             "length_mismatch",
-            f"{_digit(length)}言排律的句数须为双数，在{MIN_LONG}与{most}之间。",
-            f"A 排律 of {length}-character lines has an even number of lines from {MIN_LONG} to {most}.",
+            f"{_digit(length)}言排律的句数须为双数，在{MIN_PAILU_LINES}与{most}之间。",
+            f"A 排律 of {length}-character lines has an even number of lines from {MIN_PAILU_LINES} to {most}.",
         )
     return count
 
 
-def _no_lines(form: str, lines: int | None) -> None:
+def _refuse_lines(form: str, lines: int | None) -> None:
     if lines is not None:
         raise PoemError(
             "length_mismatch",
@@ -252,16 +252,16 @@ def _mismatch(zh: str, en: str, given: tuple[str, ...], fits: str = "") -> PoemE
     lengths = [len(clause) for clause in given]
     others = (f"，或改用{fits}", f", or ask for {fits}") if fits else ("", "")
     if len(lengths) == 1:
-        zh, en = f"{zh}，您的首句有{_number(lengths[0])}字", f"{en}; yours has {lengths[0]}"
+        zh, en = f"{zh}，您的首句有{_numeral(lengths[0])}字", f"{en}; yours has {lengths[0]}"
     else:
-        zh = f"{zh}，您写的{_number(len(lengths))}句分别有{'、'.join(map(_number, lengths))}字"
+        zh = f"{zh}，您写的{_numeral(len(lengths))}句分别有{'、'.join(map(_numeral, lengths))}字"
         en = f"{en}; yours have {', '.join(map(str, lengths))}"
     return PoemError(
         "length_mismatch", f"{zh}；请改首句{others[0]}。", f"{en[0].upper()}{en[1:]}. Change the opening{others[1]}."
     )
 
 
-def _number(number: int) -> str:
+def _numeral(number: int) -> str:
     """A number up to 99 in Chinese."""
     if number == 2:
         return "两"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.contract.text import CLAUSE_MARKS, clauses, visible
 
-MOST_AROUND = 4
+MAX_PIECES_AROUND = 4
 """How many pieces (title, dynasty, author, remark) may be skipped before a poem, and after it."""
 _BRACKETED = re.compile(
     r"《[^《》]*》|〈[^〈〉]*〉|【[^【】]*】|〔[^〔〕]*〕|（[^（）]*）|\([^()]*\)|\[[^\[\]]*\]|［[^［］]*］"
@@ -19,11 +19,11 @@ _MARKS = CLAUSE_MARKS.replace("：", "") + ",.?!;"
 
 @dataclass(frozen=True)
 class _Piece:
-    """A run of Chinese characters. ``marked``: a mark of verse follows; ``parted``: an empty line or a dash follows."""
+    """A run of Chinese characters. ``marked``: punctuation of verse follows; ``separated``: an empty line or a dash."""
 
     text: str
     marked: bool
-    parted: bool
+    separated: bool
 
 
 def poem_lines(text: str) -> list[str]:
@@ -33,14 +33,15 @@ def poem_lines(text: str) -> list[str]:
     unpunctuated pieces before or after it, these are dropped too. Lines without punctuation between them are split.
     """
     pieces = _pieces(_BRACKETED.sub("\n", text)) or _pieces(text)
-    for around in range(2 * MOST_AROUND + 1):
-        for before in range(min(around, MOST_AROUND), max(0, around - MOST_AROUND) - 1, -1):
+    for around in range(2 * MAX_PIECES_AROUND + 1):
+        for before in range(min(around, MAX_PIECES_AROUND), max(0, around - MAX_PIECES_AROUND) - 1, -1):
             after = len(pieces) - (around - before)
             rest = pieces[before:after]
-            if rest and _is_heading(pieces[:before]) and _is_remark(pieces[after:], rest) and (found := _cut(rest)):
-                return found
+            fits = rest and _is_heading(pieces[:before]) and _is_remark(pieces[after:], rest)
+            if fits and (lines := _regular_lines(rest)):
+                return lines
     heading = next((i for i, piece in enumerate(pieces) if piece.marked), 0)
-    return [piece.text for piece in pieces[heading if heading <= MOST_AROUND else 0 :]]
+    return [piece.text for piece in pieces[heading if heading <= MAX_PIECES_AROUND else 0 :]]
 
 
 def _pieces(text: str) -> list[_Piece]:
@@ -63,10 +64,10 @@ def _is_heading(pieces: Sequence[_Piece]) -> bool:
 
 
 def _is_remark(pieces: Sequence[_Piece], poem: Sequence[_Piece]) -> bool:
-    return not pieces or (not any(piece.marked for piece in pieces) and (poem[-1].marked or poem[-1].parted))
+    return not pieces or (not any(piece.marked for piece in pieces) and (poem[-1].marked or poem[-1].separated))
 
 
-def _cut(pieces: Sequence[_Piece]) -> list[str] | None:
+def _regular_lines(pieces: Sequence[_Piece]) -> list[str] | None:
     """Split the pieces into lines of 5 or 7 characters; None unless this gives an even number of four or more."""
     for length in (5, 7):
         if any(len(piece.text) % length for piece in pieces):

@@ -53,7 +53,7 @@ class PoemRequest:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Decode a request. CodecError names the first field that is unknown or has a wrong value."""
-        fields = _fields(value, {f.name for f in dataclasses.fields(cls)})
+        fields = _checked_fields(value, {f.name for f in dataclasses.fields(cls)})
         if fields.get("mode") not in MODES:
             raise CodecError(
                 '\'mode\' must be "continue", "acrostic" or "theme"', '\'mode\' 须为 "continue"、"acrostic" 或 "theme"'
@@ -93,13 +93,13 @@ class Poem:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         names = {f.name for f in dataclasses.fields(cls)}
-        fields = _fields(value, names)
+        fields = _checked_fields(value, names)
         if missing := names - fields.keys():
             raise CodecError(f"'{min(missing)}' is missing")
         return decode(cls, fields)
 
 
-def _fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
+def _checked_fields(value: Mapping[str, Any], names: set[str]) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise CodecError("a JSON object is expected", "须为 JSON 对象")
     version = value.get("v", VERSION)

@@ -17,15 +17,15 @@ def check_redis_url(url: str) -> None:
         parts = urlsplit(url)
         database = parts.path.strip("/")
         # A password with a bare '/', '?' or '#' ends the host early and leaves its rest, with the '@', in a later part.
-        whole = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not parts.fragment
-        whole = whole and (parts.scheme == "unix" or not database or database.isdecimal())
-        if whole:
+        valid = "@" not in f"{parts.path}{parts.query}{parts.fragment}" and not parts.fragment
+        valid = valid and (parts.scheme == "unix" or not database or database.isdecimal())
+        if valid:
             pool = ConnectionPool.from_url(url)
             connection = pool.connection_class(**pool.connection_kwargs)  # refuses options that it does not know
             codecs.lookup(connection.encoder.encoding)
     except (ValueError, TypeError, AttributeError, LookupError, RedisError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise ValueError(
             "it must have the form redis://user:password@host:port/0 or unix:///path; "
             "in a password write %2F for '/', %3F for '?', %23 for '#' and %40 for '@'"

@@ -29,7 +29,7 @@ class Script:
         """Whether ``text`` has a character that is written otherwise in simplified script."""
         return self.simplify(text) != text
 
-    def is_either(self, text: str) -> bool:
+    def is_same_in_both(self, text: str) -> bool:
         """Whether ``text`` is written alike in both scripts, so that it does not tell which its writer reads."""
         return self.simplify(text) == text == self.traditional(text)
 

@@ -16,10 +16,10 @@ from typing import Literal
 from engine.contract.poem import FORMS
 
 Tone = Literal["平", "仄"]
-MOST_LINES = 100
+MAX_TEMPLATE_LINES = 100
 _OPPOSITE: dict[Tone, Tone] = {"平": "仄", "仄": "平"}
 _CYCLE = ("仄仄平平仄", "平平仄仄平", "平平平仄仄", "仄仄仄平平")
-_STARTS = (
+_CYCLE_STARTS = (
     # named by the second tone of a five-character line and whether line 1 rhymes; position of line 1 in the cycle
     ("仄起首句不入韵", 0),
     ("平起首句不入韵", 2),
@@ -52,10 +52,10 @@ class Line:
         return len(self.tones) - 5 if "".join(self.tones[-5:]) == _CYCLE[1] else None
 
     @property
-    def turned(self) -> Line:
+    def opposite_start(self) -> Line:
         """The line with the same ending but opposite tones at even positions, which breaks 粘 or 对."""
         kind = _CYCLE.index("".join(self.tones[-5:]))
-        return _line((kind + 2) % 4, len(self.tones))
+        return _template_line((kind + 2) % 4, len(self.tones))
 
     @property
     def pattern(self) -> str:
@@ -77,33 +77,36 @@ def templates(form: str, length: int, count: int) -> tuple[Template, ...]:
 
     With an odd number of lines the last one rhymes too.
     """
-    found = []
-    for name, first in _STARTS:
+    options = []
+    for name, first in _CYCLE_STARTS:
         kinds = [first, *((1 if first in (0, 3) else 3) + i for i in range(count - 1))]
         if count % 2 and count > 1:
             kinds[-1] = kinds[-2]  # the only kind that both keeps 粘 and rhymes
-        found.append(
-            Template(f"{form}·{_seven(name) if length == 7 else name}", tuple(_line(k % 4, length) for k in kinds))
+        options.append(
+            Template(
+                f"{form}·{_name_for_seven(name) if length == 7 else name}",
+                tuple(_template_line(k % 4, length) for k in kinds),
+            )
         )
-    return tuple(found)
+    return tuple(options)
 
 
 def named(name: str, length: int, count: int) -> Template | None:
     """The template of that name for ``count`` lines of ``length`` characters; None: there is none."""
-    if length not in (5, 7) or not 1 <= count <= MOST_LINES:
+    if length not in (5, 7) or not 1 <= count <= MAX_TEMPLATE_LINES:
         return None
     form = name.partition("·")[0]
     if form not in FORMS:  # before the cache, so that requests cannot fill it
         return None
-    return next((found for found in templates(form, length, count) if found.name == name), None)
+    return next((template for template in templates(form, length, count) if template.name == name), None)
 
 
-def _seven(name: str) -> str:
+def _name_for_seven(name: str) -> str:
     """平起 and 仄起 describe the second character, whose tone the two characters in front reverse."""
     return name.translate(str.maketrans("平仄", "仄平"))
 
 
-def _line(kind: int, length: int) -> Line:
+def _template_line(kind: int, length: int) -> Line:
     tones: list[Tone] = ["平" if c == "平" else "仄" for c in _CYCLE[kind]]
     # positions 1 and 3 of the five are free unless that could break a rule
     strict = [kind == 1, True, kind in (2, 3), True, True]

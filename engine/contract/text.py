@@ -46,18 +46,18 @@ def only_chinese(text: str) -> str:
     return "".join(clauses(text))
 
 
-def control_characters(text: str) -> bool:
+def has_control_characters(text: str) -> bool:
     """Whether ``text`` has control characters (other than line breaks and tabs) or lone surrogates."""
     return any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r\v\f\x85" for c in text)
 
 
 def symbols(text: str) -> str:
     """The distinct symbols in ``text`` (❤, ★, emoji); poems leave them out."""
-    found = (c for c in text if unicodedata.category(c) in ("So", "Sk", "Sm", "Sc") and c not in "|｜∣│~～^`")
-    return "".join(dict.fromkeys(found))
+    matching = (c for c in text if unicodedata.category(c) in ("So", "Sk", "Sm", "Sc") and c not in "|｜∣│~～^`")
+    return "".join(dict.fromkeys(matching))
 
 
-def foreign(text: str) -> str:
+def foreign_character(text: str) -> str:
     """The first letter, digit or unassigned character in ``text`` that is not Chinese, or an empty string."""
     for character in text:
         kind = unicodedata.category(character)

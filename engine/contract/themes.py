@@ -25,7 +25,7 @@ _MORE_ENGLISH = {
     "waterfall": "瀑", "island": "洲", "wedding": "鸳鸯", "teacher": "桃李",
 }  # fmt: skip
 """Words that are understood as well; an error names only those above."""
-_ALSO = {
+_ENGLISH_SYNONYMS = {
     "mom": "mother", "mum": "mother", "children": "child", "sad": "sadness", "sorrow": "sadness",
     "grief": "sadness", "melancholy": "sadness", "happy": "joy", "happiness": "joy", "lonely": "solitude",
     "loneliness": "solitude", "alone": "solitude", "aging": "age", "young": "youth", "quiet": "silence",
@@ -41,7 +41,7 @@ _ALSO = {
     "homesickness": "home", "travel": "journey", "frontier": "war", "history": "past", "longing": "love",
     "blossom": "flower", "marriage": "wedding", "married": "wedding", "anniversary": "wedding",
 }  # fmt: skip
-_WORDS = {**ENGLISH, **_MORE_ENGLISH}
+_ALL_ENGLISH = {**ENGLISH, **_MORE_ENGLISH}
 _OCCASIONS = {
     "生日": "仙桃", "寿辰": "仙桃", "大寿": "仙桃", "结婚": "鸳鸯", "婚礼": "鸳鸯", "新婚": "鸳鸯", "新郎": "鸳鸯",
     "新娘": "鸳鸯", "百年好合": "鸳鸯", "白头偕老": "鸳鸯", "老师": "桃李", "教师节": "桃李",
@@ -62,11 +62,11 @@ _CLASSICAL = {
     "家": "故乡", "家乡": "故乡", "老家": "故乡", "想家": "思乡", "战争": "边塞", "旅行": "行旅",
     "旅游": "行旅", "喝酒": "酒", "喝茶": "茶", "离别": "送别", "分别": "送别", "孤独": "孤", "历史": "怀古",
 }  # fmt: skip
-_TRADITIONAL = str.maketrans(
+_THEME_TO_SIMPLIFIED = str.maketrans(
     "陽愛親媽戰遊離獨歷鄉別舊風詩書畫將軍長閨詠史懷邊陰壽結禮頭師節樂鴛鴦歡",
     "阳爱亲妈战游离独历乡别旧风诗书画将军长闺咏史怀边阴寿结礼头师节乐鸳鸯欢",
 )
-_IDLE = {
+_ENGLISH_STOP_WORDS = {
     "a", "an", "the", "and", "of", "in", "on", "my", "about", "poem", "s", "i", "me", "you", "your", "we", "our", "her",
     "his", "their", "with", "to", "for", "at", "is", "by", "under", "over", "from", "very", "some", "or", "this",
     "that",
@@ -75,7 +75,7 @@ _IDLE = {
 
 THEMES = ("春", "秋", "月", "山水", "思乡", "送别", "边塞", "相思", "酒", "雪", "梅", "怀古")
 """Themes to choose from when the user names none."""
-_MORE = """
+_OTHER_THEMES = """
     山水 田园 咏史 咏梅 闺怨 中秋 重阳 清明 元宵 七夕 端午 除夕 新年 春雨 秋雨 春风 秋风 明月 落花 黄昏 夜雨 江南 长安
     洛阳 故乡 乡愁 离愁 友人 美人 将军 桃花 菊花 荷花 梅花 竹子 松树 雁 蝉 剑 琴 棋 书 画 诗 愁 闲 隐居 登高 塞外
 """
@@ -84,8 +84,8 @@ _MORE = """
 def is_theme(text: str) -> bool:
     """Whether the whole text is the name of a theme."""
     plain = _translated(text.strip().rstrip("。！!.?？～~"))
-    named = {*THEMES, *_MORE.split(), *_WORDS.values(), *_CLASSICAL.values()}
-    return all(part.translate(_TRADITIONAL) in named for part in re.split(r"[\s，]+", plain))
+    named = {*THEMES, *_OTHER_THEMES.split(), *_ALL_ENGLISH.values(), *_CLASSICAL.values()}
+    return all(part.translate(_THEME_TO_SIMPLIFIED) in named for part in re.split(r"[\s，]+", plain))
 
 
 def in_chinese(theme: str) -> str:
@@ -93,7 +93,7 @@ def in_chinese(theme: str) -> str:
 
     Of a wish for an occasion only the known words remain.
     """
-    plain = theme.translate(_TRADITIONAL)
+    plain = theme.translate(_THEME_TO_SIMPLIFIED)
     if any(occasion in plain for occasion in _OCCASIONS):
         return "，".join(dict.fromkeys(_CLASSICAL[word] for word in _CLASSICAL if len(word) > 1 and word in plain))
     return _translated(theme)
@@ -101,29 +101,29 @@ def in_chinese(theme: str) -> str:
 
 def wishes_well(text: str) -> bool:
     """Whether a theme or the heads of an acrostic are a good wish, with which sorrow does not go."""
-    plain = text.translate(_TRADITIONAL)
+    plain = text.translate(_THEME_TO_SIMPLIFIED)
     return any(word in plain for word in _GOOD_WISHES)
 
 
 def _translated(theme: str) -> str:
     theme = "，".join(_classical(part) for part in re.split(r"(?<=.)的(?=.)|[，、,]", theme.strip()))
-    words = [word for word in re.findall(r"[a-z]+", theme.lower()) if word not in _IDLE]
+    words = [word for word in re.findall(r"[a-z]+", theme.lower()) if word not in _ENGLISH_STOP_WORDS]
     if not words:
         return theme
-    known = [_WORDS.get(_ALSO.get(name, name), "") for name in map(_singular, words)]
+    known = [_ALL_ENGLISH.get(_ENGLISH_SYNONYMS.get(name, name), "") for name in map(_singular, words)]
     others = re.sub(r"[A-Za-z]+", " ", theme)
     return f"{others} {' '.join(known)}".strip() if all(known) else theme
 
 
 def in_english(theme: str) -> str:
     """The English of a theme in Chinese; an empty string if it is not a known word."""
-    return next((english for english, chinese in _WORDS.items() if chinese == theme), "")
+    return next((english for english, chinese in _ALL_ENGLISH.items() if chinese == theme), "")
 
 
 def _classical(word: str) -> str:
-    return _CLASSICAL.get(word.strip().translate(_TRADITIONAL), word)
+    return _CLASSICAL.get(word.strip().translate(_THEME_TO_SIMPLIFIED), word)
 
 
 def _singular(word: str) -> str:
-    known = _WORDS.keys() | _ALSO.keys()
+    known = _ALL_ENGLISH.keys() | _ENGLISH_SYNONYMS.keys()
     return next((form for form in (word, word.removesuffix("s"), word.removesuffix("es")) if form in known), word)

@@ -27,25 +27,25 @@ class AllowedIds:
         self._prosody = prosody
         self.ids: list[Ids] = []
         """The ids of each set in increasing order, [n], and a last place for all that the set does not contain."""
-        self.places: Ids = np.zeros((0, len(vocabulary)), np.int64)
+        self.positions: Ids = np.zeros((0, len(vocabulary)), np.int64)
         """The index of each id of the vocabulary within each set, -1 for the last place: [sets, V]."""
         common = [c for c in vocabulary.characters if _is_common(c)]
-        self._common = self._of(common or vocabulary.characters)
+        self._common = self._mask(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
         end[vocabulary.eop] = True
-        marks, closing = self._of(CLAUSE_MARKS), self._of(CLOSING_MARKS)
-        self.characters = self._added(self._common)
-        self.closing = self._added(closing)
-        self.marks = self._added(marks)
-        self.end = self._added(end)
-        self.characters_or_marks = self._added(self._common | marks)
-        self.characters_or_closing = self._added(self._common | closing)
-        self.characters_or_end = self._added(self._common | end)
+        marks, closing = self._mask(CLAUSE_MARKS), self._mask(CLOSING_MARKS)
+        self.characters = self._add(self._common)
+        self.closing = self._add(closing)
+        self.marks = self._add(marks)
+        self.end = self._add(end)
+        self.characters_or_marks = self._add(self._common | marks)
+        self.characters_or_closing = self._add(self._common | closing)
+        self.characters_or_end = self._add(self._common | end)
         self._level = self._with_tone("平")
         self._tones: dict[Tone | None, int] = {
             None: self.characters,
-            "平": self._added(self._level),
-            "仄": self._added(self._with_tone("仄")),
+            "平": self._add(self._level),
+            "仄": self._add(self._with_tone("仄")),
         }
         self._groups: dict[str, Booleans] = {}
         self._rhymes: dict[str | int, int] = {}
@@ -58,7 +58,7 @@ class AllowedIds:
         characters for ``wanted`` rhyme words."""
         key = group or wanted
         if key not in self._rhymes:
-            self._rhymes[key] = self._added(self._group(group) if group else self._first(wanted))
+            self._rhymes[key] = self._add(self._group(group) if group else self._any_rich_group(wanted))
         return self._rhymes[key]
 
     def group_of(self, character: str) -> str | None:
@@ -69,29 +69,30 @@ class AllowedIds:
     def _group(self, name: str) -> Booleans:
         """The group's attested characters; for a small group, all that the table has."""
         if name not in self._groups:
-            attested = self._of(c for c, groups in self._prosody.attested_rhymes.items() if name in groups)
-            everything = self._of(c for c, groups in self._prosody.rhymes.items() if name in groups)
-            found = attested & self._common
-            self._groups[name] = found if found.sum() >= RICH_GROUP_CHARACTERS else everything & self._common
+            attested, everything = (
+                self._mask(c for c, groups in table.items() if name in groups) & self._common
+                for table in (self._prosody.attested_rhymes, self._prosody.rhymes)
+            )
+            self._groups[name] = attested if attested.sum() >= RICH_GROUP_CHARACTERS else everything
         return self._groups[name]
 
-    def _first(self, wanted: int) -> Booleans:
+    def _any_rich_group(self, wanted: int) -> Booleans:
         groups = {group for groups in self._prosody.attested_rhymes.values() for group in groups}
         rich = [mask for mask in map(self._group, sorted(groups)) if mask.sum() >= RICH_GROUP_CHARACTERS * wanted]
         return np.logical_or.reduce(rich) if rich else self._level
 
     def _with_tone(self, tone: Tone) -> Booleans:
         known = self._prosody.attested_tones
-        return self._common & self._of(
+        return self._common & self._mask(
             c for c in self._vocabulary.characters if tone in known.get(c, ()) or c not in known
         )
 
-    def _added(self, mask: Booleans) -> int:
+    def _add(self, mask: Booleans) -> int:
         self.ids.append(np.append(mask.nonzero()[0], 0))
-        self.places = np.concatenate([self.places, np.where(mask, mask.cumsum() - 1, -1)[None]])
+        self.positions = np.concatenate([self.positions, np.where(mask, mask.cumsum() - 1, -1)[None]])
         return len(self.ids) - 1
 
-    def _of(self, characters: Iterable[str]) -> Booleans:
+    def _mask(self, characters: Iterable[str]) -> Booleans:
         mask = np.zeros(len(self._vocabulary), bool)
         mask[[self._vocabulary.id(c) for c in characters if c in self._vocabulary]] = True
         return mask

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from engine.generation.plan import Plan
 
-DECAY = 0.99
+STEP_DECAY = 0.99
 """Weight of all earlier measurements relative to the newest step."""
 ASSUMED_SECONDS = 1e-4
 """Per character of a candidate, before anything was measured: two current cores with 64 sequences."""
-EXPECTED_FREE = 60
+EXPECTED_FREE_CHARACTERS = 60
 """Assumed length of a poem whose end the model decides; most are shorter."""
 
 
@@ -23,10 +23,10 @@ class Budget:
         self._spent = ASSUMED_SECONDS
         self._characters = 1.0
 
-    def spent(self, seconds: float, characters: int) -> None:
+    def record(self, seconds: float, characters: int) -> None:
         """Record that a step fed so many characters in so many seconds."""
-        self._spent = DECAY * self._spent + seconds
-        self._characters = DECAY * self._characters + characters
+        self._spent = STEP_DECAY * self._spent + seconds
+        self._characters = STEP_DECAY * self._characters + characters
 
     def candidates(self, options: Sequence[Plan], in_flight: int) -> int:
         """For a poem with one of these plans, while ``in_flight`` others are being written.
@@ -43,5 +43,5 @@ class Budget:
 def _characters(options: Sequence[Plan]) -> int:
     """Characters to feed per candidate: those after the opening, plus a quarter for the second reading."""
     plan = options[0]
-    free = min(EXPECTED_FREE, plan.limit) if plan.cells[-1].free else 0
-    return max(1, (plan.asking - plan.opening - plan.branches + free) * 5 // 4)
+    free = min(EXPECTED_FREE_CHARACTERS, plan.limit) if plan.cells[-1].free else 0
+    return max(1, (plan.cells_to_read - plan.opening - plan.branches + free) * 5 // 4)

@@ -30,7 +30,7 @@ class Decoder:
         self._backend = backend
         self._vocabulary = vocabulary
         self._allowed_ids = allowed_ids
-        self._choice = Sampler(vocabulary, allowed_ids, lines, sampling)
+        self._sampler = Sampler(vocabulary, allowed_ids, lines, sampling)
         self._rows: list[TokenSequence] = []
         self._added: list[TokenSequence] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
@@ -62,14 +62,14 @@ class Decoder:
         its next cell. Returns the finished rows."""
         finished = []
         if self._added:
-            self._begin()
-            finished = self._leave()
+            self._start_added()
+            finished = self._remove_finished()
         if self._rows:
             self._feed()
-            finished += self._leave()
+            finished += self._remove_finished()
         return finished
 
-    def _leave(self) -> list[TokenSequence]:
+    def _remove_finished(self) -> list[TokenSequence]:
         finished = [row for row in self._rows if row.done]
         if finished:
             kept = [i for i, row in enumerate(self._rows) if not row.done]
@@ -78,21 +78,21 @@ class Decoder:
         return finished
 
     def _feed(self) -> None:
-        asking = [i for i, row in enumerate(self._rows) if row.cell.asks]
+        scored_at = [i for i, row in enumerate(self._rows) if row.cell.needs_scores]
         ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
-        log_probabilities, self._state = self._backend.step(ids, self._state, np.array(asking, np.int64))
-        asked = [self._rows[i] for i in asking]
+        log_probabilities, self._state = self._backend.step(ids, self._state, np.array(scored_at, np.int64))
+        scored = [self._rows[i] for i in scored_at]
         for row in self._rows:
             row.fed += 1
-            if not row.cell.asks:
+            if not row.cell.needs_scores:
                 row.take(row.cell.forced)
-        for i, row, own in zip(asking, asked, log_probabilities, strict=True):
+        for i, row, own in zip(scored_at, scored, log_probabilities, strict=True):
             if row.cell.branch:
                 row.stop(Reading(self._state[i].copy(), own.copy()))
-        if asked:
-            self._fill(asked, log_probabilities)
+        if scored:
+            self._fill(scored, log_probabilities)
 
-    def _begin(self) -> None:
+    def _start_added(self) -> None:
         rows, self._added = self._added, []
         readings = [row.reading or self._start for row in rows]
         choosing = []
@@ -117,7 +117,7 @@ class Decoder:
         choosing = [i for i, row in enumerate(rows) if not row.cell.forced and not row.done]
         if choosing:
             own = log_probabilities if len(choosing) == len(rows) else log_probabilities[choosing]
-            ids[choosing] = self._choice.draw([rows[i] for i in choosing], own)
+            ids[choosing] = self._sampler.draw([rows[i] for i in choosing], own)
         likelihoods = log_probabilities[np.arange(len(rows)), ids]
         for row, drawn, likelihood in zip(rows, ids.tolist(), likelihoods.tolist(), strict=True):
             if row.done:

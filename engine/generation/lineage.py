@@ -7,7 +7,7 @@ from hashlib import sha256
 
 SEEDS = 2**26
 """Random seeds are drawn below this; a request may name any."""
-FIRST_BITS, LATER_BITS, MOST_BITS = 6, 3, 21
+FIRST_CANDIDATE_BITS, MAX_CHILD_BITS, MAX_ALL_CHILD_BITS = 6, 3, 21
 """Bits of a seed above ``SEEDS``: index of the first candidate; maximum per stage for the index of the child; maximum
 for all stages. Seeds thus stay below 2**53, which every JSON parser reads exactly."""
 
@@ -20,7 +20,7 @@ class Lineage:
     """
 
     def __init__(self, stages: int) -> None:
-        self._bits = max(1, min(LATER_BITS, MOST_BITS // max(1, stages - 1)))
+        self._bits = max(1, min(MAX_CHILD_BITS, MAX_ALL_CHILD_BITS // max(1, stages - 1)))
         self.children = 2**self._bits
         """Maximum number of children of a candidate."""
 
@@ -29,7 +29,7 @@ class Lineage:
         """The seeds of ``count`` candidates; ``seed`` itself if there is only one."""
         if count == 1:
             return [seed]
-        own, many = seed if seed < SEEDS else other_seed(seed, 0), 2**FIRST_BITS
+        own, many = seed if seed < SEEDS else other_seed(seed, 0), 2**FIRST_CANDIDATE_BITS
         return [(other_seed(own, i // many) if i >= many else own) + i % many * SEEDS for i in range(count)]
 
     def descendants(self, parents: Sequence[int], stage: int, count: int) -> list[list[int]]:
@@ -37,12 +37,12 @@ class Lineage:
         seed."""
         if count == 1:
             return [[seed] for seed in parents]
-        digit = SEEDS << FIRST_BITS << (stage - 1) * self._bits
+        digit = SEEDS << FIRST_CANDIDATE_BITS << (stage - 1) * self._bits
         return [[seed + i * digit for i in range(min(self.children, count))] for seed in parents]
 
     def draws(self, seed: int, stage: int) -> int:
         """The seed of a candidate's random draws in ``stage``."""
-        return seed % (SEEDS << FIRST_BITS << stage * self._bits)
+        return seed % (SEEDS << FIRST_CANDIDATE_BITS << stage * self._bits)
 
 
 def other_seed(seed: int, number: int) -> int:

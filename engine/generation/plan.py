@@ -17,9 +17,9 @@ from engine.contract.templates import Template, Tone, templates
 from engine.contract.text import CLAUSE_MARKS
 from engine.prosody import Prosody
 
-MOST_STAGES = 20
+MAX_BRANCHES = 20
 """Maximum number of branches; poems with more lines have one after every second line."""
-LONGEST_OPENING = 2
+MAX_OPENING_CHARACTERS = 2
 """Maximum length of a word of the theme that a line may begin with."""
 
 
@@ -42,7 +42,7 @@ class Cell(NamedTuple):
     branch: bool = False
 
     @property
-    def asks(self) -> bool:
+    def needs_scores(self) -> bool:
         """Whether the model's scores are needed here."""
         return self.scored or not self.forced
 
@@ -61,7 +61,7 @@ class Plan:
     limit: int = MAX_GENERATED
 
     @cached_property
-    def rhymes(self) -> int:
+    def rhyme_count(self) -> int:
         """How many rhyme words are to be chosen."""
         return sum(cell.rhymes for cell in self.cells)
 
@@ -78,31 +78,33 @@ class Plan:
     @cached_property
     def opening(self) -> int:
         """How many cells precede the first choice or branch."""
-        return sum(1 for _ in takewhile(lambda cell: not cell.asks, self.cells[: self.asking]))
+        return sum(1 for _ in takewhile(lambda cell: not cell.needs_scores, self.cells[: self.cells_to_read]))
 
     @cached_property
     def branches(self) -> int:
         return sum(cell.branch for cell in self.cells)
 
     @cached_property
-    def asking(self) -> int:
+    def cells_to_read(self) -> int:
         """How many cells there are up to the last that needs scores; the model need not read the rest."""
-        return max((place + 1 for place, cell in enumerate(self.cells) if cell.asks), default=0)
+        return max((place + 1 for place, cell in enumerate(self.cells) if cell.needs_scores), default=0)
 
 
 def in_stages(options: Sequence[Plan]) -> list[Plan]:
     """The same plans with branches: after the common beginning, which is read only once, and after each line that is
     followed by a choice (in the longest poems, after every second)."""
-    fixed = [takewhile(lambda cell: not cell.asks, plan.cells[: plan.asking]) for plan in options]
+    fixed = [takewhile(lambda cell: not cell.needs_scores, plan.cells[: plan.cells_to_read]) for plan in options]
     shared = sum(1 for _ in takewhile(lambda cells: len(set(cells)) == 1, zip(*fixed, strict=False)))
     return [_in_stages(plan, shared) for plan in options]
 
 
 def _in_stages(plan: Plan, opening: int) -> Plan:
     ends = [
-        i + 1 for i, cell in enumerate(plan.cells[: plan.asking]) if i >= opening and cell.forced in tuple(CLAUSE_MARKS)
+        i + 1
+        for i, cell in enumerate(plan.cells[: plan.cells_to_read])
+        if i >= opening and cell.forced in tuple(CLAUSE_MARKS)
     ]
-    branches = {opening, *ends[:: 1 if len(ends) <= MOST_STAGES else 2]} - {0, plan.asking}
+    branches = {opening, *ends[:: 1 if len(ends) <= MAX_BRANCHES else 2]} - {0, plan.cells_to_read}
     cells = [part for i, cell in enumerate(plan.cells) for part in ((BRANCH, cell) if i in branches else (cell,))]
     return replace(plan, cells=tuple(cells))
 
@@ -112,38 +114,40 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
 
     ``simplify`` converts a clause character for character.
     """
-    mood = _hidden([simplify(clause) for clause in outline.mood])
+    mood = _mood_cells([simplify(clause) for clause in outline.mood])
     given = [simplify(clause) for clause in outline.given]
     if outline.lines is None or outline.line_length is None:
-        opening = _forced("".join(clause + mark for clause, mark in zip(given, _marks(len(given), False), strict=True)))
+        opening = _forced(
+            "".join(clause + mark for clause, mark in zip(given, _clause_marks(len(given), False), strict=True))
+        )
         return [Plan((*mood, *opening, Cell(free=True)), outline.form)]
     grid = _grid(given, outline.line_length, outline.lines)
     if not outline.regulated:
         ends = [grid[i][-1] for i in range(1, outline.lines, 2)]
-        rhyme = outline.rhyme and _common_rhyme(ends, outline.rhyme, prosody)
+        rhyme = outline.rhyme and _rhyme_group(ends, outline.rhyme, prosody)
         return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
-    found = []
+    fitting = []
     for words in _openings(simplify(outline.theme), [simplify(clause) for clause in outline.mood]):
         grid = _grid([words] if words else given, outline.line_length, outline.lines)
         options = templates(outline.form, outline.line_length, outline.lines)
-        costs = [_cost(grid, template, prosody) for template in options]
-        found += [
+        costs = [_tone_mismatch(grid, template, prosody) for template in options]
+        fitting += [
             _regulated(mood, grid, template, outline, prosody)
             for template, cost in zip(options, costs, strict=True)
             if cost == min(costs)
         ]
-    return found
+    return fitting
 
 
 def _openings(theme: str, words: Sequence[str]) -> list[str]:
     """How the first line may begin: freely, or with a word of the theme or its first character."""
-    short = [word for word in words if word in theme and len(word) <= LONGEST_OPENING] if theme else []
+    short = [word for word in words if word in theme and len(word) <= MAX_OPENING_CHARACTERS] if theme else []
     return list(dict.fromkeys(["", *short, *(word[0] for word in short)]))
 
 
 def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outline: Outline, prosody: Prosody) -> Plan:
     cells = list(mood)
-    marks = _marks(len(grid), True)
+    marks = _clause_marks(len(grid), True)
     for given, line, mark in zip(grid, template.lines, marks, strict=True):
         strict = list(line.strict)
         guping = line.guping
@@ -157,12 +161,12 @@ def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outl
                 cells.append(Cell(tone=tone, rhymes=line.rhymes and place == len(given) - 1))
         cells.append(Cell(mark))
     ends = [given[-1] for given, line in zip(grid, template.lines, strict=True) if line.rhymes]
-    return Plan(tuple(cells), outline.form, template.name, _common_rhyme(ends, outline.rhyme, prosody))
+    return Plan(tuple(cells), outline.form, template.name, _rhyme_group(ends, outline.rhyme, prosody))
 
 
 def _old_style(grid: list[list[str]], rhymed: bool) -> list[Cell]:
     cells: list[Cell] = []
-    for number, (given, mark) in enumerate(zip(grid, _marks(len(grid), True), strict=True)):
+    for number, (given, mark) in enumerate(zip(grid, _clause_marks(len(grid), True), strict=True)):
         last = len(given) - 1
         cells += [
             Cell(character) if character else Cell(rhymes=rhymed and bool(number % 2) and place == last)
@@ -181,7 +185,7 @@ def _grid(given: Sequence[str], length: int, lines: int) -> list[list[str]]:
     return [[*text, *[""] * (length - len(text))] for text in texts]
 
 
-def _cost(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
+def _tone_mismatch(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
     """Tone-mismatch penalty of the given characters; the end of a line weighs most, since it decides the rhyme."""
     cost = 0
     for given, line in zip(grid, template.lines, strict=True):
@@ -191,7 +195,7 @@ def _cost(grid: list[list[str]], template: Template, prosody: Prosody) -> int:
     return cost
 
 
-def _common_rhyme(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> str | None:
+def _rhyme_group(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> str | None:
     """The requested group, else the one that most of the given rhyme words belong to."""
     if wanted:
         return wanted
@@ -203,7 +207,7 @@ def _common_rhyme(ends: Sequence[str], wanted: str | None, prosody: Prosody) -> 
     return max(groups, key=lambda group: (groups[group], group)) if groups else None
 
 
-def _marks(lines: int, ends: bool) -> list[str]:
+def _clause_marks(lines: int, ends: bool) -> list[str]:
     """Alternating ，and 。; with ``ends`` the last line always ends with 。"""
     marks = ["。" if i % 2 else "，" for i in range(lines)]
     if ends and marks:
@@ -215,6 +219,6 @@ def _forced(text: str) -> list[Cell]:
     return [Cell(character) for character in text]
 
 
-def _hidden(clauses: Sequence[str]) -> list[Cell]:
-    marked = "".join(clause + mark for clause, mark in zip(clauses, _marks(len(clauses), True), strict=True))
+def _mood_cells(clauses: Sequence[str]) -> list[Cell]:
+    marked = "".join(clause + mark for clause, mark in zip(clauses, _clause_marks(len(clauses), True), strict=True))
     return [Cell(character, shown=False) for character in marked]

@@ -34,7 +34,7 @@ from engine.prosody.check import examine
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES, ASSOCIATIONS = "prosody.json", "lines.bin", "associations.bin"
-CANDIDATES, WIDTH = 64, 64
+CANDIDATES, MAX_SEQUENCES = 64, 64
 """Maximum number of candidates per poem; number of sequences written at the same time."""
 
 
@@ -68,8 +68,8 @@ class Poet:
         self._second_reading = second_reading
         self._variety = variety
         self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines, sampling)
-        self._waiting: deque[TokenSequence] = deque()
-        self._first: list[TokenSequence] = []
+        self._other_rows: deque[TokenSequence] = deque()
+        self._first_rows: list[TokenSequence] = []
         self._candidate_sets: dict[TokenSequence, CandidateSet] = {}
 
     @classmethod
@@ -133,16 +133,16 @@ class Poet:
 
         Without a seed and a number of candidates in the request, there are as many candidates as time allows.
         """
-        shape = outline(request)
-        options = in_stages(plans(shape, self.prosody, self.script.simplify))
+        outlined = outline(request)
+        options = in_stages(plans(outlined, self.prosody, self.script.simplify))
         count = request.candidates or self._candidates
         if request.seed is None and request.candidates is None:
             count = self._budget.candidates(options, len(set(self._candidate_sets.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
         candidate_set = CandidateSet(
-            request, shape, options, seed, count, self._ranker, self.script, self._variety, self._second_reading
+            request, outlined, options, seed, count, self._ranker, self.script, self._variety, self._second_reading
         )
-        self._begin(candidate_set)
+        self._enqueue(candidate_set)
         return candidate_set
 
     def examine(self, request: CheckRequest) -> Examination:
@@ -155,40 +155,40 @@ class Poet:
         finished = []
         began = time.perf_counter()
         try:
-            self._fill_up()
+            self._start_waiting()
             rows = len(self._decoder)
             for candidate_set in dict.fromkeys([self._candidate_sets.pop(row) for row in self._decoder.step()]):
                 if candidate_set.written:
                     if candidate_set.go_on():
-                        self._begin(candidate_set)
+                        self._enqueue(candidate_set)
                     else:
                         finished.append((candidate_set, candidate_set.poem(self.model)))
         except Exception:
             self._decoder.clear()
-            self._first.clear()
-            self._waiting.clear()
+            self._first_rows.clear()
+            self._other_rows.clear()
             self._candidate_sets.clear()
             raise
-        self._budget.spent(time.perf_counter() - began, rows)
+        self._budget.record(time.perf_counter() - began, rows)
         return finished
 
-    def _begin(self, candidate_set: CandidateSet) -> None:
+    def _enqueue(self, candidate_set: CandidateSet) -> None:
         """Queue the sequences of the next stage; poems already started take precedence."""
         first, *rest = candidate_set.rows
         self._candidate_sets.update((row, candidate_set) for row in candidate_set.rows)
-        self._first.append(first)
+        self._first_rows.append(first)
         if candidate_set.begun:
-            self._waiting.extendleft(reversed(rest))
+            self._other_rows.extendleft(reversed(rest))
         else:
-            self._waiting.extend(rest)
+            self._other_rows.extend(rest)
 
-    def _fill_up(self) -> None:
+    def _start_waiting(self) -> None:
         """Start sequences: the first of each new poem, so that no poem waits for the candidates of others, then as many
         others as fit, and at least one, so that none waits for ever."""
-        free = max(1, WIDTH - len(self._decoder) - len(self._first))
-        rest = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
-        self._decoder.add([*self._first, *rest])
-        self._first.clear()
+        free = max(1, MAX_SEQUENCES - len(self._decoder) - len(self._first_rows))
+        rest = [self._other_rows.popleft() for _ in range(min(free, len(self._other_rows)))]
+        self._decoder.add([*self._first_rows, *rest])
+        self._first_rows.clear()
 
 
 def _backend(folder: ModelFolder, checkpoint: Checkpoint, device: DeviceChoice, threads: int | None) -> Backend:

@@ -16,7 +16,7 @@ from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
-LONGEST_LINE, FEWEST_LINES = 16, 4
+MAX_FREE_LINE_CHARACTERS, MIN_FREE_LINES = 16, 4
 """In a free poem: maximum length of a line; minimum number of lines."""
 
 
@@ -34,9 +34,9 @@ DEFAULT_SAMPLING = Sampling()
 
 Numbers = npt.NDArray[np.uint64]
 ALL_BITS = 2**64 - 1
-FEWEST_BATCH_ROWS = 4
+MIN_BATCH_ROWS = 4
 """From this many rows on, operating on all of them at once is faster than row by row."""
-NOTHING = -1
+NO_ID = -1
 """Returned if nothing is allowed."""
 
 
@@ -53,26 +53,26 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
-        if len(rows) < FEWEST_BATCH_ROWS:
-            return [self._draw(*each) for each in zip(rows, log_probabilities, strict=True)]
-        chosen = self._draw_together(rows, log_probabilities)
+        if len(rows) < MIN_BATCH_ROWS:
+            return [self._draw_one(*each) for each in zip(rows, log_probabilities, strict=True)]
+        chosen = self._draw_batch(rows, log_probabilities)
         for i, row in enumerate(rows):
-            if chosen[i] == NOTHING or self._copies(row, chosen[i]):
-                chosen[i] = self._draw(row, log_probabilities[i])
+            if chosen[i] == NO_ID or self._copies(row, chosen[i]):
+                chosen[i] = self._draw_one(row, log_probabilities[i])
         return chosen
 
-    def _draw(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
+    def _draw_one(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
         """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
         and rather use another tone than copy a line."""
-        mask, anything, copies = self._allowed(row), self._allowed_ids.characters, list[int]()
-        banned, chance = self._banned(row, log_probabilities), uniform(row.draws, row.chosen)
-        for allowed, struck in ((mask, banned), (mask, ""), (anything, "")):
-            ids, places = self._allowed_ids.ids[allowed], self._allowed_ids.places[allowed]
+        mask, anything, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
+        banned, chance = self._banned(row, log_probabilities), uniform(row.draw_seed, row.chosen)
+        for allowed, banned_here in ((mask, banned), (mask, ""), (anything, "")):
+            ids, places = self._allowed_ids.ids[allowed], self._allowed_ids.positions[allowed]
             pool = log_probabilities.take(ids)
             pool[-1] = -np.inf
-            pool[places.take(self._vocabulary.ids_of(struck))] = -np.inf
+            pool[places.take(self._vocabulary.ids_of(banned_here))] = -np.inf
             pool[places[copies]] = -np.inf
-            while (place := self._sample(pool, chance)) != NOTHING:
+            while (place := self._sample(pool, chance)) != NO_ID:
                 if not self._copies(row, drawn := int(ids[place])):
                     return drawn
                 copies.append(drawn)
@@ -88,10 +88,10 @@ class Sampler:
 
     def _sample(self, pool: FloatArray, chance: float) -> int:
         """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``top_p``;
-        ``NOTHING`` if none is left."""
+        ``NO_ID`` if none is left."""
         top = pool.max()
         if top == -np.inf:
-            return NOTHING
+            return NO_ID
         near = (pool >= top - self._sampling.floor).nonzero()[0]  # [k]
         below = top - pool.take(near)
         ordered = np.sort(below)
@@ -101,20 +101,19 @@ class Sampler:
         rank = place - ordered.searchsorted(ordered[place])  # among equals, which are in the order of their ids
         return int(near[(below == ordered[place]).nonzero()[0][rank]])
 
-    def _draw_together(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
+    def _draw_batch(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
-        allowed_ids = [self._allowed(row) for row in rows]
+        allowed_ids = [self._allowed_set(row) for row in rows]
         pools = self._pools(allowed_ids, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
         counts = [len(characters) for characters in banned]
         ids = self._vocabulary.ids_of("".join(banned))
-        places = self._allowed_ids.places[np.repeat(allowed_ids, counts), ids]
+        places = self._allowed_ids.positions[np.repeat(allowed_ids, counts), ids]
         pools[np.arange(len(rows)).repeat(counts), places] = -np.inf
-        seeds, numbers = np.array([(row.draws, row.chosen) for row in rows], np.uint64).T
-        drawn = self._sample_each(pools, uniform(seeds, numbers).astype(np.float32))
+        seeds, numbers = np.array([(row.draw_seed, row.chosen) for row in rows], np.uint64).T
+        drawn = self._sample_batch(pools, uniform(seeds, numbers).astype(np.float32))
         return [
-            NOTHING if p == NOTHING else int(self._allowed_ids.ids[m][p])
-            for m, p in zip(allowed_ids, drawn, strict=True)
+            NO_ID if p == NO_ID else int(self._allowed_ids.ids[m][p]) for m, p in zip(allowed_ids, drawn, strict=True)
         ]
 
     def _pools(self, allowed_ids: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
@@ -133,9 +132,9 @@ class Sampler:
             pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
         return pools
 
-    def _sample_each(self, pool: FloatArray, chances: FloatArray) -> list[int]:
+    def _sample_batch(self, pool: FloatArray, chances: FloatArray) -> list[int]:
         """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
-        make up ``top_p``; ``NOTHING`` if none is left."""
+        make up ``top_p``; ``NO_ID`` if none is left."""
         top = pool.max(axis=1)
         near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)
         flat = near.ravel().nonzero()[0]  # [hits], row by row
@@ -144,7 +143,7 @@ class Sampler:
         sizes = np.diff(starts, append=len(flat))
         most = sizes.max()
         if not most:
-            return [NOTHING] * len(pool)
+            return [NO_ID] * len(pool)
         below = top.repeat(sizes) - pool.ravel().take(flat)
         ordered = np.full((len(pool), most), np.inf, np.float32)
         ordered[np.arange(most) < sizes[:, None]] = below
@@ -157,31 +156,33 @@ class Sampler:
         rank = place - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
         equals = (below == value.repeat(sizes)).nonzero()[0]
         chosen = flat.take(equals.take(equals.searchsorted(starts) + rank, mode="clip")) - each * pool.shape[1]
-        chosen[sizes == 0] = NOTHING
-        found: list[int] = chosen.tolist()
-        return found
+        chosen[sizes == 0] = NO_ID
+        indices: list[int] = chosen.tolist()
+        return indices
 
     def _copies(self, row: TokenSequence, drawn: int) -> bool:
         """Whether this character would complete a line of the corpus."""
         return _may_complete(row) and row.line + self._vocabulary.decode([drawn]) in self._lines
 
-    def _allowed(self, row: TokenSequence) -> int:
+    def _allowed_set(self, row: TokenSequence) -> int:
         """The mask for the cell to fill."""
         cell = row.cell
         if cell.free:
-            return self._allowed_free(row)
-        return self._allowed_ids.rhyme(row.rhyme, row.plan.rhymes) if cell.rhymes else self._allowed_ids.tone(cell.tone)
+            return self._allowed_free_set(row)
+        if cell.rhymes:
+            return self._allowed_ids.rhyme(row.rhyme, row.plan.rhyme_count)
+        return self._allowed_ids.tone(cell.tone)
 
-    def _allowed_free(self, row: TokenSequence) -> int:
+    def _allowed_free_set(self, row: TokenSequence) -> int:
         """Marks only after characters, the end only after a closing mark; the limit forces the end of the poem."""
         allowed_ids, left = self._allowed_ids, row.plan.limit - row.chosen
         if row.line:
-            if left == 1 or len(row.line) >= LONGEST_LINE:
+            if left == 1 or len(row.line) >= MAX_FREE_LINE_CHARACTERS:
                 return allowed_ids.closing if left <= 2 else allowed_ids.marks
             return allowed_ids.characters_or_closing if left <= 2 else allowed_ids.characters_or_marks
         if left == 1:
             return allowed_ids.end
-        may_end = len(row.earlier) >= FEWEST_LINES and row.chosen > 0 and row.text[-1] in CLOSING_MARKS
+        may_end = len(row.earlier) >= MIN_FREE_LINES and row.chosen > 0 and row.text[-1] in CLOSING_MARKS
         return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 

@@ -52,7 +52,7 @@ class TokenSequence:
     ) -> None:
         self.plan = plan
         self.seed = seed
-        self.draws = seed if draws is None else draws
+        self.draw_seed = seed if draws is None else draws
         self.text = ""
         self.last = START
         self.line = ""
@@ -66,19 +66,19 @@ class TokenSequence:
         self._avoided = avoided
         self._first_line = 0
         self.reading: Reading | None = None
-        self._at = 0
+        self._position = 0
         self.cell = plan.cells[0]
-        self._close()
+        self._advance()
 
     def branch(self, plan: Plan, seed: int, draws: int | None = None) -> TokenSequence:
         """A sequence that continues from the branch where this one stopped; ``plan`` must be the same up to there."""
         other = copy(self)
         other.plan, other.seed = plan, seed
-        other.draws = seed if draws is None else draws
+        other.draw_seed = seed if draws is None else draws
         other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)
-        other._at += 1
-        other.cell = plan.cells[other._at]
+        other._position += 1
+        other.cell = plan.cells[other._position]
         other.fed, other.done = 0, False
         return other
 
@@ -90,7 +90,7 @@ class TokenSequence:
     @property
     def ends_line(self) -> bool:
         """Whether the cell to fill is the last of its line."""
-        return self.plan.ends[self._at]
+        return self.plan.ends[self._position]
 
     def banned(self) -> str:
         """Characters that must not come next: planned poems repeat no character, free poems repeat no line."""
@@ -119,8 +119,8 @@ class TokenSequence:
         if cell.shown:
             self._show(character)
         if not cell.free:
-            self._at += 1
-            self._close()
+            self._position += 1
+            self._advance()
         elif self.chosen >= self.plan.limit:
             self.done = True
 
@@ -128,19 +128,19 @@ class TokenSequence:
         """Stop at a branch and keep the model's state and scores."""
         self.reading, self.done = reading, True
 
-    def _close(self) -> None:
+    def _advance(self) -> None:
         """Move to the current cell; if no more scores are needed, write the rest of the plan at once."""
-        if self._at >= self.plan.asking:
-            for cell in self.plan.cells[self._at :]:
+        if self._position >= self.plan.cells_to_read:
+            for cell in self.plan.cells[self._position :]:
                 if cell.shown:
                     self._show(cell.forced)
             self.done = True
         else:
-            self.cell = self.plan.cells[self._at]
+            self.cell = self.plan.cells[self._position]
             if self.cell.branch and (draws := next(self._later, None)) is not None:
-                self.draws = draws
-                self._at += 1
-                self.cell = self.plan.cells[self._at]
+                self.draw_seed = draws
+                self._position += 1
+                self.cell = self.plan.cells[self._position]
 
     def _show(self, character: str) -> None:
         self.text += character

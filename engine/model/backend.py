@@ -37,5 +37,5 @@ class Backend(Protocol):
 def log_softmax(scores: FloatArray) -> FloatArray:
     """Unnormalised scores [rows, V] -> log-probabilities [rows, V]."""
     below = scores - scores.max(axis=1, keepdims=True)
-    found: FloatArray = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
-    return found
+    log_probabilities: FloatArray = below - np.log(np.exp(below).sum(axis=1, keepdims=True))
+    return log_probabilities

@@ -125,14 +125,14 @@ def check_replaceable(folder: Path) -> None:
         if folder.exists():
             raise ModelFolderError(f"{folder} is a file; {right}")
         return
-    found = {entry.name for entry in folder.iterdir()}
-    if not found:
+    entries = {entry.name for entry in folder.iterdir()}
+    if not entries:
         return
     try:
         parts = {CARD, *read_card(folder)["parts"]}
     except ModelFolderError as error:
-        raise ModelFolderError(f"{folder} contains {min(found)} but no model; {right}") from error
-    if strange := found - parts:
+        raise ModelFolderError(f"{folder} contains {min(entries)} but no model; {right}") from error
+    if strange := entries - parts:
         raise ModelFolderError(f"{folder} contains {min(strange)}, which is not part of its model; {right}")
 
 

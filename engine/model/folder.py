@@ -28,7 +28,7 @@ MAX_FOLDER_BYTES = 1 << 31
 MAX_PARTS = 32
 MAX_LAYERS, MAX_DIMENSION, MAX_PARAMETERS = 32, 1 << 14, 1 << 28
 """The largest accepted model: about 24 times the released one."""
-ATTEMPTS, PAUSE_SECONDS = 5, 0.05
+READ_ATTEMPTS, READ_AGAIN_SECONDS = 5, 0.05
 """How often, and with what pause, a folder that is being replaced is read again."""
 
 
@@ -63,16 +63,16 @@ class ModelFolder:
     def read(cls, path: Path, only: frozenset[str] | None = None) -> ModelFolder:
         """Read the card and all parts, or ``only`` some, verifying their hashes. ModelFolderError names the part that
         does not match."""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(READ_ATTEMPTS):
             before = _identity(path)
             try:
                 return cls._read_once(path, only)
             except ModelFolderError:
                 # In this order: if the exchange ends between the two questions, the second one sees the new folder.
                 replaced = _in_exchange(path) or before != _identity(path)
-                if attempt == ATTEMPTS - 1 or not replaced:
+                if attempt == READ_ATTEMPTS - 1 or not replaced:
                     raise
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(READ_AGAIN_SECONDS)
         raise AssertionError("unreachable")
 
     @classmethod
@@ -82,12 +82,12 @@ class ModelFolder:
         except OSError as error:
             raise ModelFolderError(f"there is no model folder at {path}") from error
         try:
-            card = _checked_card(path, _read(path, handle, CARD))
+            card = _checked_card(path, _read_file(path, handle, CARD))
             names = [name for name in card["parts"] if only is None or name in only]
             parts: dict[str, bytes] = {}
             left = MAX_FOLDER_BYTES
             for name in names:
-                parts[name] = _read(path, handle, name, left)
+                parts[name] = _read_file(path, handle, name, left)
                 left -= len(parts[name])
         finally:
             os.close(handle)
@@ -134,7 +134,7 @@ def _checked_card(folder: Path, content: bytes) -> dict[str, Any]:
     return card
 
 
-def _read(folder: Path, handle: int, name: str, left: int = MAX_FOLDER_BYTES) -> bytes:
+def _read_file(folder: Path, handle: int, name: str, left: int = MAX_FOLDER_BYTES) -> bytes:
     """Read a regular file of limited size; pipes and devices are refused."""
     most = min(MAX_BYTES.get(name, MAX_PART_BYTES), left)
     try:
@@ -154,10 +154,10 @@ def _read(folder: Path, handle: int, name: str, left: int = MAX_FOLDER_BYTES) ->
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _in_exchange(path: Path) -> bool:

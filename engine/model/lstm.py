@@ -16,9 +16,9 @@ from paddle import nn  # noqa: E402  (Paddle is imported in one place, which set
 Initialisation = Literal["careful", "default"]
 
 
-SMALLEST_CHANCE = 1e-37
+MIN_PROBABILITY = 1e-37
 """Added before a logarithm, so that a probability that underflows to 0 costs 85 nats instead of infinity."""
-CHUNK_PLACES = 512
+CHUNK_POSITIONS = 512
 """Positions whose scores are computed together: enough for fast matrix products, few enough for the caches."""
 
 
@@ -51,19 +51,19 @@ class OutputLoss(paddle.autograd.PyLayer):  # type: ignore[misc,name-defined]
         both = paddle.concat([weight, bias.unsqueeze(0)])  # [H + 1, V]
         nats = paddle.zeros([], hidden.dtype)
         gradients, hidden_gradients = paddle.zeros_like(both), []
-        for begin in range(0, hidden.shape[0], CHUNK_PLACES):
-            places = slice(begin, begin + CHUNK_PLACES)
-            read = hidden[places]  # [C, H + 1]
-            wanted = targets[places].unsqueeze(1)  # [C, 1]
-            chances = nn.functional.softmax_(paddle.matmul(read, both))  # [C, V]
-            right = paddle.index_sample(chances, wanted)  # [C, 1]
-            nats -= paddle.log(right + SMALLEST_CHANCE).sum()
+        for begin in range(0, hidden.shape[0], CHUNK_POSITIONS):
+            positions = slice(begin, begin + CHUNK_POSITIONS)
+            read = hidden[positions]  # [C, H + 1]
+            wanted = targets[positions].unsqueeze(1)  # [C, 1]
+            probabilities = nn.functional.softmax_(paddle.matmul(read, both))  # [C, V]
+            right = paddle.index_sample(probabilities, wanted)  # [C, 1]
+            nats -= paddle.log(right + MIN_PROBABILITY).sum()
             if teacher is not None:
-                chances.subtract_(teacher(places).scale_(share))
-                right = paddle.index_sample(chances, wanted)  # [C, 1]
-            chances.put_along_axis_(wanted, right - (1 - share), 1)  # now the gradient of the scores
-            hidden_gradients.append(paddle.matmul(chances, weight, transpose_y=True))  # [C, H]
-            gradients.add_(paddle.matmul(read, chances, transpose_x=True))  # [H + 1, V]
+                probabilities.subtract_(teacher(positions).scale_(share))
+                right = paddle.index_sample(probabilities, wanted)  # [C, 1]
+            probabilities.put_along_axis_(wanted, right - (1 - share), 1)  # now the gradient of the scores
+            hidden_gradients.append(paddle.matmul(probabilities, weight, transpose_y=True))  # [C, H]
+            gradients.add_(paddle.matmul(read, probabilities, transpose_x=True))  # [H + 1, V]
         ctx.save_for_backward(paddle.concat(hidden_gradients), gradients[:-1], gradients[-1])
         return nats
 
@@ -127,28 +127,30 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
         ``teacher``: a model with the same vocabulary; its distribution is ``share`` of what the gradients lead to
         (``OutputLoss``).
         """
-        places = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
-        hidden = self._hidden_at(ids, places)  # [N, H]
-        wanted = paddle.gather(targets.flatten(), places)  # [N]
+        positions = paddle.nonzero(targets.flatten() != pad).flatten()  # [N]
+        hidden = self._hidden_at(ids, positions)  # [N, H]
+        wanted = paddle.gather(targets.flatten(), positions)  # [N]
         if paddle.is_grad_enabled():
-            taught = () if teacher is None else (share, teacher._distribution(ids, places))
+            taught = () if teacher is None else (share, teacher._distribution(ids, positions))
             nats = OutputLoss.apply(hidden, self.output.weight, self.output.bias, wanted, *taught)  # []
         else:
-            chunks = range(0, len(wanted), CHUNK_PLACES)
-            parts = [slice(begin, begin + CHUNK_PLACES) for begin in chunks]
+            chunks = range(0, len(wanted), CHUNK_POSITIONS)
+            parts = [slice(begin, begin + CHUNK_POSITIONS) for begin in chunks]
             costs = [nn.functional.cross_entropy(self.output(hidden[p]), wanted[p], reduction="sum") for p in parts]
             nats = paddle.add_n(costs)  # []
         return nats / len(wanted) if reduction == "mean" else nats
 
-    def _hidden_at(self, ids: Any, places: Any) -> Any:
-        """``hidden`` at some places of the flattened ids. ids int64 [B, T], places int64 [N] -> float32 [N, H]."""
-        return paddle.gather(self.hidden(ids).reshape([-1, self.shape.hidden_dim]), places)
+    def _hidden_at(self, ids: Any, positions: Any) -> Any:
+        """``hidden`` at ``positions`` of the flattened ids. ids int64 [B, T], positions int64 [N] -> float32 [N, H]."""
+        return paddle.gather(self.hidden(ids).reshape([-1, self.shape.hidden_dim]), positions)
 
-    def _distribution(self, ids: Any, places: Any) -> Callable[[slice], Any]:
-        """A function from a chunk of ``places`` to the probabilities of each next character there, float32 [C, V]; it
-        is for use where no gradients are recorded."""
+    def _distribution(self, ids: Any, positions: Any) -> Callable[[slice], Any]:
+        """A function from a slice of ``positions`` to the probabilities of the next character there, float32 [C, V].
+
+        It must be called where no gradients are recorded.
+        """
         with paddle.no_grad():
-            hidden = self._hidden_at(ids, places)  # [N, H]
+            hidden = self._hidden_at(ids, positions)  # [N, H]
         return lambda chunk: nn.functional.softmax_(self.output(hidden[chunk]))
 
     def load_weights(self, weights: dict[str, FloatArray]) -> None:

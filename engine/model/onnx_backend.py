@@ -44,10 +44,11 @@ class OnnxBackend:
         self.shape = checkpoint.shape
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state = (2 * self.shape.num_layers, self.shape.hidden_dim)
-        found = {part.name: part.shape[1:] for part in [*self._alone.get_inputs(), *self._alone.get_outputs()]}
+        signature = {part.name: part.shape[1:] for part in [*self._alone.get_inputs(), *self._alone.get_outputs()]}
         state = list(self._state)
-        if found != {"ids": [], "state": state, "wanted": [], "scores": [self.vocabulary_size], "next_state": state}:
-            raise ModelFolderError(f"{DECODER} is not a decoder of this model: it takes and gives {found}")
+        expected = {"ids": [], "state": state, "wanted": [], "scores": [self.vocabulary_size], "next_state": state}
+        if signature != expected:
+            raise ModelFolderError(f"{DECODER} is not a decoder of this model: it takes and gives {signature}")
         self._only_needed = onnxruntime.RunOptions()
         self._only_needed.only_execute_path_to_fetches = True
 

@@ -32,16 +32,16 @@ _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 7: np.int64}
 _WHOLE_NUMBER = 2
 """The attribute type for one integer."""
 
-_Found = dict[str, list[Any]]
+_FieldValues = dict[str, list[Any]]
 
 
 def read_graph(content: bytes) -> tuple[list[Node], dict[str, npt.NDArray[Any]]]:
     """The nodes in order, and the constants by name. ValueError: something is not allowed."""
-    model = _message(memoryview(content), _MODEL, "model")
-    opset = _message(_only(model, "opset"), _OPSET, "opset")
-    if _only(model, "ir_version") != IR_VERSION or _only(opset, "version") != OPSET or any(opset.get("domain", [])):
+    model = _parse_message(memoryview(content), _MODEL, "model")
+    opset = _parse_message(_single(model, "opset"), _OPSET, "opset")
+    if _single(model, "ir_version") != IR_VERSION or _single(opset, "version") != OPSET or any(opset.get("domain", [])):
         raise ValueError(f"operators of the default domain, version {OPSET}, are expected")
-    graph = _message(_only(model, "graph"), _GRAPH, "graph")
+    graph = _parse_message(_single(model, "graph"), _GRAPH, "graph")
     constants = dict(_constant(each) for each in graph.get("constant", []))
     if len(constants) != len(graph.get("constant", [])):
         raise ValueError("two constants have one name")
@@ -49,21 +49,21 @@ def read_graph(content: bytes) -> tuple[list[Node], dict[str, npt.NDArray[Any]]]
 
 
 def _node(content: memoryview) -> Node:
-    found = _message(content, _NODE, "node")
+    fields = _parse_message(content, _NODE, "node")
     attributes = []
-    for each in found.get("attribute", []):
-        attribute = _message(each, _ATTRIBUTE, "attribute")
-        if _only(attribute, "type") != _WHOLE_NUMBER:
+    for each in fields.get("attribute", []):
+        attribute = _parse_message(each, _ATTRIBUTE, "attribute")
+        if _single(attribute, "type") != _WHOLE_NUMBER:
             raise ValueError("an attribute that is not a whole number")
-        attributes.append((_text(_only(attribute, "name")), int(_only(attribute, "value"))))
-    inputs, outputs = (tuple(_text(name) for name in found.get(side, [])) for side in ("input", "output"))
-    return Node(_text(_only(found, "kind")), inputs, outputs, tuple(sorted(attributes)))
+        attributes.append((_utf8(_single(attribute, "name")), int(_single(attribute, "value"))))
+    inputs, outputs = (tuple(_utf8(name) for name in fields.get(side, [])) for side in ("input", "output"))
+    return Node(_utf8(_single(fields, "kind")), inputs, outputs, tuple(sorted(attributes)))
 
 
 def _constant(content: memoryview) -> tuple[str, npt.NDArray[Any]]:
-    found = _message(content, _TENSOR, "tensor")
-    name, raw, size = _text(_only(found, "name")), _only(found, "content"), found.get("size", [])
-    kind = _TYPES.get(_only(found, "type"))
+    fields = _parse_message(content, _TENSOR, "tensor")
+    name, raw, size = _utf8(_single(fields, "name")), _single(fields, "content"), fields.get("size", [])
+    kind = _TYPES.get(_single(fields, "type"))
     if kind is None:
         raise ValueError(f"{name[:40]!r} is of a type that the decoder does not use")
     if len(raw) != math.prod(size) * np.dtype(kind).itemsize:
@@ -74,29 +74,29 @@ def _constant(content: memoryview) -> tuple[str, npt.NDArray[Any]]:
     return name, value
 
 
-def _only(found: _Found, name: str) -> Any:
-    values = found.get(name, [])
+def _single(fields: _FieldValues, name: str) -> Any:
+    values = fields.get(name, [])
     if len(values) != 1:
         raise ValueError(f"{len(values)} fields {name!r} where one is expected")
     return values[0]
 
 
-def _text(content: memoryview) -> str:
+def _utf8(content: memoryview) -> str:
     return bytes(content).decode()
 
 
-def _message(content: memoryview, allowed: Mapping[int, tuple[str, int]], what: str) -> _Found:
+def _parse_message(content: memoryview, allowed: Mapping[int, tuple[str, int]], what: str) -> _FieldValues:
     """The values by field name, in order. ValueError: a field is not ``allowed``."""
-    found: _Found = {}
-    for number, wire, value in _fields(content):
+    fields: _FieldValues = {}
+    for number, wire, value in _wire_fields(content):
         name, wanted = allowed.get(number, ("", -1))
         if wire != wanted:
             raise ValueError(f"a {what} with the field {number}, which no decoder has")
-        found.setdefault(name, []).append(value)
-    return found
+        fields.setdefault(name, []).append(value)
+    return fields
 
 
-def _fields(content: memoryview) -> Iterator[tuple[int, int, Any]]:
+def _wire_fields(content: memoryview) -> Iterator[tuple[int, int, Any]]:
     place = 0
     while place < len(content):
         key, place = _varint(content, place)

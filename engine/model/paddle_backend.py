@@ -50,8 +50,8 @@ class PaddleBackend:
         if not count:
             return np.zeros((0, *shape), np.float32)
         padded = [np.pad(part, ((0, -count % self._block), *((0, 0),) * (part.ndim - 1))) for part in rows]
-        found = [block(*(part[i : i + self._block] for part in padded)) for i in range(0, count, self._block)]
-        return np.concatenate(found)[:count]
+        blocks = [block(*(part[i : i + self._block] for part in padded)) for i in range(0, count, self._block)]
+        return np.concatenate(blocks)[:count]
 
     def _step_block(self, ids: Ids, state: FloatArray) -> FloatArray:
         paddle = self._paddle

@@ -21,7 +21,7 @@ DeviceChoice = Literal["auto", "cpu", "gpu"]
 DEVICE_CHOICES: tuple[DeviceChoice, ...] = get_args(DeviceChoice)
 
 
-INSTALL = "training needs: pip install -c constraints.txt -e '.[train]'"
+INSTALL_HINT = "training needs: pip install -c constraints.txt -e '.[train]'"
 
 
 class PaddleMissingError(Exception):
@@ -45,7 +45,7 @@ def import_paddle(threads: int | None = None) -> Any:
                 return importlib.import_module("paddle")
     except ImportError as error:
         raise PaddleMissingError(
-            f"Paddle cannot be imported ({error}); {INSTALL}; on a GPU the extra gpu or train-gpu brings it"
+            f"Paddle cannot be imported ({error}); {INSTALL_HINT}; on a GPU the extra gpu or train-gpu brings it"
         ) from error
 
 

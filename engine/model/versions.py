@@ -35,17 +35,17 @@ class Versions:
         raise ModelFolderError(f"there is no version {version} on this machine")
 
     def home_version(self) -> str:
-        return self._figures(self.home).version
+        return self._info(self.home).version
 
-    def figures(self) -> list[VersionInfo]:
+    def all_versions(self) -> list[VersionInfo]:
         """Information on every version here, the home version first; unreadable folders are skipped."""
-        found = []
+        infos = []
         for place in (self.home, *self._trained()):
             try:
-                found.append(self._figures(place))
+                infos.append(self._info(place))
             except ModelFolderError as error:
                 skip_unreadable(f"version {place.name}", CodecError(str(error)))
-        return found
+        return infos
 
     def prune(self, keep: int, in_use: Iterable[str]) -> list[str]:
         """Delete all but ``keep`` trained versions, preferring those in use and then the newest; versions in use and
@@ -67,7 +67,7 @@ class Versions:
         except OSError:
             return []
 
-    def _figures(self, place: Path) -> VersionInfo:
+    def _info(self, place: Path) -> VersionInfo:
         card = read_card(place)
         try:
             known = decode(_Card, {name: value for name, value in card.items() if value is not None})

@@ -17,7 +17,7 @@ NEIGHBOURS = (
 )  # fmt: skip
 """Groups from which a first line may borrow its rhyme (孤雁出群); 王力《诗词格律》, chapter 2."""
 LOOSE_FORMS = ("五言", "七言")
-MOST_FAULTS_OF_SIX_LINES = 1
+MAX_FAULTS_IN_SIX_LINES = 1
 """A poem of six lines with more faults is not regulated verse; no form requires a template of six lines."""
 
 
@@ -28,13 +28,14 @@ def examine(request: CheckRequest, prosody: Prosody, script: Script) -> Examinat
 
 def examine_lines(written: list[str], prosody: Prosody, script: Script) -> Examination:
     """The same for a poem already split into lines."""
-    found = check([script.simplify(line) for line in written], prosody)
+    examination = check([script.simplify(line) for line in written], prosody)
     ends = {script.simplify(line)[-1]: line[-1] for line in written}
-    faults = tuple(replace(fault, character=_as_written(written, fault)) for fault in found.faults)
-    return replace(found, rhymes=tuple(ends[end] for end in found.rhymes), faults=faults, lines=tuple(written))
+    faults = tuple(replace(fault, character=_faulty_text(written, fault)) for fault in examination.faults)
+    rhymes = tuple(ends[end] for end in examination.rhymes)
+    return replace(examination, rhymes=rhymes, faults=faults, lines=tuple(written))
 
 
-def _as_written(written: list[str], fault: ProsodyFault) -> str:
+def _faulty_text(written: list[str], fault: ProsodyFault) -> str:
     if fault.place is None:
         return ""
     return written[fault.line - 1][fault.place - 1 : fault.place - 1 + max(1, len(fault.character))]
@@ -53,14 +54,16 @@ def check(lines: Sequence[str], prosody: Prosody) -> Examination:
     if form == "古风":
         return _without_rules(form, lines, prosody)
     if sum(prosody.fits(end, "平") for end in ends) * 2 < len(ends):
-        return _old_style("仄韵古绝" if len(lines) == 4 else "仄韵古风", lines, prosody.oblique_rhymes, prosody)
-    report = _regulated(form, lines, prosody)
-    if form in LOOSE_FORMS and len(report.faults) > MOST_FAULTS_OF_SIX_LINES:
-        return _old_style("古风", lines, prosody.rhymes, prosody)
+        return _examine_old_style("仄韵古绝" if len(lines) == 4 else "仄韵古风", lines, prosody.oblique_rhymes, prosody)
+    report = _examine_regulated(form, lines, prosody)
+    if form in LOOSE_FORMS and len(report.faults) > MAX_FAULTS_IN_SIX_LINES:
+        return _examine_old_style("古风", lines, prosody.rhymes, prosody)
     return report
 
 
-def _old_style(form: str, lines: Sequence[str], groups: Mapping[str, frozenset[str]], prosody: Prosody) -> Examination:
+def _examine_old_style(
+    form: str, lines: Sequence[str], groups: Mapping[str, frozenset[str]], prosody: Prosody
+) -> Examination:
     """A poem without tone rules, with the rhyme group that most of its even lines share, if there is one."""
     ends = [line[-1] for line in lines[1::2]]
     shared = Counter(group for end in ends for group in groups.get(end, ()))
@@ -75,16 +78,16 @@ def _without_rules(form: str, lines: Sequence[str], prosody: Prosody) -> Examina
     return Examination(form, None, None, (), (), tuple(lines), _tones(lines, prosody))
 
 
-def _regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Examination:
+def _examine_regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Examination:
     """Examined under the template that fits best."""
     options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
     # Where the end of line 1 has both tones, it rhymes if its level reading does and costs nothing.
-    judged = [(count_misses(lines, t, prosody), _examine(lines, t, prosody)) for t in first]
+    judged = [(count_misses(lines, t, prosody), _examine_by(lines, t, prosody)) for t in first]
     return min(judged, key=lambda pair: (len(pair[1].faults), pair[0], -len(pair[1].rhymes)))[1]
 
 
-def _examine(lines: Sequence[str], template: Template, prosody: Prosody) -> Examination:
+def _examine_by(lines: Sequence[str], template: Template, prosody: Prosody) -> Examination:
     """The faults of ``lines`` under one template."""
     rhyming = [i for i, line in enumerate(template.lines) if line.rhymes]
     rhyme = _rhyme([lines[i][-1] for i in rhyming], prosody)
@@ -115,9 +118,12 @@ def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> 
     going_on: list[ProsodyFault] = []
     turned: list[ProsodyFault] | None = None
     for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
-        straight, other = _line_faults(text, line, number, prosody), _line_faults(text, line.turned, number, prosody)
+        straight, other = (
+            _line_faults(text, line, number, prosody),
+            _line_faults(text, line.opposite_start, number, prosody),
+        )
         breaks = [ProsodyFault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
-        broken_back = [ProsodyFault(breaks[0].name, number, wanted=line.turned.pattern)]
+        broken_back = [ProsodyFault(breaks[0].name, number, wanted=line.opposite_start.pattern)]
         staying = [going_on + straight, *([] if turned is None else [turned + broken_back + straight])]
         turning = [] if number == 1 else [going_on + breaks + other]
         turning += [] if turned is None else [turned + other]
@@ -166,7 +172,7 @@ def _rhyme_faults(
 
 
 def _neighbours(group: str) -> list[str]:
-    return next((found for names in NEIGHBOURS if group in (found := names.split())), [group])
+    return next((groups for names in NEIGHBOURS if group in (groups := names.split())), [group])
 
 
 def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[ProsodyFault]:

@@ -63,4 +63,4 @@ def _sets(strings: Mapping[str, str]) -> dict[str, frozenset]:  # type: ignore[t
     for name, characters in strings.items():
         for character in characters:
             names.setdefault(character, set()).add(name)
-    return {character: frozenset(found) for character, found in names.items()}
+    return {character: frozenset(own) for character, own in names.items()}

@@ -49,7 +49,7 @@ class Written:
     together: int
 
 
-Answer = asyncio.Future[Written]
+PoemFuture = asyncio.Future[Written]
 
 
 @dataclass
@@ -57,9 +57,9 @@ class _InFlight:
     """The poems that one poet is writing."""
 
     poet: PoetLike
-    answers: dict[PoemHandle, Answer] = field(default_factory=dict)
+    answers: dict[PoemHandle, PoemFuture] = field(default_factory=dict)
 
-    def take(self, request: PoemRequest, answer: Answer) -> None:
+    def take(self, request: PoemRequest, answer: PoemFuture) -> None:
         try:
             self.answers[self.poet.add(request)] = answer
         except Exception as error:  # a refusal or a bug; either way it concerns only this request
@@ -95,7 +95,7 @@ class Batcher:
     def __init__(self, poet: PoetLike) -> None:
         self.poet = poet
         self._broken: BrokenPoetError | None = None
-        self._asked: deque[tuple[PoetLike, PoemRequest, Answer]] = deque()
+        self._requests: deque[tuple[PoetLike, PoemRequest, PoemFuture]] = deque()
         self._changed = threading.Condition()
         self._closed = False
         # Daemon: a program that exits does not wait for poems it has abandoned.
@@ -104,10 +104,10 @@ class Batcher:
 
     async def write(self, request: PoemRequest) -> Written:
         """PoemError: the request cannot be served. Other exceptions: this request, or another in its batch, failed."""
-        answer: Answer = asyncio.get_running_loop().create_future()
+        answer: PoemFuture = asyncio.get_running_loop().create_future()
         with self._changed:
             self.check()
-            self._asked.append((self.poet, request, answer))
+            self._requests.append((self.poet, request, answer))
             self._changed.notify()
         return await answer
 
@@ -131,19 +131,19 @@ class Batcher:
                 self._broken = broken = BrokenPoetError(origin(error))
             for batch in batches:
                 batch.fail(broken)
-            for _, _, answer in self._asked:
+            for _, _, answer in self._requests:
                 _fail(answer, broken)
 
     def _write_until_closed(self, batches: list[_InFlight]) -> None:
         while True:
             with self._changed:
-                while not (self._asked or batches or self._closed):
+                while not (self._requests or batches or self._closed):
                     self._changed.wait()
                 if self._closed:
                     return
-                asked = list(self._asked)
-                self._asked.clear()
-            for poet, request, answer in asked:
+                requests = list(self._requests)
+                self._requests.clear()
+            for poet, request, answer in requests:
                 if not batches or batches[-1].poet is not poet:
                     batches.append(_InFlight(poet))
                 batches[-1].take(request, answer)
@@ -153,15 +153,15 @@ class Batcher:
             batches[:] = [batch for batch in batches if batch.answers]
 
 
-def _deliver(answer: Answer, written: Written) -> None:
+def _deliver(answer: PoemFuture, written: Written) -> None:
     _settle(answer, lambda: answer.set_result(written))
 
 
-def _fail(answer: Answer, error: Exception) -> None:
+def _fail(answer: PoemFuture, error: Exception) -> None:
     _settle(answer, lambda: answer.set_exception(error))
 
 
-def _settle(answer: Answer, settle: Callable[[], None]) -> None:
+def _settle(answer: PoemFuture, settle: Callable[[], None]) -> None:
     """Set the result in the waiting event loop; the waiter may be cancelled and the loop closed by now."""
     with contextlib.suppress(RuntimeError):
         answer.get_loop().call_soon_threadsafe(lambda: None if answer.done() else settle())

@@ -41,10 +41,10 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         if entry is None:
             _print_list(dead, replies, as_json)
             return 0
-        found = {name: job for name, job, _ in dead}
-        if entry not in found:
+        jobs = {dead_id: job for dead_id, job, _ in dead}
+        if entry not in jobs:
             return _complain(f"There is no dead letter {entry}; `dead list` shows them all.", 2)
-        job = found[entry]
+        job = jobs[entry]
         if action == "drop":
             done = await queue.dead_letters.drop(entry)
         elif entry in replies and not isinstance(replies[entry].to, PendingRequest):

@@ -21,14 +21,14 @@ class ModelReload(Generic[P]):
     """``load``: loads a version's poet by name and may raise anything; ``version``: the one served at the start."""
 
     def __init__(
-        self, models: Models, load: Callable[[str], P], version: str, figures: Callable[[], Iterable[VersionInfo]]
+        self, models: Models, load: Callable[[str], P], version: str, list_versions: Callable[[], Iterable[VersionInfo]]
     ) -> None:
         self._models = models
         self._load = load
-        self._figures = figures
+        self._list_versions = list_versions
         self.serving = Serving(version, 0)
 
-    async def look(self) -> P | None:
+    async def poll(self) -> P | None:
         """A poet to serve from now on, loaded while the old one keeps serving; None: no change."""
         desired = await self._models.desired()
         if desired is None or desired.serial == self.serving.serial:
@@ -60,7 +60,7 @@ class ModelReload(Generic[P]):
 
     async def publish(self) -> None:
         """Publish the versions that this worker could serve."""
-        await self._models.publish(await asyncio.to_thread(lambda: list(self._figures())))
+        await self._models.publish(await asyncio.to_thread(lambda: list(self._list_versions())))
 
     async def leave(self, worker: str) -> None:
         await self._models.leave(worker)

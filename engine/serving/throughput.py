@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-DECAY = 0.98
+POEM_DECAY = 0.98
 """Weight of all earlier measurements relative to the newest poem."""
 
 
@@ -24,8 +24,8 @@ class Throughput:
     def end(self) -> None:
         """A poem is finished."""
         now = time.monotonic()
-        self._busy = DECAY * self._busy + now - self._since
-        self._poems = DECAY * self._poems + 1
+        self._busy = POEM_DECAY * self._busy + now - self._since
+        self._poems = POEM_DECAY * self._poems + 1
         self._since = now
 
     @property

@@ -24,15 +24,15 @@ from engine.serving.throughput import Throughput
 
 log = logging.getLogger("engine.serving.worker")
 
-MAX_IN_FLIGHT = 64
+MAX_JOBS_IN_FLIGHT = 64
 """Maximum number of jobs in flight."""
-READ_SECONDS = 0.5
+JOB_READ_SECONDS = 0.5
 """How long a read waits for jobs, and so how often an idle worker looks for jobs to reclaim."""
 _RECLAIM_LOCK = "workers"
 """Lock held by the one worker that takes no new jobs, to become free for reclaiming one."""
 PUBLISH_SECONDS = 15.0
 """Interval at which a worker publishes the versions it has."""
-DRAIN_SECONDS = 8.0
+JOB_DRAIN_SECONDS = 8.0
 """Time that poems in flight are given when the worker stops; other workers reclaim the rest."""
 
 
@@ -47,7 +47,7 @@ class Worker(StreamConsumer):
         queue: Queue,
         poet: PoetLike,
         lease: float,
-        batch: int = MAX_IN_FLIGHT,
+        batch: int = MAX_JOBS_IN_FLIGHT,
         model_reload: ModelReload[PoetLike] | None = None,
     ) -> None:
         super().__init__(queue.jobs)
@@ -74,7 +74,7 @@ class Worker(StreamConsumer):
                 while not self._stopping.is_set():
                     self._batcher.check()
                     await self._persist(self._take)
-                await self._finish_in_flight(DRAIN_SECONDS)
+                await self._finish_in_flight(JOB_DRAIN_SECONDS)
             finally:
                 self._batcher.close()
 
@@ -103,7 +103,7 @@ class Worker(StreamConsumer):
         elif len(self._in_flight) >= self._batch or await self._drains_to_reclaim():
             await self._wait_for_one()
             return
-        wait = 0 if orphan else min(READ_SECONDS, self._lease)
+        wait = 0 if orphan else min(JOB_READ_SECONDS, self._lease)
         for delivery in await self._queue.jobs.take(self.name, self._batch - len(self._in_flight), wait):
             self._begin(delivery)
 
@@ -116,7 +116,7 @@ class Worker(StreamConsumer):
     async def _wait_for_one(self) -> None:
         """Wait a moment for one of the jobs in flight; the last may have ended while Redis was being asked."""
         if self._in_flight:
-            seconds = min(READ_SECONDS, self._lease)
+            seconds = min(JOB_READ_SECONDS, self._lease)
             await asyncio.wait(self._in_flight, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     def _begin(self, delivery: Delivery) -> None:
@@ -179,7 +179,7 @@ class Worker(StreamConsumer):
 
     async def _reload_model(self) -> None:
         """Switch to the desired model, if it changed. Poems in progress are finished by the old one."""
-        if self._model_reload is not None and (poet := await self._model_reload.look()) is not None:
+        if self._model_reload is not None and (poet := await self._model_reload.poll()) is not None:
             self._batcher.poet = poet
 
     async def _watch_models(self) -> None:

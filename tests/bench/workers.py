@@ -19,7 +19,7 @@ import numpy as np
 from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import Queue, connect
-from engine.generation.poet import RELEASED, WIDTH
+from engine.generation.poet import MAX_SEQUENCES, RELEASED
 from engine.model.checkpoint import load, read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from tests.support.stage import WORKER, stage
@@ -67,7 +67,7 @@ def bare_steps_a_second(processes: int) -> float:
 def _bare(core: int) -> float:
     os.sched_setaffinity(0, {core})
     backend = OnnxBackend(read_part(RELEASED, DECODER), load(RELEASED), 1)
-    state, ids = backend.start(WIDTH), np.zeros(WIDTH, np.int64)
+    state, ids = backend.start(MAX_SEQUENCES), np.zeros(MAX_SEQUENCES, np.int64)
     time.sleep(2)  # the others load meanwhile
     began, steps = time.monotonic(), 0
     while time.monotonic() - began < SECONDS:

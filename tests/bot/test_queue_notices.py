@@ -92,7 +92,7 @@ async def test_cancelling_ends_what_one_waits_for_here_and_nothing_of_others(
     [sent] = await waiting_chat.messages(1)
     assert (sent.plain, sent.reply_to) == ("已取消。", mine)
     await waiting_chat.until(lambda: len(waiting_chat.deleted) == 1)
-    left = [queued.job.request for queued in await queue.line(10)]
+    left = [queued.job.request for queued in await queue.oldest_jobs(10)]
     assert [r.text for r in left if isinstance(r, PoemRequest)] == ["夏", "秋"]
 
 

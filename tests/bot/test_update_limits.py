@@ -44,14 +44,14 @@ async def test_cancelling_again_and_again_reads_the_queue_no_oftener_than_the_li
     limited_chat: FakeTelegram, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
-    line = Queue.line
+    oldest_jobs = Queue.oldest_jobs
 
     async def counted(self: Queue, count: int) -> object:
         nonlocal looks
         looks += count != 500  # the notices look by themselves
-        return await line(self, count)
+        return await oldest_jobs(self, count)
 
-    monkeypatch.setattr(Queue, "line", counted)
+    monkeypatch.setattr(Queue, "oldest_jobs", counted)
     last = 0
     for _ in range(ALLOWED):
         last = await limited_chat.write("/cancel", user=7)

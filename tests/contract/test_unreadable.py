@@ -95,7 +95,7 @@ async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: 
         await redis.xadd(queue.jobs.key, {"v": "1", "body": body})
     await queue.submit(Job(PoemRequest("acrostic", "春"), Chat(7), "en", time.time() + 60), "g")
     assert await queue.overdue(0) == []
-    assert len(await queue.line(100)) == 1
+    assert len(await queue.oldest_jobs(100)) == 1
 
     async def all_buried() -> bool:
         return len(await queue.dead_letters.jobs()) == len(BODIES)

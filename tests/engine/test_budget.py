@@ -22,7 +22,7 @@ def budget(seconds: float, character: float) -> Budget:
     """``character``: measured seconds of each."""
     found = Budget(64, seconds)
     for _ in range(2000):
-        found.spent(64 * character, 64)
+        found.record(64 * character, 64)
     return found
 
 

@@ -55,7 +55,7 @@ def test_padding_does_not_change_the_loss() -> None:
 def test_the_loss_in_chunks_is_the_cross_entropy_and_has_its_gradients(
     monkeypatch: pytest.MonkeyPatch, chunk: int, reduction: Literal["mean", "sum"]
 ) -> None:
-    monkeypatch.setattr(lstm, "CHUNK_PLACES", chunk)
+    monkeypatch.setattr(lstm, "CHUNK_POSITIONS", chunk)
     model, pad = loaded(), tiny.checkpoint().vocabulary.pad
     ids = np.random.default_rng(0).integers(0, 19, (4, 9))
     ids[1, 5:] = ids[3, 3:] = pad
@@ -82,7 +82,7 @@ def test_the_loss_in_chunks_is_the_cross_entropy_and_has_its_gradients(
 def test_with_a_teacher_the_gradients_lead_to_the_mixture_and_the_nats_are_those_of_the_text(
     monkeypatch: pytest.MonkeyPatch, chunk: int, share: float
 ) -> None:
-    monkeypatch.setattr(lstm, "CHUNK_PLACES", chunk)
+    monkeypatch.setattr(lstm, "CHUNK_POSITIONS", chunk)
     model, pad = loaded(), tiny.checkpoint().vocabulary.pad
     other = Shape(embedding_dim=5, hidden_dim=12, num_layers=1)
     teacher = PoemLSTM(model.vocabulary_size, other, dropout=0.5)
@@ -124,7 +124,7 @@ def test_no_more_scores_are_held_at_once_than_a_chunk_has(
         rows.append(len(scores))
         return of_paddle(scores, *others, **settings)
 
-    monkeypatch.setattr(lstm, "CHUNK_PLACES", 10)
+    monkeypatch.setattr(lstm, "CHUNK_POSITIONS", 10)
     monkeypatch.setattr(paddle.nn.functional, name, noted)
     ids = paddle.to_tensor(np.random.default_rng(0).integers(0, 19, (4, 8)))
     with paddle.set_grad_enabled(training):

@@ -43,7 +43,7 @@ def versions(tiny_model: Path, tmp_path: Path) -> Versions:
 def test_every_version_is_found_by_its_name_and_nothing_else_is(versions: Versions) -> None:
     assert versions.find("tiny-0") == versions.home
     assert versions.find("tiny-1") == versions.folder / "tiny-1"
-    assert [(each.version, each.home) for each in versions.figures()] == [("tiny-0", True), ("tiny-1", False)]
+    assert [(each.version, each.home) for each in versions.all_versions()] == [("tiny-0", True), ("tiny-1", False)]
     for name in ("nothing", "", "..", "../home", "tiny-1/../tiny-1", ".tiny-1.new"):
         with pytest.raises(ModelFolderError):
             versions.find(name)
@@ -133,11 +133,11 @@ async def test_a_worker_that_starts_falls_back_on_what_served_before_a_version_t
     await queue.models.use("good")
     await queue.models.use("broken")
     model_reload = ModelReload(queue.models, load, "home", list)
-    assert await model_reload.look() == "poet of good"
+    assert await model_reload.poll() == "poet of good"
     assert model_reload.serving.error == "spoilt"
-    assert await model_reload.look() is None
+    assert await model_reload.poll() is None
     await queue.models.use("home")
-    assert await model_reload.look() == "poet of home"
+    assert await model_reload.poll() == "poet of home"
 
 
 BAD_CARDS = (
@@ -163,7 +163,7 @@ def test_version_folders_that_cannot_be_read_are_passed_over_and_hang_nothing(ve
     (versions.folder / "device" / "card.json").symlink_to("/dev/zero")
     (versions.folder / "folder" / "card.json").mkdir()
     (versions.folder / "circle" / "card.json").symlink_to("card.json")
-    assert [each.version for each in versions.figures()] == ["tiny-0", "tiny-1"]
+    assert [each.version for each in versions.all_versions()] == ["tiny-0", "tiny-1"]
 
 
 def test_the_home_folder_is_never_pruned_wherever_it_lies(versions: Versions) -> None:
@@ -186,11 +186,11 @@ async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished
 ) -> None:
     model_reload = ModelReload(queue.models, str, "home", list)
     await queue.models.use("one")
-    assert await model_reload.look() == "one"
+    assert await model_reload.poll() == "one"
     await redis.delete(f"{prefix}model")
-    assert await model_reload.look() is None
+    assert await model_reload.poll() is None
     await queue.models.use("two")
-    assert await model_reload.look() == "two"
+    assert await model_reload.poll() == "two"
 
 
 async def test_versions_are_told_again_after_the_store_lost_its_data(

@@ -219,7 +219,7 @@ async def test_a_worker_whose_last_job_ends_while_it_looks_for_orphans_goes_on(
 async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.serving.worker.DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr("engine.serving.worker.JOB_DRAIN_SECONDS", 0.1)
     poet = StepByStepPoet(steps=3)
     await submit(queue, "风")
     assert len(await queue.jobs.take("dead", 1, 0)) == 1

@@ -35,7 +35,7 @@ DYING_JOB = """if True:
     import runpy, sys
     from train.retrain import order, process
     process.JOB = ("-c", "import os; os.kill(os.getpid(), 9)")
-    order.PAUSE_SECONDS = 0.0
+    order.RESTART_SECONDS = 0.0
     sys.argv[0] = "train"
     runpy.run_module("train", run_name="__main__")
 """

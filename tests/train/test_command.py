@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model.paddle_runtime import INSTALL
+from engine.model.paddle_runtime import INSTALL_HINT
 from train.__main__ import EXTRA_PACKAGES, main
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_without_the_extra_every_command_says_what_to_install(home: Path, argume
     )
     assert said.returncode == code, said.stderr
     assert said.stderr.count("\n") == (code > 0), said.stderr
-    assert (INSTALL in said.stderr) == (code == 1), said.stderr
+    assert (INSTALL_HINT in said.stderr) == (code == 1), said.stderr
 
 
 def test_a_package_that_training_alone_needs_is_called_by_its_name() -> None:

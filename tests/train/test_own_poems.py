@@ -20,7 +20,7 @@ from tests.support import tiny_corpus as train_tiny
 from train.__main__ import main
 from train.data import corpus as corpora
 from train.data.files import MAX_FILE_BYTES
-from train.data.npz import MAX_DICTIONARY_BYTES, MOST_IDS, MOST_POEMS, NpzError, read_npz
+from train.data.npz import MAX_DICTIONARY_BYTES, MAX_IDS, MAX_POEMS, NpzError, read_npz
 from train.data.own_poems import merge, read_own
 
 POEMS = train_tiny.poems(4)
@@ -140,10 +140,10 @@ def zeros(rows: int, width: int, kind: str = "|i1", size: int | None = None) -> 
 
 
 BOMBS: dict[str, Callable[[Path], Path]] = {
-    "many zeros": lambda file: repacked(file, data=zeros(MOST_POEMS, 300)),
-    "many numbers": lambda file: repacked(file, data=zeros(1000, MOST_IDS // 1000 + 1, size=16)),
+    "many zeros": lambda file: repacked(file, data=zeros(MAX_POEMS, 300)),
+    "many numbers": lambda file: repacked(file, data=zeros(1000, MAX_IDS // 1000 + 1, size=16)),
     "many rows of nothing": lambda file: repacked(file, data=zeros(1 << 40, 0)),
-    "too many poems": lambda file: repacked(file, data=zeros(MOST_POEMS + 1, 1)),
+    "too many poems": lambda file: repacked(file, data=zeros(MAX_POEMS + 1, 1)),
     "a row of minus": lambda file: repacked(file, data=zeros(-4, -4, size=16)),
     "less than it says": lambda file: repacked(file, data=zeros(100, 100, size=16)),
     "bzip2": lambda file: repacked(file, zipfile.ZIP_BZIP2),

@@ -61,7 +61,7 @@ def encode(
 
 def by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
     """All rows once, shortest first, about ``tokens`` per batch, for evaluation."""
-    for group in _cut(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
+    for group in _groups(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
         yield Batch.of([rows[i] for i in group], pad)
 
 
@@ -100,7 +100,7 @@ class Batches:
         tang = order[first : first + self._pool].tolist()
         song = self._song_poems(position, len(tang))
         members = sorted([*tang, *song], key=lambda i: len(self._rows[i]))
-        groups = list(_cut(members, self._rows, position.tokens, self._poems_per_batch))
+        groups = list(_groups(members, self._rows, position.tokens, self._poems_per_batch))
         np.random.default_rng([self._seed, position.epoch, position.pool]).shuffle(groups)
         last = first + self._pool >= len(order)
         for number in range(position.batch, len(groups)):
@@ -113,15 +113,15 @@ class Batches:
     def _song_poems(self, position: Position, tang: int) -> list[int]:
         """Indices of the Song poems to add to a pool of ``tang`` Tang poems."""
         count = round(tang * position.song_share / (1 - position.song_share)) if self._song else 0
-        found: list[int] = []
-        while len(found) < count:
-            lap, begin = divmod(position.song + len(found), self._song)
+        chosen: list[int] = []
+        while len(chosen) < count:
+            lap, begin = divmod(position.song + len(chosen), self._song)
             order = np.random.default_rng([self._seed, lap, 0, 1]).permutation(self._song)
-            found += (self._tang + order[begin : begin + count - len(found)]).tolist()
-        return found
+            chosen += (self._tang + order[begin : begin + count - len(chosen)]).tolist()
+        return chosen
 
 
-def _cut(members: Sequence[int], rows: Sequence[Ids], tokens: int, poems: int) -> Iterator[list[int]]:
+def _groups(members: Sequence[int], rows: Sequence[Ids], tokens: int, poems: int) -> Iterator[list[int]]:
     """Consecutive groups of at most ``tokens`` positions, or of ``poems`` rows if ``tokens`` is 0."""
     group: list[int] = []
     for i in members:

@@ -164,13 +164,13 @@ def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
         "sha1": {name: _sha1(out / f"{name}.txt") for name in files},
     }
     if corpus.song:
-        found = Counter(c for poem in corpus.song for c in poem)
-        unknown = sum(count for c, count in found.items() if c not in vocabulary)
+        song_characters = Counter(c for poem in corpus.song for c in poem)
+        unknown = sum(count for c, count in song_characters.items() if c not in vocabulary)
         noted[SONG] = {
             "counts": song_counts,
             "poems": len(corpus.song),
-            "characters": found.total(),
-            "unknown_share": round(unknown / found.total(), 5),
+            "characters": song_characters.total(),
+            "unknown_share": round(unknown / song_characters.total(), 5),
         }
     (out / "manifest.json").write_text(json.dumps(noted, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return noted
@@ -179,11 +179,11 @@ def prepare(source: str, out: Path, song: bool = True) -> dict[str, object]:
 def load_corpus(folder: Path, song: bool = False) -> Corpus:
     """A prepared corpus, with Song poems if ``song``; every file must match the hash in the manifest."""
     hashes = manifest(folder, song)["sha1"]
-    poems = {name: _read(folder / f"{name}.txt", sha1) for name, sha1 in hashes.items()}
+    poems = {name: _read_split(folder / f"{name}.txt", sha1) for name, sha1 in hashes.items()}
     return Corpus({split: poems[split] for split in SPLITS}, poems.get(SONG, []))
 
 
-def _read(file: Path, sha1: str) -> list[str]:
+def _read_split(file: Path, sha1: str) -> list[str]:
     if not file.exists() or _sha1(file) != sha1:
         raise CorpusError(f"{file} is missing or does not match the manifest; run: python -m train prepare")
     return file.read_text("utf-8").splitlines()

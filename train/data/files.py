@@ -26,10 +26,10 @@ def open_ordinary(file: Path) -> BinaryIO:
     """
     # Without O_NONBLOCK, opening a pipe would block until somebody writes to it.
     opened = os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    found = os.fstat(opened.fileno())
-    if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_FILE_BYTES:
+    status = os.fstat(opened.fileno())
+    if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
         return opened
     opened.close()
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise SpecialFileError("it is not a regular file")
     raise LargeFileError(f"it is larger than {MAX_FILE_BYTES >> 20} MiB")

@@ -20,15 +20,15 @@ import numpy.typing as npt
 from engine.model.vocab import EOP, PAD, START
 from train.data.files import open_ordinary
 
-MOST_POEMS, MOST_IDS = 1_000_000, 1 << 24
+MAX_POEMS, MAX_IDS = 1_000_000, 1 << 24
 """Limits for ``data``: rows and numbers, twenty and two times the tutorial's. A small archive can unpack to any size,
 so the stated size is checked before unpacking, and no more than that is unpacked."""
 MAX_DICTIONARY_BYTES = 1 << 21
 """Maximum size in bytes of the pickled dictionary, ten times the tutorial's."""
 MAX_WORD_CHARACTERS = 16
-MOST_CHARACTERS = MOST_IDS
+MAX_TEXT_CHARACTERS = MAX_IDS
 """In all poems together: each number stands for one character or for a symbol that is left out."""
-_LONGEST_HEADER = 1 << 14
+_MAX_HEADER_BYTES = 1 << 14
 _NOT_A_TUTORIAL_FILE = "it is not the tutorial's file (data, ix2word)"
 
 
@@ -43,7 +43,7 @@ def read_npz(file: Path) -> list[str]:
     """
     try:
         with open_ordinary(file) as opened, zipfile.ZipFile(opened) as archive:
-            with _member(archive, "data.npy", _LONGEST_HEADER + 8 * MOST_IDS) as member:
+            with _member(archive, "data.npy", _MAX_HEADER_BYTES + 8 * MAX_IDS) as member:
                 data = _numbers(member)
             with _member(archive, "ix2word.npy", MAX_DICTIONARY_BYTES) as member:
                 words = _dictionary(io.BytesIO(member.read(MAX_DICTIONARY_BYTES)))
@@ -62,20 +62,20 @@ def _poems(data: npt.NDArray[Any], words: dict[int, str]) -> list[str]:
         except KeyError as error:
             raise NpzError(f"data contains the id {error}, which ix2word lacks") from error
         characters += len(poem)
-        if characters > MOST_CHARACTERS:
-            raise NpzError(f"its poems have more than {MOST_CHARACTERS:,} characters in total")
+        if characters > MAX_TEXT_CHARACTERS:
+            raise NpzError(f"its poems have more than {MAX_TEXT_CHARACTERS:,} characters in total")
         poems.append(poem)
     return poems
 
 
 def _member(archive: zipfile.ZipFile, name: str, largest: int) -> IO[bytes]:
-    found = archive.getinfo(name)
-    if found.file_size > largest:
+    info = archive.getinfo(name)
+    if info.file_size > largest:
         raise NpzError(f"{name} is larger than {largest:,} bytes")
     # With other methods a few bytes can unpack to many megabytes at once; numpy writes only these two.
-    if found.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise NpzError(f"{name} uses a compression method that numpy does not use")
-    return archive.open(found)
+    return archive.open(info)
 
 
 def _header(content: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -94,8 +94,8 @@ def _numbers(content: IO[bytes]) -> npt.NDArray[Any]:
     if len(shape) != 2 or kind.hasobject or not np.issubdtype(kind, np.integer):
         raise NpzError("data must be whole numbers, one row per poem")
     rows, width = shape
-    if not 0 <= rows <= MOST_POEMS or not 0 <= rows * width <= MOST_IDS:
-        raise NpzError(f"data has {rows} rows of {width}: more than {MOST_POEMS:,} poems or {MOST_IDS:,} numbers")
+    if not 0 <= rows <= MAX_POEMS or not 0 <= rows * width <= MAX_IDS:
+        raise NpzError(f"data has {rows} rows of {width}: more than {MAX_POEMS:,} poems or {MAX_IDS:,} numbers")
     wanted = rows * width * kind.itemsize
     raw = content.read(wanted)
     if len(raw) != wanted:
@@ -111,8 +111,8 @@ def _dictionary(content: io.BytesIO) -> dict[int, str]:
     pickled = content.read()
     try:
         _check_memory(pickled)
-        found = _Restricted(io.BytesIO(pickled), encoding="utf-8").load()
-        value = found.items[0] if isinstance(found, _Array) else found
+        unpickled = _Restricted(io.BytesIO(pickled), encoding="utf-8").load()
+        value = unpickled.items[0] if isinstance(unpickled, _Array) else unpickled
     except NpzError:
         raise
     except Exception as error:  # a broken pickle can raise anything

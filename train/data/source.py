@@ -54,12 +54,12 @@ def _with_bar(items: Iterable[T], what: str) -> Iterable[T]:
     return counted
 
 
-def _npm_reason(said: str) -> str:
+def _npm_reason(stderr: str) -> str:
     """The most informative line of npm's output: the one with "reason:", else the first sentence, else a code."""
-    lines = [re.sub(r"^npm\s+(error|ERR!)?\s*", "", line).strip() for line in said.splitlines()]
+    lines = [re.sub(r"^npm\s+(error|ERR!)?\s*", "", line).strip() for line in stderr.splitlines()]
     lines = [line for line in lines if line]
-    telling = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) ", line)]
-    best = [*(line for line in telling if "reason:" in line), *telling, *lines, "it gave no reason"]
+    informative = [line for line in lines if not re.match(r"(code|errno|syscall|path|dest) ", line)]
+    best = [*(line for line in informative if "reason:" in line), *informative, *lines, "it gave no reason"]
     return best[0][:300]
 
 

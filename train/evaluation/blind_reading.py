@@ -21,7 +21,7 @@ from engine.contract.text import clauses
 from engine.generation.poet import Poet
 from engine.prosody.check import form_of
 from train.data.corpus import Corpus
-from train.evaluation.report import FORMS
+from train.evaluation.report import EVALUATED_FORMS
 
 ASPECTS = ("fluency", "coherence", "meaning", "poetry")
 MARKS = range(1, 6)
@@ -79,7 +79,7 @@ def write_pairs(
     held_out = [poem for split in ("test", "validation") for poem in corpus.poems[split]]
     pairs: list[str] = []
     key: dict[int, str] = {}
-    for form in FORMS:
+    for form in EVALUATED_FORMS:
         fitting = [poem for poem in held_out if form_of(clauses(poem)) == form and _has_single_marks(poem)]
         chosen = random.Random(f"{seed} {form}").sample(fitting, min(poems, len(fitting)))  # noqa: S311  no secret
         report(f"{form}: {len(chosen)} pairs")
@@ -103,7 +103,7 @@ def write_pairs(
 
 def score(folder: Path) -> dict[str, Any]:
     """Score all ``judge*.json`` of the folder: wins by side, side 2's share of decided pairs, mean marks by side."""
-    key = _json(folder / "key.json")
+    key = _read_json(folder / "key.json")
     files = sorted(folder.glob("judge*.json"))
     if not files:
         raise BlindReadingError(f"{folder} has no judge*.json; readers write it, see task.md there")
@@ -111,7 +111,7 @@ def score(folder: Path) -> dict[str, Any]:
     marks: dict[str, dict[str, list[float]]] = {side: defaultdict(list) for side in "12"}
     for file in files:
         try:
-            for verdict in _json(file):
+            for verdict in _read_json(file):
                 second = key[str(verdict["n"])]
                 sides = {second: "2", "AB"[second == "A"]: "1", "=": "="}
                 wins[sides[verdict["better"]]] += 1
@@ -137,7 +137,7 @@ def _coin(text: str) -> int:
     return int(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), 16) % 2
 
 
-def _json(file: Path) -> Any:
+def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:

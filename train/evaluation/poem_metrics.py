@@ -15,7 +15,7 @@ from engine.contract.text import clauses
 Lines = Sequence[str]
 """The lines of one poem, without punctuation."""
 
-MIN_PAIR_COUNT = 5
+MIN_ATTESTED_COUNT = 5
 
 
 def repetition(poems: Sequence[Lines]) -> float:
@@ -53,7 +53,7 @@ class Background:
         """The share of the bigrams at positions 1–2, 3–4, 5–6 of a line that occur at least five times in the
         corpus."""
         words = [line[i : i + 2] for poem in poems for line in poem for i in range(0, len(line) - 1, 2)]
-        return sum(self._pairs[word] >= MIN_PAIR_COUNT for word in words) / max(1, len(words))
+        return sum(self._pairs[word] >= MIN_ATTESTED_COUNT for word in words) / max(1, len(words))
 
     def association(self, poems: Sequence[Lines]) -> float:
         """Mean pointwise mutual information of characters in adjacent lines, in nats.

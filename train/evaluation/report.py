@@ -20,14 +20,14 @@ from train.evaluation.poem_metrics import Background, Lines, distinct_2, repetit
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.evaluation.tutorial_decoder import gen_acrostic, generate
 
-FORMS = {"五绝": (5, 4), "七绝": (7, 4), "五律": (5, 8), "七律": (7, 8)}
+EVALUATED_FORMS = {"五绝": (5, 4), "七绝": (7, 4), "五律": (5, 8), "七律": (7, 8)}
 """Form → line length, number of lines."""
 HEADS = 4
 
 Measures = dict[str, Any]
 
 
-CANDIDATES = 8
+EVALUATION_CANDIDATES = 8
 """How many candidates each evaluated poem is chosen from."""
 
 
@@ -47,8 +47,8 @@ class EvalContext:
 
     def human(self, form: str) -> list[Lines]:
         """The test poems of a form, recognised by their shape."""
-        found = [clauses(poem) for poem in self.corpus.poems["test"]]
-        return [lines for lines in found if form_of(lines) == form]
+        poems = [clauses(poem) for poem in self.corpus.poems["test"]]
+        return [lines for lines in poems if form_of(lines) == form]
 
     def openings(self, length: int) -> list[str]:
         """First lines of test poems, repeated until there are as many as poems to write."""
@@ -58,8 +58,8 @@ class EvalContext:
 
     def heads(self) -> list[str]:
         """The first characters of the first lines of test poems."""
-        found = ["".join(line[0] for line in lines[:HEADS]) for lines in map(clauses, self.corpus.poems["test"])]
-        return list(islice(cycle(heads for heads in found if len(heads) == HEADS), self.poems))
+        all_heads = ["".join(line[0] for line in lines[:HEADS]) for lines in map(clauses, self.corpus.poems["test"])]
+        return list(islice(cycle(heads for heads in all_heads if len(heads) == HEADS), self.poems))
 
 
 def columns(
@@ -69,7 +69,7 @@ def columns(
     ours: Measures = {}
     tutorial: Measures = {}
     human: Measures = {}
-    for form, (length, _) in FORMS.items():
+    for form, (length, _) in EVALUATED_FORMS.items():
         report(f"{form}: {context.poems} poems, and as many by the tutorial's decoder")
         openings = context.openings(length)
         people = context.human(form)
@@ -83,8 +83,8 @@ def columns(
     heads = context.heads()
     acrostics = poet.write([PoemRequest("acrostic", h, seed=context.seed + i) for i, h in enumerate(heads)])
     greedy = {text: clauses(gen_acrostic(backend, vocabulary, text)) for text in set(heads)}
-    ours["acrostic"] = {"hit": _hits(heads, [poem.lines for poem in acrostics])}
-    tutorial["acrostic"] = {"hit": _hits(heads, [greedy[text] for text in heads])}
+    ours["acrostic"] = {"hit": _hit_share(heads, [poem.lines for poem in acrostics])}
+    tutorial["acrostic"] = {"hit": _hit_share(heads, [greedy[text] for text in heads])}
     return {"ours": ours, "tutorial": tutorial, "human": human}
 
 
@@ -92,7 +92,7 @@ def measure(
     form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, context: EvalContext
 ) -> Measures:
     """One form of one column. The first ``forced`` lines of each poem were given and do not count."""
-    length, count = FORMS[form]
+    length, count = EVALUATED_FORMS[form]
     rhymes = [context.rhyme_table.rhymes(poem) for poem in poems]
     scans = [context.rhyme_table.scans(poem, forced) for poem in poems]
     faults = Counter(fault.name for poem in poems for fault in check(poem, poet.prosody).faults if fault.line > forced)
@@ -125,7 +125,7 @@ def write_poems(poet: Poet, openings: Sequence[str], form: str, seed: int) -> li
     return [[poet.script.simplify(line) for line in poem.lines] for poem in poet.write(requests)]
 
 
-def _hits(heads: Sequence[str], poems: Sequence[Lines]) -> float:
+def _hit_share(heads: Sequence[str], poems: Sequence[Lines]) -> float:
     return _share(["".join(line[0] for line in poem) == text for text, poem in zip(heads, poems, strict=True)])
 
 
@@ -136,7 +136,7 @@ def _share(facts: Sequence[bool]) -> float:
 def as_markdown(table: Mapping[str, Measures]) -> str:
     """One Markdown table per form: metrics as rows, columns as columns."""
     parts = []
-    for form in FORMS:
+    for form in EVALUATED_FORMS:
         rows = [f"| {form} | {' | '.join(table)} |", f"|---|{'---|' * len(table)}"]
         for name in table["human"][form]:
             values = [column[form][name] for column in table.values()]

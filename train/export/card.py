@@ -15,10 +15,10 @@ _ANCESTOR_FIELDS = ("version", "date", "made_by", "training", "perplexity", "sta
 START_SYMBOLS = {"tang": START, "song": PAD}
 """On the card of a model that was also trained on Song poems: the start symbol of each dynasty's poems."""
 
-Card = dict[str, Any]
+ModelCard = dict[str, Any]
 
 
-def ancestor(card: Mapping[str, Any]) -> Card:
+def ancestor(card: Mapping[str, Any]) -> ModelCard:
     """What a card records of its parent: how it was trained, its perplexity and on which poems, and its own parent."""
     kept = {name: card[name] for name in _ANCESTOR_FIELDS if name in card}
     if "sha1" in card.get("corpus", {}):
@@ -28,13 +28,13 @@ def ancestor(card: Mapping[str, Any]) -> Card:
     return {**kept, "parent": ancestor(card["parent"])} if card.get("parent") else kept
 
 
-def start_symbols(song_share: float, parent: Mapping[str, Any] | None) -> Card:
+def start_symbols(song_share: float, parent: Mapping[str, Any] | None) -> ModelCard:
     """The entry ``start_symbols`` if the model, or one of its ancestors, was trained on Song poems."""
     known = song_share > 0 or (parent or {}).get("start_symbols")
     return {"start_symbols": START_SYMBOLS} if known else {}
 
 
-def read_notes(file: Path) -> list[Card]:
+def read_notes(file: Path) -> list[ModelCard]:
     """The stages ("legs") of a training outside this project, oldest first; the last one produced the weights.
 
     A list of ``{"made_by": a sentence, "training": {…}}``, optionally with ``version``, ``date`` and ``perplexity``;
@@ -54,7 +54,7 @@ def read_notes(file: Path) -> list[Card]:
     return legs
 
 
-def lineage(legs: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> Card:
+def stages_card(legs: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> ModelCard:
     """The stages as one card: each is the parent of the next, and the model ``base`` is the parent of the first."""
     card = ancestor(base)
     for leg in legs:

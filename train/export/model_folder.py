@@ -23,7 +23,7 @@ from train.data.corpus import Corpus, load_corpus
 from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
-from train.export.card import ancestor, lineage, read_notes, start_symbols
+from train.export.card import ancestor, read_notes, stages_card, start_symbols
 from train.export.onnx_decoder import build_decoder
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
@@ -58,7 +58,7 @@ def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: Devic
         "parent": setup.parent,
     }
     version = version or f"{run.folder.name}-{_today()}-{state.step}"
-    return _write(model, version, setup.corpus, facts, corpus, out, device)
+    return _measure_and_save(model, version, setup.corpus, facts, corpus, out, device)
 
 
 def export_weights(
@@ -76,7 +76,7 @@ def export_weights(
     vocabulary is kept; ``notes``: how they were trained (``train.export.card.read_notes``).
     """
     _check_replaceable(out)
-    origin, card = checkpoint.load(base), lineage(read_notes(notes), parent_card(base))
+    origin, card = checkpoint.load(base), stages_card(read_notes(notes), parent_card(base))
     try:
         weights = {name: tensor.astype(np.float32) for name, tensor in load_file(file).items()}
         checkpoint.check_weights(origin.shape, len(origin.vocabulary), weights)
@@ -86,7 +86,8 @@ def export_weights(
     song = "start_symbols" in card
     corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
     facts = {name: value for name, value in card.items() if name not in ("version", "date", "perplexity")}
-    return _write(model, version or str(card.get("version") or file.stem), manifest, facts, corpus, out, device)
+    version = version or str(card.get("version") or file.stem)
+    return _measure_and_save(model, version, manifest, facts, corpus, out, device)
 
 
 def _check_replaceable(out: Path) -> None:
@@ -100,9 +101,9 @@ def _as_stored(weights: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """In float32, rounded to float16."""
     with np.errstate(over="ignore"):
         stored = {name: tensor.astype(np.float16).astype(np.float32) for name, tensor in weights.items()}
-    if burst := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
+    if diverged := [name for name, tensor in stored.items() if not np.isfinite(tensor).all()]:
         raise RunError(
-            f"the weights diverged ({burst[0]}), so the training failed; train again with a lower --lr or a --clip"
+            f"the weights diverged ({diverged[0]}), so the training failed; train again with a lower --lr or a --clip"
         )
     return stored
 
@@ -111,7 +112,7 @@ def _today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
-def _write(
+def _measure_and_save(
     model: Checkpoint,
     version: str,
     manifest: dict[str, Any],

@@ -14,7 +14,7 @@ from typing import Any
 from train.data.batches import Batch
 from train.fit.run_folder import RunError
 
-RUN_SECONDS = 600.0
+RUN_CREATION_SECONDS = 600.0
 
 
 def rank_of(environment: Mapping[str, str]) -> tuple[int, int]:
@@ -24,7 +24,7 @@ def rank_of(environment: Mapping[str, str]) -> tuple[int, int]:
 
 def wait_for_run(folder: Path) -> None:
     """Wait until the first process has created the run."""
-    end = time.monotonic() + RUN_SECONDS
+    end = time.monotonic() + RUN_CREATION_SECONDS
     while not (folder / "run.json").exists():
         if time.monotonic() > end:
             raise RunError(f"the first process did not create a run in {folder}")

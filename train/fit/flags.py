@@ -16,7 +16,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("settings (defaults: preset best)")
     for field in dataclasses.fields(TrainConfig):
         flags = list(dict.fromkeys([f"--{field.name.replace('_', '-')}", flag(field.name)]))
-        default = _spelt(getattr(PRESETS["best"], field.name))
+        default = _default_text(getattr(PRESETS["best"], field.name))
         text = f"{field.metadata['help']} ({default})" if default else str(field.metadata["help"])
         options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
         if hints[field.name] == bool | None:
@@ -24,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         elif choices := get_args(hints[field.name]) if isinstance(field.default, str) else ():
             group.add_argument(*flags, choices=choices, **options)
         else:
-            group.add_argument(*flags, type=_reader(hints[field.name]), metavar="X", **options)
+            group.add_argument(*flags, type=_parser_of(hints[field.name]), metavar="X", **options)
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def _reader(kind: Any) -> Callable[[str], Any]:
+def _parser_of(kind: Any) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             if kind == tuple[int, ...] or kind == tuple[float, ...]:
@@ -46,5 +46,5 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     return read
 
 
-def _spelt(value: object) -> str:
+def _default_text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)

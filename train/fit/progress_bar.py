@@ -42,22 +42,22 @@ class Bar:
         if progress.event == "sample":
             self._bar.write(progress.sample, sys.stderr)
         if self._terminal:
-            self._bar.set_postfix_str(_line(progress), refresh=False)
+            self._bar.set_postfix_str(_status_line(progress), refresh=False)
             self._bar.update(100 * progress.part - self._bar.n)
         elif time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
-            print(f"{progress.part:6.1%}  {_line(progress)}", file=sys.stderr, flush=True)
+            print(f"{progress.part:6.1%}  {_status_line(progress)}", file=sys.stderr, flush=True)
 
 
-def _line(progress: Progress) -> str:
+def _status_line(progress: Progress) -> str:
     held_out = f", held out {progress.validation:.1f}" if progress.validation is not None else ""
     return (
         f"epoch {progress.epoch:.2f}, step {progress.step}, loss {progress.loss:.3f}{held_out}, "
-        f"{progress.tokens_per_second:,.0f} tokens/s, {_spelt(progress.seconds_left)} left"
+        f"{progress.tokens_per_second:,.0f} tokens/s, {_duration(progress.seconds_left)} left"
     )
 
 
-def _spelt(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds != seconds:  # not known yet
         return "?"
     minutes, rest = divmod(round(seconds), 60)

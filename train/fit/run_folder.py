@@ -144,9 +144,9 @@ class Run:
         damaged = []
         for place in self._newest_first():
             try:
-                kept = _read(place)
+                kept = _read_checkpoint(place)
             except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-                damaged.append(f"{place.name} ({_why(error)})")
+                damaged.append(f"{place.name} ({_damage(error)})")
                 continue  # try the one before
             if damaged:
                 log.warning("skipped damaged checkpoints in %s: %s", self._checkpoints, "; ".join(damaged))
@@ -174,7 +174,7 @@ class _NotWrittenError(ValueError):
     """The named file differs from what was written."""
 
 
-def _why(error: Exception) -> str:
+def _damage(error: Exception) -> str:
     """Why a checkpoint cannot be read."""
     if isinstance(error, _NotWrittenError):
         return f"{error} is not what was written"
@@ -183,7 +183,7 @@ def _why(error: Exception) -> str:
     return f"{_STATE} cannot be read"
 
 
-def _read(place: Path) -> tuple[State, Tensors, Tensors]:
+def _read_checkpoint(place: Path) -> tuple[State, Tensors, Tensors]:
     state: Mapping[str, Any] = json.loads((place / _STATE).read_text("utf-8"))
     tensors = []
     for name in (_WEIGHTS, _OPTIMIZER):

@@ -11,7 +11,7 @@ from train.fit.run_folder import Setup, State
 def summary(folder: Path, name: str, setup: Setup, state: State, loss: float, finished: bool) -> dict[str, Any]:
     """``name``: the run's name on the command line; ``loss``: the moving average that the bar shows."""
     measured = state.last("validation")
-    said: dict[str, Any] = {
+    result: dict[str, Any] = {
         "run": str(folder),
         "finished": finished,
         "step": state.step,
@@ -21,15 +21,15 @@ def summary(folder: Path, name: str, setup: Setup, state: State, loss: float, fi
         "validation_perplexity": measured and round(measured, 3),
     }
     if (before := parent_perplexity(setup)) is not None:
-        said["validation_perplexity_before"] = before
+        result["validation_perplexity_before"] = before
         if measured is not None and measured >= before:
-            said["verdict"] = (
+            result["verdict"] = (
                 f"not better than the model that it began with ({measured:.2f} after, {before:.2f} before; lower is "
                 "better): train longer or with a lower --lr"
             )
     if not finished:
-        said["go_on"] = f"python -m train fit --resume --run {name}"
-    return said
+        result["go_on"] = f"python -m train fit --resume --run {name}"
+    return result
 
 
 def parent_perplexity(setup: Setup) -> float | None:

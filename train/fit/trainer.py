@@ -87,7 +87,7 @@ class Trainer:
         self._nats = model_nats(self._model, self._vocabulary.pad)
         self.state = self._restore()
         self._restored_step, self._has_saved = self.state.step, False
-        self._began = time.monotonic() - self.state.seconds
+        self._started = time.monotonic() - self.state.seconds
         self._loss = self.state.last("loss") or math.nan
         self._seen = 0 if math.isnan(self._loss) else LOG_STEPS
         self._speed = 0.0
@@ -113,16 +113,16 @@ class Trainer:
         self._saved = self._validated = time.monotonic()
         try:
             while not self.finished:
-                self._pool()
+                self._train_pool()
             self._validate()
         except _Stopped:
             pass
-        self._log()
-        self._draw()
+        self._record_loss()
+        self._draw_curve()
         self._save()
         return self.state
 
-    def _pool(self) -> None:
+    def _train_pool(self) -> None:
         """Train on the rest of one pool of poems."""
         config, state = self._config, self.state
         if state.position.batch == 0:
@@ -136,17 +136,17 @@ class Trainer:
             epoch_ends = after.epoch > state.position.epoch
             state.position = after
             # Shared, since all processes must make the same decisions from it.
-            state.seconds = self._ranks.most(time.monotonic() - self._began)
-            self._tell("step")
+            state.seconds = self._ranks.most(time.monotonic() - self._started)
+            self._send_progress("step")
             if self._ranks.most(self._stop()):
                 raise _Stopped
             if self.finished:
                 return
             if state.step % LOG_STEPS == 0:
-                self._log()
+                self._record_loss()
             if state.step % config.plot_every == 0:
-                self._draw()
-                self._tell("sample", self._sample())
+                self._draw_curve()
+                self._send_progress("sample", self._sample())
             if epoch_ends or time.monotonic() - self._validated > 60 * config.validate_every:
                 self._validate()
             if self._save_is_due():
@@ -191,9 +191,9 @@ class Trainer:
             return self._nats(ids, targets)
 
         measured = perplexity(nats, self._vocabulary, self._corpus.poems["validation"], self._missing)
-        self.state.history.append({**self._now(), "validation": measured})
+        self.state.history.append({**self._step_and_tokens(), "validation": measured})
         self._validated = time.monotonic()
-        self._tell("validation")
+        self._send_progress("validation")
 
     def _sample(self) -> str:
         """A sample poem by greedy decoding, as in the tutorial."""
@@ -204,15 +204,15 @@ class Trainer:
         backend = PaddleBackend(now, self._device)
         return generate(backend, self._vocabulary, config.start_words, config.prefix_words, config.max_gen_len)
 
-    def _log(self) -> None:
+    def _record_loss(self) -> None:
         """Append the mean loss since the last entry to the history."""
         if self._since_log:
             targets = sum(count for _, count in self._since_log)
             loss = sum(nats * count for nats, count in self._since_log) / targets
-            self.state.history.append({**self._now(), "loss": loss})
+            self.state.history.append({**self._step_and_tokens(), "loss": loss})
             self._since_log.clear()
 
-    def _draw(self) -> None:
+    def _draw_curve(self) -> None:
         if self._ranks.first:
             draw_curve(self.state.history, self._run.folder / "loss.png")
 
@@ -226,17 +226,17 @@ class Trainer:
     def _save(self) -> None:
         self._has_saved = True
         if self._ranks.alone:
-            self.state.seconds = time.monotonic() - self._began
+            self.state.seconds = time.monotonic() - self._started
         self._saved = time.monotonic()
         if self._ranks.first:
-            self._run.save(self.state, self._model.weights(), self._moments())
+            self._run.save(self.state, self._model.weights(), self._optimizer_tensors())
             self._saved = time.monotonic()
-            self._tell("checkpoint")
+            self._send_progress("checkpoint")
 
-    def _now(self) -> dict[str, float]:
+    def _step_and_tokens(self) -> dict[str, float]:
         return {"step": self.state.step, "tokens": self.state.tokens}
 
-    def _tell(self, event: Event, sample: str = "") -> None:
+    def _send_progress(self, event: Event, sample: str = "") -> None:
         if not self._ranks.first:
             return
         state, config = self.state, self._config
@@ -273,7 +273,7 @@ class Trainer:
             self._optimizer.set_state_dict(tensors)
         return state
 
-    def _moments(self) -> Tensors:
+    def _optimizer_tensors(self) -> Tensors:
         """The optimiser's tensors as ``weight/moment``, because Paddle's own names depend on the process."""
         kept = {}
         for key, tensor in self._optimizer.state_dict().items():

@@ -10,7 +10,7 @@ from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
-from train.evaluation.report import CANDIDATES, FORMS, EvalContext, measure, write_poems
+from train.evaluation.report import EVALUATED_FORMS, EVALUATION_CANDIDATES, EvalContext, measure, write_poems
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.model_folder import held_out_perplexities
 
@@ -19,20 +19,26 @@ MEASURES = ("rhyme", "tone", "attested_words", "coherence")
 SEED = 1
 
 
-def figures(folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, threads: int | None) -> dict[str, float]:
+def measure_model(
+    folder: Path, corpus: Corpus, poems: int, device: DeviceChoice, threads: int | None
+) -> dict[str, float]:
     """Perplexities of a model folder, and mean metrics over ``poems`` poems per form by its decoder."""
     model = checkpoint.load(folder)
-    found = {f"perplexity, {split}": number for split, number in held_out_perplexities(model, corpus, device).items()}
-    poet = Poet.load(folder, device, threads, CANDIDATES)
+    metrics = {f"perplexity, {split}": number for split, number in held_out_perplexities(model, corpus, device).items()}
+    poet = Poet.load(folder, device, threads, EVALUATION_CANDIDATES)
     context = EvalContext.of(corpus, RhymeToneTable.of(poet.prosody), poems, SEED)
-    rows = [row for form, (length, _) in FORMS.items() if (row := _form(form, length, poet, context)) is not None]
+    rows = [
+        row
+        for form, (length, _) in EVALUATED_FORMS.items()
+        if (row := _form_metrics(form, length, poet, context)) is not None
+    ]
     for name in MEASURES:
         if rows:
-            found[name] = round(sum(row[name] for row in rows) / len(rows), 3)
-    return found
+            metrics[name] = round(sum(row[name] for row in rows) / len(rows), 3)
+    return metrics
 
 
-def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str, Any] | None:
+def _form_metrics(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str, Any] | None:
     """Metrics of one form; None if the corpus has no such poems to compare with."""
     openings, people = context.openings(length), context.human(form)
     if not openings or not people:
@@ -40,6 +46,6 @@ def _form(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str,
     return measure(form, write_poems(poet, openings, form, context.seed), 1, people, poet, context)
 
 
-def table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:
+def comparison_table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:
     """Rows of name, before, after."""
     return [[name, before.get(name), after.get(name)] for name in after]

@@ -29,7 +29,7 @@ from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
-from train.data.own_poems import merge, noted, read_own
+from train.data.own_poems import merge, merged_manifest, read_own
 from train.data.source import CorpusError
 from train.export.card import ancestor
 from train.fit.config import PRESETS, TrainConfig
@@ -39,7 +39,7 @@ from train.retrain import multi_gpu
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LOCK_POLL_SECONDS = 0.5
-MAX_NAMED_FILES = 20
+MAX_REPORTED_FILES = 20
 """How many unreadable own files are reported by name; the rest is only counted."""
 DETAIL_CHARACTERS = 2000
 REPORT_SECONDS = 0.5
@@ -105,27 +105,28 @@ class RetrainJob:
         base = self._corpus()
         own = read_own(Path(task.own_poems) if task.own_poems else None)
         corpus, added = merge(base, own.texts)
-        named = dict(itertools.islice(own.skipped.items(), MAX_NAMED_FILES))
+        named = dict(itertools.islice(own.skipped.items(), MAX_REPORTED_FILES))
         self.emit("corpus", own_poems=added, skipped=named, more_skipped=len(own.skipped) - len(named))
         if not corpus.poems["train"] or not corpus.poems["validation"] or not corpus.poems["test"]:
             raise SmallCorpusError
         manifest = corpora.manifest(self._home / "corpus")
         import_paddle(task.threads)
-        run = self._run(corpus, noted(corpus, manifest, added) if added else manifest)
+        run = self._run(corpus, merged_manifest(corpus, manifest, added) if added else manifest)
         finished = self._train(run, corpus)
         if not finished:
             raise _CancelledByAdmin
         self.emit("measuring")
         from train.export.model_folder import export
-        from train.retrain.comparison import figures, table
+        from train.retrain.comparison import comparison_table, measure_model
 
         out = self._home / "models" / task.version
         export(run, corpus, out, task.version, task.device)
-        before = figures(Path(task.base), corpus, task.poems, task.device, task.threads)
-        after = figures(out, corpus, task.poems, task.device, task.threads)
+        before = measure_model(Path(task.base), corpus, task.poems, task.device, task.threads)
+        after = measure_model(out, corpus, task.poems, task.device, task.threads)
         better = after["perplexity, validation"] < before["perplexity, validation"]
         curve = run.folder / "loss.png"
-        self.emit("done", better=better, table=table(before, after), curve=str(curve) if curve.exists() else "")
+        shown = str(curve) if curve.exists() else ""
+        self.emit("done", better=better, table=comparison_table(before, after), curve=shown)
 
     def _corpus(self) -> corpora.Corpus:
         """The prepared corpus; downloaded if it does not exist."""

@@ -70,7 +70,7 @@ def train(
                 if stop() and not asked:
                     asked = True
                     launcher.terminate()
-                now = _read(run)
+                now = _read_progress(run)
                 if now is not None and now != seen:
                     seen = now
                     report(now)
@@ -78,12 +78,12 @@ def train(
                     launcher.wait(WRITE_SECONDS)
         finally:
             launcher.kill()
-    if (last := _read(run)) is not None and last != seen:
+    if (last := _read_progress(run)) is not None and last != seen:
         report(last)
     return launcher.returncode
 
 
-def _read(run: Run) -> Progress | None:
+def _read_progress(run: Run) -> Progress | None:
     with contextlib.suppress(FileNotFoundError):
         return Progress(**json.loads((run.folder / _PROGRESS).read_text("utf-8")))
     return None

@@ -15,7 +15,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from engine.contract.codec import encode_text
-from engine.contract.queue.models import Asker
+from engine.contract.queue.models import Requester
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.training import FINAL_PHASES, Failure, Order, TrainingReport
 from engine.model.checkpoint import ModelFolderError
@@ -27,7 +27,7 @@ log = logging.getLogger("train.retrain.order")
 
 MAX_STALLS = 3
 """How often in a row an order is continued after a crash without having gained a step."""
-PAUSE_SECONDS = 1.0
+RESTART_SECONDS = 1.0
 """Pause before a crashed training process is started again."""
 
 
@@ -43,7 +43,7 @@ class OrderExecution:
         self._report = TrainingReport("preparing")
         self._lost = self._cancelled = False
 
-    async def carry_out(self, reclaimed: bool) -> TrainingReport:
+    async def execute(self, reclaimed: bool) -> TrainingReport:
         """Returns the last report; its phase is "paused" if another trainer is to continue."""
         trainer = self._trainer
         if (ended := await self._resume(reclaimed)) is not None:
@@ -84,7 +84,7 @@ class OrderExecution:
             begun = self._report.train_dir
             log.warning("dropped: started in %s, which this trainer cannot see", begun, extra={"job": self._entry})
             return self._failed("moved", f"{begun} → {trainer.home}")
-        if reclaimed and not paused_before and not self._may_continue_after("the trainer stopped responding"):
+        if reclaimed and not paused_before and not self._continue_after("the trainer stopped responding"):
             return self._failed("died")
         return None
 
@@ -95,10 +95,10 @@ class OrderExecution:
             died = last.get("failure") == "died"
             if died and (self._cancelled or self._lost or self._trainer.stopping.is_set()):
                 return None
-            if not died or not self._may_continue_after(last["detail"]):
+            if not died or not self._continue_after(last["detail"]):
                 return last
             await self._send_report()
-            await sleep_unless(self._trainer.stopping, PAUSE_SECONDS)
+            await sleep_unless(self._trainer.stopping, RESTART_SECONDS)
             if self._trainer.stopping.is_set():
                 return None
 
@@ -120,8 +120,8 @@ class OrderExecution:
             await trainer.persist(partial(trainer.trainings.keep_curve, png))
         await trainer.persist(self._publish)
         if last["better"]:
-            asker = encode_text(Asker(self._order.to, self._order.language))
-            await trainer.persist(partial(trainer.models.use, self._version, asker))
+            requester = encode_text(Requester(self._order.to, self._order.language))
+            await trainer.persist(partial(trainer.models.use, self._version, requester))
         await trainer.persist(self._prune)
         return self._update(phase="done", promoted=last["better"], table=last["table"], part=1.0)
 
@@ -132,7 +132,7 @@ class OrderExecution:
     def _failed(self, failure: Failure, detail: str = "") -> TrainingReport:
         return self._update(phase="failed", failure=failure, detail=detail)
 
-    def _may_continue_after(self, cause: str) -> bool:
+    def _continue_after(self, cause: str) -> bool:
         """Count an interruption; False if there were too many without progress."""
         report = self._report
         self._update(phase="preparing", stalls=report.stalls + 1, interruptions=report.interruptions + 1)
@@ -146,15 +146,15 @@ class OrderExecution:
             shutil.rmtree(place, ignore_errors=True)
 
     async def _publish(self) -> None:
-        await self._trainer.models.publish(self._trainer.versions.figures())
+        await self._trainer.models.publish(self._trainer.versions.all_versions())
 
     async def _prune(self) -> None:
         trainer = self._trainer
         desired = await trainer.models.desired()
         serving = [each.version for each in (await trainer.models.serving()).values()]
         used = {*serving, *([desired.version, desired.before] if desired else [])}
-        gone = await asyncio.to_thread(trainer.versions.prune, trainer.settings.model_keep, used)
-        await trainer.models.forget(gone)
+        deleted = await asyncio.to_thread(trainer.versions.prune, trainer.settings.model_keep, used)
+        await trainer.models.forget(deleted)
 
     async def _base(self) -> Path:
         """The model in use, from which the new one starts and with which it is compared."""

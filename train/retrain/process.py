@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
-from engine.contract.child_process import lines_of
+from engine.contract.child_process import read_lines
 from engine.contract.codec import encode_text
 from train.retrain.job import Task
 
@@ -45,11 +45,11 @@ async def run_job(
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C in the terminal is handled by the trainer
     )
-    watching = asyncio.create_task(_watch(process, next_action, poll_seconds))
+    watching = asyncio.create_task(_poll_actions(process, next_action, poll_seconds))
     last: dict[str, Any] | None = None
     try:
         assert process.stdout is not None
-        async for line in lines_of(process.stdout, MAX_EVENT_BYTES):
+        async for line in read_lines(process.stdout, MAX_EVENT_BYTES):
             event = _event(line)
             if event is None:
                 log.warning("skipped %d bytes from a job that are not an event", len(line))
@@ -75,17 +75,17 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
-async def _watch(
+async def _poll_actions(
     process: asyncio.subprocess.Process, next_action: Callable[[], Awaitable[JobAction]], poll_seconds: float
 ) -> None:
     clock = asyncio.get_running_loop().time
-    asked: float | None = None
+    stop_sent: float | None = None
     while process.returncode is None:
         action = await next_action()
-        if action == "kill" or (asked is not None and clock() - asked > GRACE_SECONDS):
+        if action == "kill" or (stop_sent is not None and clock() - stop_sent > GRACE_SECONDS):
             _kill(process)
-        elif action == "stop" and asked is None:
-            asked = clock()
+        elif action == "stop" and stop_sent is None:
+            stop_sent = clock()
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
         await asyncio.sleep(poll_seconds)

@@ -25,7 +25,7 @@ from train.settings import TrainSettings
 
 log = logging.getLogger("train.retrain.worker")
 
-READ_SECONDS = 0.5
+ORDER_READ_SECONDS = 0.5
 
 
 class TrainingWorker(StreamConsumer):
@@ -53,7 +53,7 @@ class TrainingWorker(StreamConsumer):
     async def _next(self) -> Delivery | None:
         if (orphan := await self._stream.reclaim(self.name, self._trainer.lease)) is not None:
             return orphan
-        return next(iter(await self._stream.take(self.name, 1, READ_SECONDS)), None)
+        return next(iter(await self._stream.take(self.name, 1, ORDER_READ_SECONDS)), None)
 
     async def _serve(self, delivery: Delivery) -> None:
         """Execute an order. If told to stop meanwhile, it is left for the next trainer."""
@@ -63,7 +63,7 @@ class TrainingWorker(StreamConsumer):
             log.error("unreadable: %s", error, extra={"job": delivery.id})
             await self._persist(partial(self._stream.finish, delivery.id))
             return
-        report = await OrderExecution(self._trainer, delivery.id, order).carry_out(reclaimed=delivery.redeliveries > 0)
+        report = await OrderExecution(self._trainer, delivery.id, order).execute(reclaimed=delivery.redeliveries > 0)
         if report.phase not in FINAL_PHASES:
             return
         # Report before finishing, so that no order disappears without a report.

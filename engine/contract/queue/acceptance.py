@@ -99,14 +99,14 @@ class Acceptance:
         """Add ``mail`` to ``stream``; see ``Queue.submit``."""
         names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
         fields, now = mail.fields(), await self._clock.now()
-        accepted, field = self.place(idempotency_key)
+        accepted, field = self.hash_and_field(idempotency_key)
         kind, entry, wait = await self._accept(
             keys=[stream, accepted, *(self._prefix + name for name in names)],
             args=[
                 field,
                 fields["v"],
                 fields["body"],
-                _remembered(mail, now),
+                _ttl_seconds(mail, now),
                 limits.per_minute,
                 limits.per_day,
                 capacity,
@@ -117,20 +117,20 @@ class Acceptance:
 
     async def entry(self, idempotency_key: str) -> str | None:
         """The entry accepted under a key; None: nothing was, or it is forgotten."""
-        accepted, field = self.place(idempotency_key)
-        found: Any = await self._redis.hget(accepted, field)
-        return found or None
+        accepted, field = self.hash_and_field(idempotency_key)
+        entry: Any = await self._redis.hget(accepted, field)
+        return entry or None
 
     async def forget(self, idempotency_key: str) -> None:
-        accepted, field = self.place(idempotency_key)
+        accepted, field = self.hash_and_field(idempotency_key)
         await self._redis.hdel(accepted, field)
 
-    def place(self, idempotency_key: str) -> tuple[str, str]:
+    def hash_and_field(self, idempotency_key: str) -> tuple[str, str]:
         """The hash of a key and its field there; neighbouring keys share a hash to save memory."""
         return f"{self._prefix}guards:{idempotency_key[:-2]}", idempotency_key[-2:]
 
 
-def _remembered(mail: Job | Reply, now: float) -> int:
+def _ttl_seconds(mail: Job | Reply, now: float) -> int:
     """Seconds to remember an idempotency key: for an HTTP request, as long as its answer may be awaited."""
     if isinstance(mail, Job) and isinstance(mail.to, PendingRequest):
         return HTTP_REPLY_TTL_SECONDS + max(0, math.ceil(mail.deadline - now))

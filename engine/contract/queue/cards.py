@@ -30,7 +30,7 @@ MAX_CARDS = 500_000
 """Maximum number of cards whatever their age: about 200 MB."""
 KEY_BYTES = 6
 
-_NAME = re.compile(r"([0-9]{1,15}-[0-9]{1,9})\.([A-Za-z0-9_-]{8})")
+_CARD_NAME = re.compile(r"([0-9]{1,15}-[0-9]{1,9})\.([A-Za-z0-9_-]{8})")
 
 # Adds a poem, trims those too old, and makes it the answer to equal requests.
 _KEEP = """
@@ -126,16 +126,16 @@ class Cards:
 
     async def find(self, name: str) -> Card | None:
         """The card of that name; None: it does not exist or has expired."""
-        if match := _NAME.fullmatch(name):
+        if match := _CARD_NAME.fullmatch(name):
             entry, key = match.groups()
             entries: Any = await self._redis.xrange(self._stream, entry, entry)
             known = bool(entries) and hmac.compare_digest(entries[0][1].get("k", "").encode(), key.encode())
             return Card.from_fields(entries[0][1]) if known else None
-        found: Any = await self._redis.get(self._unwritten(name))
-        if found is None:
+        stored: Any = await self._redis.get(self._unwritten(name))
+        if stored is None:
             return None
         try:
-            return Card.from_fields(loads_object(found))
+            return Card.from_fields(loads_object(stored))
         except CodecError as error:
             skip_unreadable("card", error)
             return None

@@ -69,8 +69,8 @@ class Chats:
 
     async def language(self, user: int) -> str | None:
         """The language ``user`` chose; None: none."""
-        found: Any = await self._redis.hget(self._key("languages"), str(user))
-        return None if found is None else str(found)
+        stored: Any = await self._redis.hget(self._key("languages"), str(user))
+        return None if stored is None else str(stored)
 
     async def choose_language(self, user: int, language: str | None) -> None:
         """None: delete the choice."""
@@ -85,9 +85,9 @@ class Chats:
 
     async def last(self, place: str) -> PoemRequest | None:
         """The last request; None: none within a day, or unreadable."""
-        found: Any = await self._redis.get(self._key(f"last:{place}"))
+        stored: Any = await self._redis.get(self._key(f"last:{place}"))
         try:
-            return None if found is None else PoemRequest.from_json(json.loads(found))
+            return None if stored is None else PoemRequest.from_json(json.loads(stored))
         except ValueError:
             return None
 
@@ -96,8 +96,8 @@ class Chats:
         async with self._redis.pipeline() as pipe:
             pipe.hgetall(self._key(f"notice:{job}"))
             pipe.delete(self._key(f"notice:{job}"), self._key(f"busy:{place}"))
-            found, _ = await pipe.execute()
-        return _notice(found)
+            stored, _ = await pipe.execute()
+        return _notice(stored)
 
     async def noticed(self, job: str, notice: Notice) -> None:
         """Remember the message that shows the position of ``job``."""
@@ -115,11 +115,11 @@ class Chats:
         return _notice(await self._redis.hgetall(self._key(f"notice:{job}")))
 
 
-def _notice(found: Mapping[Any, Any]) -> Notice | None:
-    if not found:
+def _notice(stored: Mapping[Any, Any]) -> Notice | None:
+    if not stored:
         return None
     try:
-        return decode(Notice, {"message": found.get("message"), "position": found.get("place")})
+        return decode(Notice, {"message": stored.get("message"), "position": stored.get("place")})
     except CodecError as error:
         skip_unreadable("notice", error)
         return None

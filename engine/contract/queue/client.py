@@ -30,9 +30,9 @@ class Client(Redis):
             if not str(error).startswith("WRONGTYPE"):
                 raise
             kinds = {key: str(await self.type(key)) for key in _keys(arguments)}
-        found = ", ".join(f"{key} ({kind})" for key, kind in kinds.items() if kind != "none")
-        one = "the key" if found.count("(") == 1 else "one of the keys"
-        message = f"{one} {found} is of another type than this program keeps there; rename or delete it"
+        existing = ", ".join(f"{key} ({kind})" for key, kind in kinds.items() if kind != "none")
+        one = "the key" if existing.count("(") == 1 else "one of the keys"
+        message = f"{one} {existing} is of another type than this program keeps there; rename or delete it"
         if message not in self._named:
             self._named.add(message)
             log.error("Redis: %s", message)

@@ -9,9 +9,9 @@ from redis.asyncio import Redis
 
 log = logging.getLogger("clock")
 
-MEASURED_SECONDS = 10.0
+MEASUREMENT_TTL_SECONDS = 10.0
 """How long a measurement is valid; in between, ``elapsed`` is added to it."""
-SKEW_SECONDS = 2.0
+MAX_SKEW_SECONDS = 2.0
 """A larger difference between the machine's clock and Redis' is logged as a warning."""
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -37,7 +37,7 @@ class StoreClock:
 
     async def now(self) -> float:
         """Unix seconds by the server's clock."""
-        if self._measured is None or elapsed() - self._measured > MEASURED_SECONDS:
+        if self._measured is None or elapsed() - self._measured > MEASUREMENT_TTL_SECONDS:
             await self._measure()
         return elapsed() + self._offset
 
@@ -48,7 +48,7 @@ class StoreClock:
         # The time in the answer was current at some moment between request and response.
         self._offset = seconds + micros / 1e6 - (before + self._measured) / 2
         self.skew = time.time() - (self._measured + self._offset)
-        off = abs(self.skew) > SKEW_SECONDS
+        off = abs(self.skew) > MAX_SKEW_SECONDS
         if off and not self._warned:
             log.warning(
                 "this machine's clock is %.0f s %s of Redis'; deadlines go by Redis', but set it right (NTP)",

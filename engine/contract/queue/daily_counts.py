@@ -8,7 +8,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-KEPT_SECONDS = 8 * 86_400
+DAILY_COUNTS_TTL_SECONDS = 8 * 86_400
 
 
 class DailyCounts:
@@ -26,12 +26,12 @@ class DailyCounts:
         async with self._redis.pipeline(transaction=True) as pipe:
             for name, number in counted.items():
                 pipe.hincrby(key, name, number)
-            pipe.expire(key, KEPT_SECONDS)
+            pipe.expire(key, DAILY_COUNTS_TTL_SECONDS)
             await pipe.execute()
 
     async def today(self) -> dict[str, int]:
-        found: Any = await self._redis.hgetall(self._key(datetime.now(UTC)))
-        return {name: int(number) for name, number in found.items() if number.isdecimal()}
+        counts: Any = await self._redis.hgetall(self._key(datetime.now(UTC)))
+        return {name: int(number) for name, number in counts.items() if number.isdecimal()}
 
     def _key(self, day: datetime) -> str:
         return f"{self._prefix}tally:{day:%Y-%m-%d}"

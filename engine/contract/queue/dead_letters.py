@@ -40,9 +40,9 @@ class DeadLetters:
 
     async def replies(self) -> dict[str, Reply]:
         """The dead letters that are replies which Telegram did not accept in time, by ID."""
-        found: Any = await self._redis.xrange(self.key, count=MAX_DEAD)
+        entries: Any = await self._redis.xrange(self.key, count=MAX_DEAD)
         replies = {}
-        for entry, fields in found:
+        for entry, fields in entries:
             with contextlib.suppress(CodecError):
                 replies[entry] = Reply.from_fields(fields)
         return replies

@@ -31,8 +31,8 @@ class Heartbeats:
 
     async def names(self) -> list[str]:
         """The names that were alive at the last heartbeat of any of them."""
-        found: Any = await self._redis.zrange(self.key, 0, -1)
-        return list(found)
+        names: Any = await self._redis.zrange(self.key, 0, -1)
+        return list(names)
 
     async def alive(self) -> int:
         """How many are alive now."""

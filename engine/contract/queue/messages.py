@@ -65,7 +65,7 @@ class Job:
     def fields(self) -> dict[str, str]:
         body: dict[str, object] = {
             "request": self.request.to_json(),
-            "to": _address_json(self.to),
+            "to": _encode_address(self.to),
             "language": self.language,
             "deadline": self.deadline,
             "sender": self.sender,
@@ -77,7 +77,8 @@ class Job:
         """Decode a stream entry. CodecError: it is not a job."""
         value = _body(fields)
         wrapped = decode(_JobFields, value)
-        return cls(_request(wrapped.request), _address(wrapped.to), wrapped.language, wrapped.deadline, wrapped.sender)
+        request, to = _decode_request(wrapped.request), _decode_address(wrapped.to)
+        return cls(request, to, wrapped.language, wrapped.deadline, wrapped.sender)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Reply:
 
     def fields(self) -> dict[str, str]:
         content = self.content
-        body: dict[str, object] = {"to": _address_json(self.to), "language": self.language, "job": self.job}
+        body: dict[str, object] = {"to": _encode_address(self.to), "language": self.language, "job": self.job}
         if self.request is not None:
             body["request"] = self.request.to_json()
         if self.work is not None:
@@ -141,8 +142,8 @@ class Reply:
             content = wrapped.text
         else:
             raise CodecError("a reply without content")
-        request = None if wrapped.request is None else _request(wrapped.request)
-        to = _address(wrapped.to)
+        request = None if wrapped.request is None else _decode_request(wrapped.request)
+        to = _decode_address(wrapped.to)
         return cls(to, wrapped.language, content, request, wrapped.job, wrapped.work, wrapped.kind, wrapped.place)
 
 
@@ -206,11 +207,11 @@ def _body(fields: Mapping[str, str]) -> dict[str, Any]:
     return loads_object(fields["body"])
 
 
-def _request(value: Mapping[str, Any]) -> Request:
+def _decode_request(value: Mapping[str, Any]) -> Request:
     return CheckRequest.from_json(value) if "check" in value else PoemRequest.from_json(value)
 
 
-def _address_json(to: Address) -> dict[str, object]:
+def _encode_address(to: Address) -> dict[str, object]:
     if isinstance(to, Inline):
         return {"inline": to.message}
     if isinstance(to, Chat):
@@ -218,7 +219,7 @@ def _address_json(to: Address) -> dict[str, object]:
     return {"process": to.process, "id": to.id}
 
 
-def _address(value: Mapping[str, Any]) -> Address:
+def _decode_address(value: Mapping[str, Any]) -> Address:
     if "chat" in value:
         return decode(Chat, value)
     if "inline" in value:

@@ -49,16 +49,16 @@ class DesiredVersion:
 
 
 @dataclass(frozen=True)
-class Asker:
+class Requester:
     """Who is told the outcome of a request for another version."""
 
     to: Chat
     language: str
 
     @classmethod
-    def of(cls, text: str) -> Asker | None:
+    def of(cls, text: str) -> Requester | None:
         """None: nobody is to be told."""
-        return _read(cls, text) if text else None
+        return _decoded(cls, text) if text else None
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,17 @@ class Models:
         self._use = redis.register_script(_USE)
 
     async def use(self, version: str, by: str = "") -> int:
-        """Ask the workers to serve a version; returns the request's serial. ``by``: an ``Asker`` as text."""
+        """Ask the workers to serve a version; returns the request's serial. ``by``: a ``Requester`` as text."""
         return int(await self._use(keys=[f"{self._prefix}model"], args=[version, by]))
 
     async def desired(self) -> DesiredVersion | None:
         """None: nobody has asked for another version than the workers' own."""
-        found: Any = await self._redis.get(f"{self._prefix}model")
-        return None if found is None else _read(DesiredVersion, found)
+        stored: Any = await self._redis.get(f"{self._prefix}model")
+        return None if stored is None else _decoded(DesiredVersion, stored)
 
-    async def publish(self, figures: Iterable[VersionInfo]) -> None:
+    async def publish(self, versions: Iterable[VersionInfo]) -> None:
         """Publish versions; those published before are kept."""
-        entries: dict[Any, Any] = {each.version: encode_text(each) for each in figures}
+        entries: dict[Any, Any] = {each.version: encode_text(each) for each in versions}
         if entries:
             await self._redis.hset(f"{self._prefix}versions", mapping=entries)
 
@@ -100,10 +100,10 @@ class Models:
 
     async def versions(self) -> dict[str, VersionInfo]:
         """All versions by name, oldest first."""
-        found: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
-        figures = [each for value in found.values() if (each := _read(VersionInfo, value)) is not None]
+        stored: Mapping[Any, Any] = await self._redis.hgetall(f"{self._prefix}versions")
+        versions = [each for value in stored.values() if (each := _decoded(VersionInfo, value)) is not None]
         return {
-            each.version: each for each in sorted(figures, key=lambda each: (not each.home, each.date, each.version))
+            each.version: each for each in sorted(versions, key=lambda each: (not each.home, each.date, each.version))
         }
 
     async def tell(self, worker: str, serving: Serving, ttl: int) -> None:
@@ -120,12 +120,12 @@ class Models:
             await self._redis.mget([f"{self._prefix}serving:{worker}" for worker in workers]) if workers else []
         )
         served = {
-            worker: _read(Serving, value) for worker, value in zip(workers, values, strict=True) if value is not None
+            worker: _decoded(Serving, value) for worker, value in zip(workers, values, strict=True) if value is not None
         }
         return {worker: each for worker, each in served.items() if each is not None}
 
 
-def _read(kind: type[T], text: str) -> T | None:
+def _decoded(kind: type[T], text: str) -> T | None:
     """None: unreadable; it is counted and skipped."""
     try:
         return decode_text(kind, text)

@@ -137,19 +137,19 @@ class Queue:
 
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
         """Of the oldest ``count`` jobs, those whose deadline passed ``grace`` seconds ago."""
-        found, now = await read_jobs(self._redis, self.jobs.key, count), await self.now()
-        return [(entry, job) for entry, job, _ in found if job is not None and job.overdue(now, grace)]
+        oldest, now = await read_jobs(self._redis, self.jobs.key, count), await self.now()
+        return [(entry, job) for entry, job, _ in oldest if job is not None and job.overdue(now, grace)]
 
-    async def line(self, count: int) -> list[Queued]:
+    async def oldest_jobs(self, count: int) -> list[Queued]:
         """The oldest ``count`` unfinished jobs, including those being written."""
-        delivered = _number(await self.jobs.delivered())
-        found: list[Queued] = []
+        delivered = _comparable(await self.jobs.delivered())
+        queued: list[Queued] = []
         position = 0
         for entry, job, _ in await read_jobs(self._redis, self.jobs.key, count):
-            position += _number(entry) > delivered
+            position += _comparable(entry) > delivered
             if job is not None:
-                found.append(Queued(entry, job, position))
-        return found
+                queued.append(Queued(entry, job, position))
+        return queued
 
     async def unfinished(self, entry: str) -> bool:
         """Whether a job is waiting or being written."""
@@ -158,13 +158,13 @@ class Queue:
     async def answers(self, process: str, block: float) -> list[Reply]:
         """Wait for answers to the HTTP requests of ``process`` and remove them, with their idempotency keys."""
         key = self._prefix + reply_stream(PendingRequest(process, ""))
-        found: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
-        entries = [entry for _, entries in found or [] for entry in entries]
-        read = [(fields, _readable(fields)) for _, fields in entries]
+        response: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
+        entries = [entry for _, entries in response or [] for entry in entries]
+        read = [(fields, _reply_or_none(fields)) for _, fields in entries]
         replies = [reply for _, reply in read if reply is not None]
         if entries:
             accepted = [
-                self._acceptance.place(reply.to.idempotency_key)
+                self._acceptance.hash_and_field(reply.to.idempotency_key)
                 for reply in replies
                 if isinstance(reply.to, PendingRequest)
             ]
@@ -180,13 +180,13 @@ class Queue:
         return replies
 
 
-def _number(entry: str) -> tuple[int, int]:
+def _comparable(entry: str) -> tuple[int, int]:
     """An entry's ID in a form that can be compared."""
     milliseconds, _, serial = entry.partition("-")
     return int(milliseconds), int(serial or 0)
 
 
-def _readable(fields: Mapping[str, str]) -> Reply | None:
+def _reply_or_none(fields: Mapping[str, str]) -> Reply | None:
     try:
         return Reply.from_fields(fields)
     except CodecError as error:

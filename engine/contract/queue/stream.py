@@ -125,13 +125,13 @@ class Stream:
         """Up to ``count`` new entries, waiting up to ``block`` seconds (0: not at all) for the first."""
         milliseconds = max(1, int(block * 1000)) if block > 0 else None
         try:
-            found: Any = await self._redis.xreadgroup(
+            response: Any = await self._redis.xreadgroup(
                 self.group, consumer, {self.key: ">"}, count=count, block=milliseconds
             )
         except ResponseError as error:
             await self._prepare_after(error)
             return []
-        return [Delivery(entry, fields) for _, entries in found or [] for entry, fields in entries]
+        return [Delivery(entry, fields) for _, entries in response or [] for entry, fields in entries]
 
     async def orphaned(self, lease: float) -> bool:
         """Whether an entry's lease was not renewed for ``lease`` seconds."""
@@ -154,13 +154,13 @@ class Stream:
     async def _pending(self, lease: float, count: int) -> list[Any]:
         """Up to ``count`` entries whose lease was not renewed for ``lease`` seconds."""
         try:
-            found: Any = await self._redis.xpending_range(
+            response: Any = await self._redis.xpending_range(
                 self.key, self.group, min="-", max="+", count=count, idle=int(lease * 1000)
             )
         except ResponseError as error:
             await self._prepare_after(error)
             return []
-        return list(found)
+        return list(response)
 
     async def renew(self, consumer: str, ids: Sequence[str]) -> int:
         """Renew the leases of ``ids`` that ``consumer`` still has; returns how many those are."""
@@ -223,9 +223,9 @@ def reply_stream(to: Address) -> str:
 
 async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
     """The oldest ``count`` jobs of a stream: ID, job (None: it is none), why it is a dead letter."""
-    found: Any = await redis.xrange(key, count=count)
+    response: Any = await redis.xrange(key, count=count)
     jobs: list[tuple[str, Job | None, str]] = []
-    for entry, fields in found:
+    for entry, fields in response:
         try:
             job = Job.from_fields(fields)
         except CodecError as error:

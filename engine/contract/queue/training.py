@@ -24,7 +24,7 @@ from engine.contract.queue.stream import Stream
 Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "paused", "done", "failed", "cancelled"]
 FINAL_PHASES: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
-KEPT_SECONDS = 30 * 86_400
+ORDER_TTL_SECONDS = 30 * 86_400
 """How long the order, its last report and the loss curve are kept."""
 SEEN_TTL_SECONDS = 2 * 86_400
 
@@ -43,7 +43,7 @@ return {'accepted', id}
 """
 
 # Only the current order may write here; a trainer whose order was replaced must not.
-_WRITE = """
+_SET_FIELD = """
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
@@ -138,7 +138,7 @@ class Trainings:
         self._prefix = prefix
         self.orders = Stream(redis, prefix, "trainings", "trainers")
         self._order = redis.register_script(_ORDER)
-        self._write = redis.register_script(_WRITE)
+        self._set_field = redis.register_script(_SET_FIELD)
         self.trainers = Heartbeats(redis, f"{prefix}trainers")
         self._locks = Locks(redis, f"{prefix}training:")
         self._hold = redis.register_script(_HOLD)
@@ -154,24 +154,24 @@ class Trainings:
         report = encode_text(TrainingReport("queued"))
         kind, entry = await self._order(
             keys=[self.orders.key, *map(self._key, names)],
-            args=[VERSION, encode_text(order), KEPT_SECONDS, SEEN_TTL_SECONDS, report],
+            args=[VERSION, encode_text(order), ORDER_TTL_SECONDS, SEEN_TTL_SECONDS, report],
         )
         return kind, entry
 
     async def current(self) -> Training | None:
         """The order in progress, or the last one."""
-        found: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
-        if not found:
+        stored: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
+        if not stored:
             return None
-        message = found.get("message", "")
+        message = stored.get("message", "")
         try:
-            order = decode_text(Order, found.get("order", ""))
-            report = decode_text(TrainingReport, found.get("report", ""))
+            order = decode_text(Order, stored.get("order", ""))
+            report = decode_text(TrainingReport, stored.get("report", ""))
         except CodecError as error:
             skip_unreadable("training", error)
             return None
         shown_in = int(message) if message.isdecimal() else None
-        return Training(found.get("id", ""), order, report, shown_in, "closed" in found)
+        return Training(stored.get("id", ""), order, report, shown_in, "closed" in stored)
 
     async def report(self, entry: str, report: TrainingReport) -> bool:
         """Store a trainer's report. False: another order has replaced this one."""
@@ -183,7 +183,7 @@ class Trainings:
         If the server lost its data, this restores the order and its report.
         """
         body, told = encode_text(order), encode_text(report)
-        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, body, told, KEPT_SECONDS]
+        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, body, told, ORDER_TTL_SECONDS]
         return bool(await self._hold(keys=[self.orders.key, self._key("training")], args=args))
 
     async def shown_in(self, entry: str, message: int) -> None:
@@ -195,27 +195,27 @@ class Trainings:
         await self._note(entry, "closed", "1")
 
     async def _note(self, entry: str, name: str, value: str) -> bool:
-        return bool(await self._write(keys=[self._key("training")], args=[entry, name, value, KEPT_SECONDS]))
+        return bool(await self._set_field(keys=[self._key("training")], args=[entry, name, value, ORDER_TTL_SECONDS]))
 
     async def cancel(self, training: Training) -> None:
         """Tell the trainer to stop; an order that no trainer has taken is ended here."""
-        await self._redis.set(self._key("training:cancel"), training.id, ex=KEPT_SECONDS)
+        await self._redis.set(self._key("training:cancel"), training.id, ex=ORDER_TTL_SECONDS)
         await self.orders.prepare()
         if not await self.orders.held() and await self.orders.finish(training.id):
             await self.report(training.id, TrainingReport("cancelled"))
 
     async def cancelled(self, entry: str) -> bool:
-        found: Any = await self._redis.get(self._key("training:cancel"))
-        return bool(found == entry)
+        stored: Any = await self._redis.get(self._key("training:cancel"))
+        return bool(stored == entry)
 
     async def keep_curve(self, png: bytes) -> None:
-        await self._redis.set(self._key("training:curve"), base64.b64encode(png).decode(), ex=KEPT_SECONDS)
+        await self._redis.set(self._key("training:curve"), base64.b64encode(png).decode(), ex=ORDER_TTL_SECONDS)
 
     async def curve(self) -> bytes | None:
         """The loss curve, a PNG."""
-        found: Any = await self._redis.get(self._key("training:curve"))
+        stored: Any = await self._redis.get(self._key("training:curve"))
         try:
-            return None if found is None else base64.b64decode(found)
+            return None if stored is None else base64.b64decode(stored)
         except ValueError as error:
             skip_unreadable("curve", CodecError(str(error)))
             return None

@@ -16,7 +16,7 @@ from engine.contract.queue.stream import Stream
 
 PACE_TTL_SECONDS = 3600
 
-_STATUS = """
+_READ_STATUS = """
 local now = tonumber(redis.call('TIME')[1])
 local alive = redis.call('ZCOUNT', KEYS[2], '(' .. now, '+inf')
 local skew = '0'
@@ -49,7 +49,7 @@ class Workers:
         self._jobs = jobs
         self._clock = clock
         self.heartbeats = Heartbeats(redis, f"{prefix}workers")
-        self._status = redis.register_script(_STATUS)
+        self._status = redis.register_script(_READ_STATUS)
 
     async def beat(self, worker: str, ttl: int, pace: float | None = None) -> None:
         """``worker`` counts as alive for another ``ttl`` seconds; ``pace``: its recent seconds per poem."""
@@ -69,11 +69,11 @@ class Workers:
     async def status(self) -> Status:
         keys = [self._jobs.key, self.heartbeats.key, *(f"{self._prefix}{name}" for name in ("pace", "dead", "skews"))]
         waiting, workers, pace, dead, skew = await self._status(keys=keys, args=[])
-        seconds = math.ceil((int(waiting) + 1) * max(0.0, _seconds(pace)) / max(1, int(workers)))
-        return Status(int(waiting), int(workers), seconds, int(dead), _seconds(skew))
+        seconds = math.ceil((int(waiting) + 1) * max(0.0, _finite_number(pace)) / max(1, int(workers)))
+        return Status(int(waiting), int(workers), seconds, int(dead), _finite_number(skew))
 
 
-def _seconds(text: str) -> float:
+def _finite_number(text: str) -> float:
     """A number reported by a worker; 0 if it is not valid."""
     try:
         seconds = float(text)
