@@ -128,7 +128,7 @@ class App:
         api = Api(self._submitter, self._queue.cards, self._pending, self._blocklist, self._metrics, callers)
         site = Site(api, self._queue.chats, load_draw())
         probes = Probes(self._queue, self._metrics, self._telegram_state)
-        app = application(api, probes, site, self._webhook, callers)
+        app = application(api, probes, site, self._webhook)
         runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=HTTP_DRAIN_SECONDS)
         await runner.setup()
         host, port = self._settings.http_host, self._settings.http_port

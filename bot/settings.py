@@ -12,7 +12,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from engine.contract.settings import Settings
 
 TELEGRAM_URL = "https://api.telegram.org/bot"
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class BotSettings(Settings):
@@ -33,7 +32,7 @@ class BotSettings(Settings):
     user_per_minute: Annotated[int, Field(ge=0)] = 6
     user_per_day: Annotated[int, Field(ge=0)] = 200
     blocklist_file: Path | None = None
-    trusted_proxies: tuple[IpNetwork, ...] = ()
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     site_names: frozenset[str] = frozenset()
 
     @field_validator("admin_ids", mode="before")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bot.blocklist import Blocklist
 from bot.views.messages import Language, error_html, message_text
 from bot.views.refusals import busy, rate_limited
-from engine.contract import PoemError, PoemRequest, outline
+from engine.contract import PoemRequest, outline
 from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.queue.acceptance import Limits, Verdict
 from engine.contract.queue.messages import (
@@ -20,7 +20,6 @@ from engine.contract.queue.messages import (
     PendingRequest,
     Reply,
     Request,
-    TelegramAddress,
     no_worker_error,
 )
 from engine.contract.queue.store import Queue
@@ -50,28 +49,26 @@ class Submitter:
         language: Language,
         idempotency_key: str,
         sender: str,
-        *,
         cost: int | None = None,
-        at_once: bool = False,
     ) -> Job | None:
         """Queue a request; durable when this returns. None: limited, and the sender was already told to slow down.
 
         ``idempotency_key`` identifies the update or HTTP request, so that a repetition adds nothing. ``cost``: if
-        already computed. ``at_once``: refuse if no worker is alive. Raises PoemError, and RedisError while Redis is
-        unavailable.
+        already computed. An HTTP request always gets an answer: it is refused if no worker is alive, or if limited.
+        Raises PoemError, and RedisError while Redis is unavailable.
         """
+        over_http = isinstance(to, PendingRequest)
         if isinstance(request, PoemRequest):
             cost = cost_of(request) if cost is None else cost
             self.blocklist.check(request)
         else:
             request.lines()
-        if at_once and (await self.queue.status()).workers == 0:
+        if over_http and (await self.queue.status()).workers == 0:
             raise no_worker_error()
-        cancelled_by = "" if isinstance(to, PendingRequest) else sender
-        job = Job(request, to, language, await self.queue.now() + self.seconds, cancelled_by)
+        job = Job(request, to, language, await self.queue.now() + self.seconds, "" if over_http else sender)
         limits = self.limits_of(sender)
         verdict = await self.queue.submit(job, idempotency_key, sender, limits, self.capacity, cost or 1)
-        if verdict.kind == "limited" or (verdict.kind == "silent" and at_once):
+        if verdict.kind == "limited" or (verdict.kind == "silent" and over_http):
             raise rate_limited(verdict.wait)
         if verdict.kind == "busy":
             raise busy((await self.queue.status()).wait_seconds)
@@ -89,21 +86,11 @@ class Submitter:
         """Answer with a text, through the same durable stream and under the same limits as poems."""
         verdict = await self.submit_reply(Reply(to, language, html, kind=kind), idempotency_key, sender)
         if verdict.kind == "limited":
-            await self.reply_error(rate_limited(verdict.wait), to, language, idempotency_key)
+            html = error_html(rate_limited(verdict.wait), language)
+            await self.reply_unlimited(html, to, language, idempotency_key)
 
-    async def reply_error(
-        self,
-        error: PoemError,
-        to: TelegramAddress,
-        language: Language,
-        idempotency_key: str,
-        request: Request | None = None,
-    ) -> None:
-        """Answer with an error that does not count against the sender's limits."""
-        await self.queue.submit(Reply(to, language, error_html(error, language), request), idempotency_key)
-
-    async def remark(self, html: str, to: Chat, language: Language, idempotency_key: str) -> None:
-        """Add a text to an accepted request; it does not count against the sender's limits."""
+    async def reply_unlimited(self, html: str, to: Chat, language: Language, idempotency_key: str) -> None:
+        """Answer with a text that does not count against the sender's limits."""
         await self.queue.submit(Reply(to, language, html), idempotency_key)
 
     async def submit_reply(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:

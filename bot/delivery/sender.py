@@ -22,16 +22,12 @@ log = logging.getLogger("bot.delivery.sender")
 
 SEND_BACKOFF_SECONDS = (1.0, 30.0)
 """First and longest pause between attempts while Telegram fails."""
-REPLY_DEADLINE_SECONDS = 3600.0
-"""Time after which a reply that keeps failing becomes a dead letter."""
 
 
 class Sender:
     """``deadline``: seconds after which a message that Telegram does not accept is given up."""
 
-    def __init__(
-        self, bot: Bot, rate_limiter: RateLimiter, metrics: Metrics, deadline: float = REPLY_DEADLINE_SECONDS
-    ) -> None:
+    def __init__(self, bot: Bot, rate_limiter: RateLimiter, metrics: Metrics, deadline: float) -> None:
         self._bot = bot
         self._rate_limiter = rate_limiter
         self._metrics = metrics

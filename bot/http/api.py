@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bot.blocklist import Blocklist
 from bot.http.body import read_json
 from bot.http.callers import Callers
-from bot.http.errors import HttpError, bad_request, json_response, redis_unavailable
+from bot.http.errors import HttpError, bad_request, json_response
 from bot.http.fair_share import FairShare
 from bot.http.pending import PendingRequests, PoemOrError
 from bot.metrics import Metrics
@@ -27,12 +27,6 @@ from engine.contract.queue.cards import Card, Cards
 from engine.contract.queue.messages import deadline_error
 
 log = logging.getLogger("bot.http.api")
-
-
-@dataclass(frozen=True)
-class WrittenCard:
-    request: PoemRequest
-    poem: Poem
 
 
 @dataclass(frozen=True)
@@ -72,10 +66,9 @@ class Api:
         except PoemError as error:
             outcome = error.code
             raise HttpError.from_poem_error(error) from error
-        except RedisError as error:
+        except RedisError:
             outcome = "no_redis"
-            log.warning("Redis: %s", error)
-            raise redis_unavailable() from error
+            raise
         finally:
             self.metrics.count("poem_requests_total", door="http", outcome=outcome)
 
@@ -83,20 +76,18 @@ class Api:
         """``GET /api/poems/{id}``: a poem that was written here within the last thirty days, whichever model serves
         now."""
         name = request.match_info["id"]
-        card = await self.find_card(name)
-        return json_response({"id": name, "request": card.request.brief(), "poem": card.poem.to_json()})
+        poem_request, poem = await self.find_card(name)
+        return json_response({"id": name, "request": poem_request.brief(), "poem": poem.to_json()})
 
-    async def find_card(self, name: str) -> WrittenCard:
-        try:
-            card = await self.cards.find(name)
-        except RedisError as error:
-            raise redis_unavailable() from error
+    async def find_card(self, name: str) -> tuple[PoemRequest, Poem]:
+        """Raises HttpError, and RedisError while Redis is unavailable."""
+        card = await self.cards.find(name)
         if card is None or card.poem is None:
             raise HttpError(404, "not_found", *texts.NO_POEM)
         screened = self.blocklist.screen(card.poem)
         if isinstance(screened, PoemError):
             raise HttpError.from_poem_error(screened)
-        return WrittenCard(card.request, screened)
+        return card.request, screened
 
     async def _keep(self, poem_request: PoemRequest, poem: Poem) -> dict[str, str]:
         """Stores the poem for its link, returned as a header; without Redis there is no link."""
@@ -109,19 +100,14 @@ class Api:
         return {"Content-Location": f"/api/poems/{name}"}
 
     async def queue(self, _: web.Request) -> web.Response:
-        try:
-            status = await self.submitter.queue.status()
-        except RedisError as error:
-            raise redis_unavailable() from error
+        status = await self.submitter.queue.status()
         return json_response({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
 
     async def _write(self, poem_request: PoemRequest, sender: str, language: Language, cost: int) -> Poem:
         address, answer = self.pending.expect()
         content: PoemOrError | None = None
         try:
-            job = await self.submitter.submit(
-                poem_request, address, language, address.idempotency_key, sender, cost=cost, at_once=True
-            )
+            job = await self.submitter.submit(poem_request, address, language, address.idempotency_key, sender, cost)
             assert job is not None
             async with asyncio.timeout(self.submitter.seconds):
                 content = await answer

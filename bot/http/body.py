@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 8 * 1024
 BODY_SECONDS = 10.0
 
 
-async def read_body(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
+async def read_body(request: web.Request, limit: int) -> bytes:
     """Raises HttpError before more than ``limit`` bytes are kept. Compressed bodies are refused, since their length
     does not limit what they inflate to."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
@@ -34,9 +34,9 @@ async def read_body(request: web.Request, limit: int = MAX_BODY_BYTES) -> bytes:
     return body
 
 
-async def read_json(request: web.Request, limit: int = MAX_BODY_BYTES) -> Any:
+async def read_json(request: web.Request) -> Any:
     """Raises HttpError, or CodecError if the body is not JSON."""
-    body = await read_body(request, limit)
+    body = await read_body(request, MAX_BODY_BYTES)
     try:
         return json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:

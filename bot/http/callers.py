@@ -17,7 +17,6 @@ Headers = CIMultiDictProxy[str] | CIMultiDict[str]
 
 _PROXY_HEADERS = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
-_LABELS_OF_A_PUBLIC_NAME = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ class Callers:
         name = _hostname(host)
         if name is None:
             return False
-        local = name.endswith(".localhost") or len(name.split(".")) < _LABELS_OF_A_PUBLIC_NAME
+        local = name.endswith(".localhost") or "." not in name
         return local or name in self.names or _parse_ip(name) is not None
 
     def _trusts(self, address: IpAddress | None) -> bool:

@@ -41,10 +41,10 @@ class Connections:
     """A protocol factory. If all connections are in use, the oldest one waiting for a request is closed; if a caller
     has its full share, the oldest such of its own."""
 
-    def __init__(self, server: web.Server, callers: Callers, limit: int | None = None) -> None:
+    def __init__(self, server: web.Server, callers: Callers) -> None:
         self._server = server
         self._callers = callers
-        self._limit = limit or connection_limit()
+        self._limit = connection_limit()
         self._open: dict[Connection, str | None] = {}
 
     def __call__(self) -> asyncio.Protocol:

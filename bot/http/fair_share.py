@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 
 SHARE_COST = 32
@@ -30,7 +29,8 @@ class FairShare:
         lane = self._lanes.setdefault(caller, _Lane(self._share))
         lane.users += 1
         try:
-            await lane.take(cost)
+            async with lane.next:
+                await lane.take(cost)
             try:
                 yield
             finally:
@@ -42,36 +42,20 @@ class FairShare:
 
 
 class _Lane:
-    """One caller's share, granted in the order of requests."""
+    """One caller's share. ``next``: held by the request that takes from it next; asyncio's locks keep the order."""
 
     def __init__(self, free: int) -> None:
         self.users = 0
+        self.next = asyncio.Lock()
         self._free = free
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._given = asyncio.Event()
 
     async def take(self, cost: int) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((cost, turn))
-        self._hand_out()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.cancelled():
-                self._hand_out()
-            else:
-                self.give(cost)
-            raise
+        while cost > self._free:
+            self._given.clear()
+            await self._given.wait()
+        self._free -= cost
 
     def give(self, cost: int) -> None:
         self._free += cost
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        while self._waiting:
-            cost, turn = self._waiting[0]
-            if not turn.cancelled():
-                if cost > self._free:
-                    return
-                self._free -= cost
-                turn.set_result(None)
-            self._waiting.popleft()
+        self._given.set()

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bot.http.api import Api
 from bot.http.body import read_json
-from bot.http.errors import HttpError, bad_request, json_response, redis_unavailable, unreadable_body
+from bot.http.errors import HttpError, bad_request, json_response, unreadable_body
 from bot.views import http_errors as texts
 from bot.views.drawing import Draw
 from bot.views.poem import head_count
@@ -75,10 +75,12 @@ class Site:
         """The page with a stored poem. If there is none, its script asks again and shows the reason in its language."""
         name, origin = request.match_info["id"], self._origin(request)
         try:
-            card = await self.api.find_card(name)
+            poem_request, poem = await self.api.find_card(name)
         except HttpError as error:
             return _page(Preview(origin=origin), error.status)
-        return _page(Preview(card.request, card.poem, name, origin, self.draw is not None))
+        except RedisError:
+            return _page(Preview(origin=origin), 503)
+        return _page(Preview(poem_request, poem, name, origin, self.draw is not None))
 
     def _origin(self, request: web.Request) -> str | None:
         return self.api.callers.origin(request.remote, request.headers)
@@ -103,19 +105,15 @@ class Site:
         screened = self.api.blocklist.screen(poem)
         if isinstance(screened, PoemError):
             raise HttpError.from_poem_error(screened)
-        try:
-            written = await self.api.cards.was_written(poem)
-        except RedisError as error:
-            raise redis_unavailable() from error
-        if not written:
+        if not await self.api.cards.was_written(poem):
             raise HttpError(403, "not_written_here", *texts.NOT_WRITTEN_HERE)
         return await self._drawn(request, draw, poem)
 
     async def stored_picture(self, request: web.Request) -> web.Response:
         """``GET /api/pictures/{id}``: the picture of a stored poem."""
         draw = self._require_draw()
-        card = await self.api.find_card(request.match_info["id"])
-        return await self._drawn(request, draw, card.poem, head_count(card.poem, card.request))
+        poem_request, poem = await self.api.find_card(request.match_info["id"])
+        return await self._drawn(request, draw, poem, head_count(poem, poem_request))
 
     def _require_draw(self) -> Draw:
         if self.draw is None:
@@ -139,11 +137,7 @@ class Site:
     async def _limit(self, sender: str) -> None:
         """Pictures have their own counts, with the same limits as poems."""
         limits = self.api.submitter.limits_of(sender)
-        try:
-            allowed = await self.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day)
-        except RedisError as error:
-            raise redis_unavailable() from error
-        if not allowed:
+        if not await self.chats.allow(f"picture:{sender}", limits.per_minute, limits.per_day):
             raise HttpError.from_poem_error(rate_limited(60))
 
 

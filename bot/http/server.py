@@ -64,14 +64,9 @@ class Webhook:
         update = parse_update(raw, self._metrics)
         if update is None:
             raise HttpError(400, "bad_request", *texts.NOT_AN_UPDATE)
-        if not isinstance(update, Update):
-            # Confirmed, or Telegram would resend it and hold back the others.
-            return json_response({"ok": True})
-        try:
+        # An unreadable one is confirmed too, or Telegram would resend it and hold back the others.
+        if isinstance(update, Update):
             await handle_safely(self._handle, update)
-        except RedisError as error:
-            log.warning("Redis: %s", error)
-            raise redis_unavailable() from error
         return json_response({"ok": True})
 
 
@@ -126,10 +121,8 @@ class Probes:
         return state
 
 
-def application(
-    api: Api, probes: Probes, site: Site, webhook: Webhook | None, callers: Callers | None = None
-) -> web.Application:
-    app = web.Application(middlewares=[_errors, _same_site(callers or Callers())])
+def application(api: Api, probes: Probes, site: Site, webhook: Webhook | None) -> web.Application:
+    app = web.Application(middlewares=[_errors, _same_site(api.callers)])
     app.add_routes(
         [
             web.post("/api/poems", api.poems),
@@ -158,12 +151,15 @@ async def _add_security_headers(_: web.Request, response: web.StreamResponse) ->
 
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """All errors in one form, including those of aiohttp (404, 405); bugs become a plain 500."""
+    """All errors in one form, including those of Redis and of aiohttp (404, 405); bugs become a plain 500."""
     allow = None
     try:
         return await handler(request)
     except HttpError as raised:
         error = raised
+    except RedisError as raised:
+        log.warning("Redis: %s", raised)
+        error = redis_unavailable()
     except web.HTTPException as raised:
         error, allow = HttpError.from_routing_error(raised), raised.headers.get("Allow")
     except Exception as bug:

@@ -79,7 +79,6 @@ async def _run_services(
         **environ,
         "REDIS_URL": settings.redis_url if store is None else store.url,
         "HTTP_PORT": str(port),
-        "PTB_TIMEDELTA": "true",
     }
     services: list[SupervisedService] = [] if store is None else [Store(store)]
     services += [Program(name, *arguments, environ=child_environ) for name, arguments in _programs()]

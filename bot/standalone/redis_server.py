@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -72,13 +71,8 @@ class RedisServer:
 
     def stop(self) -> None:
         """Stop it, whoever started it; harmless if it is not running."""
-        client = self._client()
-        try:
+        with contextlib.suppress(RedisError), self._client() as client:
             client.shutdown(nosave=True)
-        except RedisError:
-            pass
-        finally:
-            client.close()
         end = time.monotonic() + START_SECONDS
         while self.listens() and time.monotonic() < end:
             time.sleep(0.02)
@@ -105,19 +99,6 @@ class RedisServer:
     def exit_code(self) -> int:
         """The exit code of a server that has ended; 1 if it was another program's child, since it is then unknown."""
         return 1 if self._server is None else self._server.wait(START_SECONDS)
-
-    def kill(self) -> None:
-        """Kill it, like a crash."""
-        os.kill(self.pid(), signal.SIGKILL)
-        if self._server is not None:
-            self._server.wait(START_SECONDS)
-
-    def pid(self) -> int:
-        client = self._client()
-        try:
-            return int(client.info("server")["process_id"])
-        finally:
-            client.close()
 
     def _options(self) -> list[str]:
         options = {
@@ -163,17 +144,15 @@ class RedisServer:
             time.sleep(0.02)
 
     def _answers(self) -> bool:
-        client = self._client()
         self._loading = False
         try:
-            return bool(client.ping())
+            with self._client() as client:
+                return bool(client.ping())
         except BusyLoadingError:
             self._loading = True
-            return False
         except RedisError:
-            return False
-        finally:
-            client.close()
+            pass
+        return False
 
 
 def _binary() -> str:

@@ -13,8 +13,8 @@ from bot.submission import Submitter
 from bot.updates.message_context import language_for, topic_of
 from bot.views import keyboards as buttons
 from bot.views.keyboards import AUTOMATIC_LANGUAGE, ButtonAction, button_lock_key
-from bot.views.messages import LANGUAGES, Language, error_text, language_of, message_text
-from engine.contract import Poem, PoemError, PoemRequest
+from bot.views.messages import LANGUAGES, Language, MessageName, error_text, language_of, message_text
+from engine.contract import PoemError, PoemRequest
 from engine.contract.queue.cards import Card, Cards
 from engine.contract.queue.chats import Chats
 from engine.contract.queue.locks import Locks
@@ -36,6 +36,21 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class _Press:
+    """A press of a button under the message ``to``."""
+
+    query: CallbackQuery
+    button: ButtonAction
+    to: TelegramAddress
+    language: Language
+    update_id: int
+
+    @property
+    def sender(self) -> str:
+        return f"tg:{self.query.from_user.id}"
+
+
+@dataclass(frozen=True)
 class Callbacks:
     """``can_draw``, ``can_share``: whether poems can be drawn, and shared."""
 
@@ -51,64 +66,49 @@ class Callbacks:
 
     async def handle(self, query: CallbackQuery, update_id: int) -> None:
         """Durable when this returns. Raises RedisError while Redis is unavailable."""
-        press = ButtonAction.read(query.data)
+        button, to = ButtonAction.read(query.data), _message_address(query)
         language = await language_for(query.from_user, self.chats)
-        if press is not None and press.action == "language":
-            await self._choose_language(query, press)
+        if button is not None and button.action == "language":
+            await self._choose_language(query, button.choice)
             return
-        to = _message_address(query)
-        if press is not None and press.action == "theme" and to is not None:
-            await self._first_poem(query, press, to, language, update_id)
+        if button is None or to is None:
+            self._refuse_old_button(query, language)
             return
-        card = None if press is None else await self.cards.find(press.card)
-        if press is None or card is None or to is None:
-            self._answer(query, message_text("old_button", language), alert=True)
-        elif press.action in ("forms", "moods", "back"):
-            self._change_buttons(query, self._markup(press, card, to, language))
+        press = _Press(query, button, to, language, update_id)
+        if button.action == "theme":
+            await self._poem(press, PoemRequest("theme", button.choice or THEMES[update_id % len(THEMES)]))
+            return
+        card = await self.cards.find(button.card)
+        if card is None:
+            self._refuse_old_button(query, language)
+        elif button.action in ("forms", "moods", "back"):
+            self._change_buttons(query, self._buttons(press, card))
             self._answer(query)
-        elif press.action == "picture":
-            await self._picture(query, press, card, to, language)
+        elif button.action == "picture":
+            await self._picture(press, card)
+        elif (request := buttons.request_after(card.request, button)) is None:
+            self._refuse_old_button(query, language)
         else:
-            await self._poem(query, press, card, to, language, update_id)
+            await self._poem(press, request)
+            if button.action in ("form", "mood"):
+                self._change_buttons(query, self._buttons(press, card))
 
-    def _markup(self, press: ButtonAction, card: Card, to: TelegramAddress, language: Language) -> InlineKeyboardMarkup:
-        if press.action == "forms":
-            return buttons.choose_form(press.card, card.request, language)
-        if press.action == "moods":
-            return buttons.choose_mood(press.card, card.request, language)
-        return self._under_poem(press, card, to, language)
+    def _buttons(self, press: _Press, card: Card) -> InlineKeyboardMarkup:
+        """The buttons that a message has after a press."""
+        button, language = press.button, press.language
+        if button.action == "forms":
+            return buttons.choose_form(button.card, card.request, language)
+        if button.action == "moods":
+            return buttons.choose_mood(button.card, card.request, language)
+        query = buttons.share_query(button.card) if card.poem and self.can_share else ""
+        return buttons.under_poem(button.card, language, self.can_draw and isinstance(press.to, Chat), query)
 
-    def _under_poem(
-        self, press: ButtonAction, card: Card, to: TelegramAddress, language: Language
-    ) -> InlineKeyboardMarkup:
-        query = buttons.share_query(press.card) if card.poem and self.can_share else ""
-        return buttons.under_poem(press.card, language, self.can_draw and isinstance(to, Chat), query)
-
-    async def _first_poem(
-        self, query: CallbackQuery, press: ButtonAction, to: TelegramAddress, language: Language, update_id: int
-    ) -> None:
-        """Request a poem on the button's theme, or on one of the standard themes."""
-        request = PoemRequest("theme", press.choice or THEMES[update_id % len(THEMES)])
-        refusal = await self.request_poem(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
-        self._answer_press(query, refusal, language)
-
-    async def _poem(
-        self,
-        query: CallbackQuery,
-        press: ButtonAction,
-        card: Card,
-        to: TelegramAddress,
-        language: Language,
-        update_id: int,
-    ) -> None:
-        request = buttons.request_after(card.request, press)
-        if request is None:
-            self._answer(query, message_text("old_button", language), alert=True)
-            return
-        refusal = await self.request_poem(request, to, language, f"u{update_id}", f"tg:{query.from_user.id}")
-        if press.action in ("form", "mood"):
-            self._change_buttons(query, self._under_poem(press, card, to, language))
-        self._answer_press(query, refusal, language)
+    async def _poem(self, press: _Press, request: PoemRequest) -> None:
+        refusal = await self.request_poem(request, press.to, press.language, f"u{press.update_id}", press.sender)
+        if refusal is None:
+            self._answer(press.query, message_text("writing", press.language))
+        else:
+            self._answer(press.query, refusal.text, alert=not refusal.already_writing)
 
     async def request_poem(
         self, request: PoemRequest, to: TelegramAddress, language: Language, idempotency_key: str, sender: str
@@ -128,43 +128,37 @@ class Callbacks:
         self.metrics.count("poem_requests_total", door="telegram", outcome=outcome)
         return refusal
 
-    async def _picture(
-        self, query: CallbackQuery, press: ButtonAction, card: Card, to: TelegramAddress, language: Language
-    ) -> None:
-        if not self.can_draw or not isinstance(card.poem, Poem) or isinstance(to, Inline):
-            self._answer(query, message_text("old_button", language), alert=True)
+    async def _picture(self, press: _Press, card: Card) -> None:
+        to, language = press.to, press.language
+        if not self.can_draw or card.poem is None or isinstance(to, Inline):
+            self._refuse_old_button(press.query, language)
             return
         reply = Reply(to, language, card.poem, card.request, kind="picture")
-        verdict = await self.submitter.submit_reply(
-            reply, f"p{press.card}:{button_lock_key(to)}", f"tg:{query.from_user.id}"
-        )
-        if verdict.kind == "accepted":
-            self._answer(query, message_text("picture_coming", language))
-        else:
-            self._answer(query, message_text("picture_sent" if verdict.kind == "duplicate" else "slower", language))
+        key = f"p{press.button.card}:{button_lock_key(to)}"
+        verdict = (await self.submitter.submit_reply(reply, key, press.sender)).kind
+        name: MessageName = "slower"
+        if verdict == "accepted":
+            name = "picture_coming"
+        elif verdict == "duplicate":
+            name = "picture_sent"
+        self._answer(press.query, message_text(name, language))
 
-    async def _choose_language(self, query: CallbackQuery, press: ButtonAction) -> None:
-        user, chats = query.from_user, self.chats
-        language = next((code for code in LANGUAGES if code == press.choice), None)
-        if language is None and press.choice != AUTOMATIC_LANGUAGE:
-            self._answer(query, message_text("old_button", language_of(user.language_code)), alert=True)
+    async def _choose_language(self, query: CallbackQuery, choice: str) -> None:
+        user, message = query.from_user, query.message
+        language = next((code for code in LANGUAGES if code == choice), None)
+        if language is None and choice != AUTOMATIC_LANGUAGE:
+            self._refuse_old_button(query, language_of(user.language_code))
             return
-        await chats.choose_language(user.id, language)
-        chosen = language or language_of(user.language_code)
+        await self.chats.choose_language(user.id, language)
         self.menu.change(user.id, language)
-        self._answer(query, message_text("language_set", chosen))
-        if query.message is not None and query.message.chat.id == user.id:
-            message = query.message
-            edit = self.best_effort.bot.edit_message_text(
-                message_text("language_set", chosen), message.chat.id, message.message_id
-            )
-            self.best_effort.start(edit)
+        confirmation = message_text("language_set", language or language_of(user.language_code))
+        self._answer(query, confirmation)
+        if message is not None and message.chat.id == user.id:
+            edit = self.best_effort.bot.edit_message_text
+            self.best_effort.start(edit(confirmation, message.chat.id, message.message_id))
 
-    def _answer_press(self, query: CallbackQuery, refusal: Refusal | None, language: Language) -> None:
-        if refusal is None:
-            self._answer(query, message_text("writing", language))
-        else:
-            self._answer(query, refusal.text, alert=not refusal.already_writing)
+    def _refuse_old_button(self, query: CallbackQuery, language: Language) -> None:
+        self._answer(query, message_text("old_button", language), alert=True)
 
     def _answer(self, query: CallbackQuery, text: str | None = None, *, alert: bool = False) -> None:
         text = None if text is None else text[:MAX_ALERT_CHARACTERS]

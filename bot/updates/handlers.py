@@ -126,7 +126,9 @@ class Handlers:
             accepted = await self._submit(context, request)
             if accepted and command.unused_name:
                 html = message_text("name_left_out", context.language, unused_name=command.unused_name)
-                await self._submitter.remark(html, context.to, context.language, f"{context.idempotency_key}:whom")
+                await self._submitter.reply_unlimited(
+                    html, context.to, context.language, f"{context.idempotency_key}:whom"
+                )
             return "check" if isinstance(request, CheckRequest) else request.mode
         return await self._answer_command(context, command)
 
@@ -183,7 +185,7 @@ class Handlers:
         except PoemError as error:
             outcome = error.code
             if error.code in ("rate_limited", "busy"):
-                await self._submitter.reply_error(error, to, language, idempotency_key)
+                await self._submitter.reply_unlimited(error_html(error, language), to, language, idempotency_key)
             else:
                 await self._reply_text(context, error_html(error, language))
         self._metrics.count("poem_requests_total", door="telegram", outcome=outcome)

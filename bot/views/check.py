@@ -17,6 +17,11 @@ _FAULT_TEXTS = {
 }
 _TONES_IN_ENGLISH = {"平": "level 平", "仄": "oblique 仄"}
 _OTHER_TONE = {"平": "仄", "仄": "平"}
+_FAULTLESS = ("无误：平仄、粘对、押韵都合格律。", "No faults: tones, couplets and rhymes are all correct.")
+_OLD_QUATRAIN = (
+    "若作古绝看，则不拘平仄。",
+    "As an old-style quatrain (古绝) it breaks no rules: their tones are free.",
+)
 MAX_FAULTS_SHOWN = 20
 """Maximum number of faults in one message."""
 MAX_LINES_SHOWN = 40
@@ -39,24 +44,17 @@ def examination_html(examination: Examination, language: Language) -> str:
         lines.append(label + escape(between.join(examination.rhymes)))
     lines += _with_tones(examination)
     if examination.template is None:
-        return "\n".join([*lines, pick(_why_unchecked(examination), language)])
-    if not examination.faults:
-        praise = (
-            "无误：平仄、粘对、押韵都合格律。",
-            "No faults: tones, couplets and rhymes are all correct.",
-        )
-        return "\n".join([*lines, pick(praise, language)])
-    count = len(examination.faults)
-    lines.append(pick((f"{count} 处不合律：", f"{count} fault{'s' if count > 1 else ''}:"), language))
-    lines += [_describe_fault(fault, language) for fault in examination.faults[:MAX_FAULTS_SHOWN]]
-    if count > MAX_FAULTS_SHOWN:
-        lines.append("…")
-    if examination.form.endswith("绝") and any(fault.place is None for fault in examination.faults):
-        free = (
-            "若作古绝看，则不拘平仄。",
-            "As an old-style quatrain (古绝) it breaks no rules: their tones are free.",
-        )
-        lines.append(pick(free, language))
+        lines.append(pick(_why_unchecked(examination), language))
+    elif not examination.faults:
+        lines.append(pick(_FAULTLESS, language))
+    else:
+        count = len(examination.faults)
+        lines.append(pick((f"{count} 处不合律：", f"{count} fault{'s' if count > 1 else ''}:"), language))
+        lines += [_describe_fault(fault, language) for fault in examination.faults[:MAX_FAULTS_SHOWN]]
+        if count > MAX_FAULTS_SHOWN:
+            lines.append("…")
+        if examination.form.endswith("绝") and any(fault.place is None for fault in examination.faults):
+            lines.append(pick(_OLD_QUATRAIN, language))
     return "\n".join(lines)
 
 

@@ -18,8 +18,9 @@ from engine.contract.poem import FORMS
 from engine.contract.queue.messages import Inline, TelegramAddress
 
 PlainAction = Literal["another", "forms", "moods", "picture", "back", "write"]
-Action = PlainAction | Literal["form", "mood", "language", "theme"]
-_ACTIONS = (*get_args(PlainAction), "form", "mood", "language", "theme")
+ActionWithChoice = Literal["form", "mood", "language", "theme"]
+Action = PlainAction | ActionWithChoice
+_ACTIONS = (*get_args(PlainAction), *get_args(ActionWithChoice))
 
 MOODS = (
     ("边塞", "Frontier", "大漠孤烟直，长河落日圆"),

@@ -131,7 +131,7 @@ class _Page:
             y += size * 1.25
         small = int(size * 0.42)
         y += small * 0.3
-        for side, note in zip((0.62, -0.62), notes if notes[1] else (notes[0], ""), strict=True):
+        for side, note in zip((0.62, -0.62), notes, strict=True):
             for row, character in enumerate(note):
                 at = (x + side * small * (1 if notes[1] else 0), y + row * small * 1.18)
                 pen.text(at, character, FADED, font(small), "mm")
@@ -180,10 +180,8 @@ def _title(poem: Poem) -> tuple[str, tuple[str, str]]:
     form = FORM_TITLES.get(poem.form) or f"{'五' if len(poem.lines[0]) == 5 else '七'}言{poem.form}"
     first, second = (rhyme, start) if poem.mode != "acrostic" else (f"{form}　{rhyme}".strip(), start)
     title = "藏头诗" if poem.mode == "acrostic" else form
-    texts = (title, first, second)
-    if _is_traditional("".join(poem.lines)):
-        texts = tuple(converter("s2t").convert(word) for word in texts)
-    return texts[0], (texts[1], texts[2])
+    convert = converter("s2t").convert if _is_traditional("".join(poem.lines)) else str
+    return convert(title), (convert(first), convert(second))
 
 
 def _is_traditional(text: str) -> bool:

@@ -20,6 +20,7 @@ from bot.standalone.redis_server import RedisServer, RedisServerError
 from bot.standalone.supervisor import FailedError, Program, RestartPolicy, ServiceKeeper
 from tests.support.programs import RunningProgram as Started
 from tests.support.programs import answers, child_running, free_port, program
+from tests.support.store_process import store_pid
 from tests.support.waiting import until
 
 LAUNCHER = ("-m", "bot.standalone")
@@ -110,13 +111,13 @@ async def test_whatever_is_killed_is_started_again_and_keeps_what_it_had(tiny_mo
         with contextlib.closing(Redis(unix_socket_path=store.url.removeprefix("unix://"))) as redis:
             redis.set("kept", "yes")
         for name, words in (("worker", "engine"), ("trainer", "train worker"), ("bot", "bot"), ("store", "")):
-            pid = store.pid() if name == "store" else child_running(launcher.pid, words)
+            pid = store_pid(store) if name == "store" else child_running(launcher.pid, words)
             os.kill(pid, signal.SIGKILL)
             await launcher.says(f"{name:<7} | was killed by SIGKILL; restarting")
 
             async def back(name: str = name, words: str = words, pid: int = pid) -> bool:
                 if name == "store":
-                    return store.listens() and store.pid() != pid
+                    return store.listens() and store_pid(store) != pid
                 with contextlib.suppress(LookupError):
                     return child_running(launcher.pid, words) != pid
                 return False

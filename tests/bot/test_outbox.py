@@ -56,7 +56,7 @@ async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
         outbox = Outbox(
             queue,
             Packer(queue, bot, Blocklist([]), BestEffortSender(bot), None),
-            Sender(bot, RateLimiter(1000, 0, 0), Metrics()),
+            Sender(bot, RateLimiter(1000, 0, 0), Metrics(), 3600.0),
             Metrics(),
             LEASE,
         )

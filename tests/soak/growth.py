@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from tests.conftest import immortal
 from tests.soak.harness import HEADS, PATIENT, Crowd, SoakResult, bot_and_workers, looking, resident
 from tests.support.stage import WORKER, Stage, stage
+from tests.support.store_process import store_pid
 
 KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
 """The streams and the registered state: all that may have no time to live."""
@@ -27,7 +28,7 @@ async def measure(
         bot_and_workers(here, worker) as (bots, writing),
         looking(here) as (redis, _),
     ):
-        pids = {"bot": bots.members[0].pid, "worker": writing.members[0].pid, "redis": here.store.pid()}
+        pids = {"bot": bots.members[0].pid, "worker": writing.members[0].pid, "redis": store_pid(here.store)}
         crowd, done = Crowd(here.telegram), asyncio.Event()
         asking = asyncio.create_task(crowd.ask_until(done, 0.05))
         programs = CallerPrograms(here, callers)

@@ -22,6 +22,7 @@ from engine.contract.queue.store import connect
 from tests.soak.harness import PATIENT, Crowd, SoakResult, moments
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, child_running, environment, free_port
+from tests.support.store_process import store_pid
 from tests.support.waiting import until
 
 LAUNCHER = ("-m", "bot.standalone")
@@ -44,7 +45,7 @@ class House:
         return f"http://127.0.0.1:{self.environ['HTTP_PORT']}"
 
     def pid(self, name: str) -> int:
-        return self.store.pid() if name == "store" else child_running(self.launcher.pid, PROGRAMS[name])
+        return store_pid(self.store) if name == "store" else child_running(self.launcher.pid, PROGRAMS[name])
 
     async def is_back(self, name: str, before: int) -> bool:
         """Whether there is another process than ``before``, and it serves."""

@@ -11,6 +11,7 @@ from engine.contract.queue.store import Queue
 from tests.soak.harness import PATIENT, Crew, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking, moments
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
+from tests.support.store_process import kill_store, store_pid
 from tests.support.waiting import until
 
 ATTEMPT = "next attempt in"
@@ -35,7 +36,7 @@ async def killed(
             await crowd.ask(burst)
             await until(partial(_waits, queue))
             waiting += await queue.jobs.length()
-            here.store.kill()
+            kill_store(here.store)
             await asyncio.sleep(1.0)
             await asyncio.to_thread(here.store.start)
             await here.ready()
@@ -56,7 +57,7 @@ async def gone(
         await crowd.ask(before)
         await here.telegram.messages(1)
         programs = (*bots.members, *writing.members)
-        here.store.kill()
+        kill_store(here.store)
         used, tries = sum(cpu_seconds(program.pid) for program in programs), _attempts(bots, writing)
         await answers(f"{here.url}/readyz", 503)
         await crowd.ask(during, seconds / during)
@@ -86,7 +87,7 @@ async def troubled(
         destroyed = 0
         for _ in range(rounds):
             await asyncio.sleep(1.0)
-            server = here.store.pid()
+            server = store_pid(here.store)
             os.kill(server, signal.SIGSTOP)
             await asyncio.sleep(seconds)
             os.kill(server, signal.SIGCONT)

@@ -19,6 +19,7 @@ from tests.support.fake_poet import KILLS
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, environment, free_port, program
 from tests.support.proxy import Proxy
+from tests.support.store_process import kill_store, store_pid
 from tests.support.waiting import until
 
 BOT = ("-m", "bot")
@@ -172,7 +173,7 @@ async def test_a_store_killed_and_started_again_loses_nothing_and_is_found_again
         ):
             await answers(f"{where(environ)}/readyz")
             await telegram.confirmed(await telegram.write("/acrostic 春", chat=1))
-            store.kill()
+            kill_store(store)
             await answers(f"{where(environ)}/readyz", 503)
             late = await telegram.write("/acrostic 夏", chat=2)
             await telegram.taken(late)
@@ -198,7 +199,7 @@ async def test_make_run_serves_a_poem_and_one_ctrl_c_leaves_no_orphan(tiny_model
         async with aiohttp.ClientSession() as http, http.post(url, data=body.encode()) as answer:
             assert answer.status == 200
         family = _family(launcher.pid)
-        family.append(store.pid())
+        family.append(store_pid(store))
         (tmp_path / "elsewhere").mkdir()
         second = await RunningProgram.start(tmp_path / "elsewhere" / "run.log", "-m", "bot.standalone", environ=environ)
         assert await second.ended() == 1
@@ -226,7 +227,7 @@ async def test_a_store_that_outlived_a_crash_is_used_again(tmp_path: Path) -> No
     try:
         assert first.start()
         assert not second.start()
-        assert first.pid() == second.pid()
+        assert store_pid(first) == store_pid(second)
     finally:
         first.stop()
 

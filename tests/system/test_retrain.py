@@ -25,6 +25,7 @@ from engine.model.checkpoint import save
 from tests.support import tiny_corpus as train_tiny
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, child_running, environment, program
+from tests.support.store_process import kill_store
 from tests.support.waiting import until
 from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
@@ -375,7 +376,7 @@ async def test_a_training_outlives_a_server_that_goes_and_comes_back(
         async with bot_and_trainer(queue, environ, tmp_path):
             await order(telegram, "/retrain 20")
             await until(trained(queue, 5))
-            store.kill()
+            kill_store(store)
             await asyncio.to_thread(store.start)
             await telegram.until(lambda: bool(telegram.photos))
             training = await queue.trainings.current()
