@@ -13,10 +13,10 @@ import os
 import statistics
 import time
 from itertools import cycle
-from pathlib import Path
 
 import aiohttp
 
+from tests.support.programs import resident_bytes
 from tests.support.stage import BOT, WORKER, Stage, stage
 
 MESSAGES = (
@@ -48,7 +48,7 @@ async def measure(rates: list[float], seconds: float) -> dict[str, float]:
             print(f"  chosen from {mean:.1f} candidates, on average")
             found |= {f"p50_s_at_{rate:g}": cut[9], f"p95_s_at_{rate:g}": cut[18], f"lost_at_{rate:g}": lost}
             found[f"candidates_at_{rate:g}"] = mean
-        found |= {"worker_mb": resident(worker.pid), "bot_mb": resident(bot.pid)}
+        found |= {"worker_mb": resident_bytes(worker.pid) / 1e6, "bot_mb": resident_bytes(bot.pid) / 1e6}
     return found
 
 
@@ -76,12 +76,6 @@ async def candidates(here: Stage) -> tuple[float, float]:
     async with aiohttp.ClientSession() as session, session.get(f"{here.url}/metrics") as answer:
         lines = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if not line.startswith("#"))
     return float(lines["poem_candidates_sum"]), float(lines["poem_candidates_count"])
-
-
-def resident(pid: int) -> float:
-    """Megabytes of memory that a process uses (Linux)."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:

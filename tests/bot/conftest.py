@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from redis.asyncio import Redis
 
@@ -29,3 +30,16 @@ async def chat(server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeT
     """Telegram with a bot that polls, which has a worker."""
     async with running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)):
         yield telegram
+
+
+@pytest.fixture
+async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
+    """The address of a bot without Telegram, which has a worker."""
+    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
+        yield where
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session

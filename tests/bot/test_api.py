@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -30,23 +29,10 @@ from tests.support.fake_poet import REFUSED, FakePoet
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import answers, free_port
 from tests.support.running import running_bot, running_worker
-from tests.support.waiting import until
+from tests.support.waiting import until, until_waiting
 
 GOOD = {"mode": "acrostic", "text": "春风十里"}
 SECRET = "s3cret_token"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-@pytest.fixture
-async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
-    """A bot without Telegram, and a worker."""
-    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
-        yield where
 
 
 async def post(
@@ -174,7 +160,7 @@ async def test_a_full_queue_is_503_with_a_time_to_come_back(
     poet.may_go_on.clear()
     async with running_worker(redis, prefix, poet), running_bot(server.url, prefix, QUEUE_MAX="1") as where:
         first = asyncio.create_task(post(http, where, GOOD))
-        await until(partial(_waiting, queue, 1))
+        await until_waiting(queue, 1)
         status, body, headers = await post(http, where, GOOD)
         assert (status, body["error"]["code"]) == (503, "busy")
         assert int(headers["Retry-After"]) > 0
@@ -200,9 +186,9 @@ async def test_who_goes_away_leaves_nothing_behind(
     poet.may_go_on.clear()
     async with running_worker(redis, prefix, poet), running_bot(server.url, prefix) as where:
         asking = asyncio.create_task(post(http, where, GOOD))
-        await until(partial(_waiting, queue, 1))
+        await until_waiting(queue, 1)
         asking.cancel()
-        await until(partial(_waiting, queue, 0))
+        await until_waiting(queue, 0)
         poet.may_go_on.set()
         assert (await post(http, where, GOOD))[0] == 200
     assert not {key for key in await immortal(redis, prefix) if "http" in key}
@@ -422,10 +408,6 @@ async def test_an_error_is_told_in_every_language_at_once_for_who_changes_it(
             messages = body["error"]["messages"]
             assert (status, body["error"]["message"]) == (400, messages[language])
             assert len(set(messages.values())) == 3
-
-
-async def _waiting(queue: Queue, jobs: int) -> bool:
-    return (await queue.status()).waiting == jobs
 
 
 async def test_a_training_that_cannot_be_read_leaves_the_bot_ready(server: RedisServer, prefix: str) -> None:

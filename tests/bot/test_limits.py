@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import aiohttp
 import pytest
@@ -18,7 +17,7 @@ from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import Queue
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
-from tests.support.waiting import until
+from tests.support.waiting import until_waiting
 
 LINE = "老夫聊发少年狂"
 MANY = FairShare().__dict__["_share"]
@@ -91,9 +90,9 @@ async def test_a_caller_has_no_more_than_its_share_in_the_queue_and_loses_nothin
                 return answer.status
 
         greedy = [asyncio.create_task(ask("203.0.113.1")) for _ in range(MANY + 20)]
-        await until(partial(_waiting, queue, MANY))
+        await until_waiting(queue, MANY)
         other = asyncio.create_task(ask("203.0.113.2"))
-        await until(partial(_waiting, queue, MANY + 1))
+        await until_waiting(queue, MANY + 1)
         poet.may_go_on.set()
         assert await asyncio.gather(other, *greedy) == [200] * (MANY + 21)
 
@@ -116,11 +115,11 @@ async def test_a_caller_whose_requests_wait_already_is_turned_away_and_another_i
                 return answer.status, answer.headers.get("Retry-After")
 
         three = [asyncio.create_task(ask("203.0.113.1")) for _ in range(3)]
-        await until(partial(_waiting, queue, 3))
+        await until_waiting(queue, 3)
         assert await ask("203.0.113.1") == (429, "60")
         other = asyncio.create_task(ask("203.0.113.2"))
         local = [asyncio.create_task(ask("127.0.0.1")) for _ in range(4)]
-        await until(partial(_waiting, queue, 8))
+        await until_waiting(queue, 8)
         poet.may_go_on.set()
         assert {status for status, _ in await asyncio.gather(other, *three, *local)} == {200}
 
@@ -151,7 +150,3 @@ async def test_turns_come_in_the_order_of_asking_whatever_they_cost_and_who_goes
     assert order == ["first", "dear", "last"]
     await asyncio.gather(dear, left, return_exceptions=True)
     assert shares.__dict__["_lanes"] == {}
-
-
-async def _waiting(queue: Queue, jobs: int) -> bool:
-    return (await queue.status()).waiting == jobs

@@ -64,12 +64,6 @@ async def keeps(
     return content
 
 
-@pytest.fixture
-async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
-    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
-        yield where
-
-
 async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     poem = await keeps(where, "/api/poems", 200, GOOD)
     await keeps(where, "/api/pictures", 200, poem)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,18 +26,6 @@ from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
 
 PAGE = Path(__file__).parents[2] / "bot" / "http" / "static"
-
-
-@pytest.fixture
-async def where(server: RedisServer, queue: Queue, redis: Redis, prefix: str) -> AsyncIterator[str]:
-    async with running_worker(redis, prefix, FakePoet()), running_bot(server.url, prefix) as where:
-        yield where
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 async def poem(http: aiohttp.ClientSession, where: str, heads: str = "春风") -> dict[str, Any]:

@@ -11,7 +11,8 @@ import aiohttp
 from redis.asyncio import Redis
 
 from tests.conftest import immortal
-from tests.soak.harness import HEADS, PATIENT, Crowd, SoakResult, bot_and_workers, looking, resident
+from tests.soak.harness import HEADS, PATIENT, Crowd, SoakResult, bot_and_workers, looking
+from tests.support.programs import resident_bytes
 from tests.support.stage import WORKER, Stage, stage
 from tests.support.store_process import store_pid
 
@@ -33,14 +34,14 @@ async def measure(
         asking = asyncio.create_task(crowd.ask_until(done, 0.05))
         programs = CallerPrograms(here, callers)
         await programs.ask_while(lambda: programs.asked + len(crowd.asked) < warm_up)
-        before, lasting = {name: resident(pid) for name, pid in pids.items()}, await _lasting(redis)
+        before, lasting = {name: resident_bytes(pid) for name, pid in pids.items()}, await _lasting(redis)
         began = time.monotonic()
         await programs.ask_while(lambda: programs.asked + len(crowd.asked) < poems)
         rate = (poems - warm_up) / (time.monotonic() - began)
         done.set()
         await asking
         await crowd.answered()
-        after = {name: resident(pid) for name, pid in pids.items()}
+        after = {name: resident_bytes(pid) for name, pid in pids.items()}
         left = {key.removeprefix("poem:") for key in await immortal(redis, "poem:")}
         growth = {f"{name}_growth": after[name] / before[name] - 1 for name in pids}
         megabytes = {f"{name}_mb": after[name] / 2**20 for name in pids}

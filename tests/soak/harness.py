@@ -242,12 +242,6 @@ def moments(count: int, shortest: float, longest: float) -> Iterator[float]:
         yield random_.uniform(shortest, longest)
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
-
-
 def cpu_seconds(pid: int) -> float:
     """What a process has used so far, at a hundred ticks a second."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

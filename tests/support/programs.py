@@ -128,3 +128,9 @@ async def answers(url: str, status: int = 200) -> None:
                     if response.status == status:
                         return
             await asyncio.sleep(0.05)
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that a process uses (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -20,7 +20,7 @@ from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, environment, free_port, program
 from tests.support.proxy import Proxy
 from tests.support.store_process import kill_store, store_pid
-from tests.support.waiting import until
+from tests.support.waiting import until, until_waiting
 
 BOT = ("-m", "bot")
 FAKE_WORKER = ("-m", "tests.support.fake_poet")
@@ -131,7 +131,7 @@ async def test_a_worker_killed_in_mid_batch_harms_no_poem_of_it(
         heads = "春夏秋冬"
         for chat, head in enumerate(heads):
             await telegram.write(f"/acrostic {head}", chat=chat + 1)
-        await until(lambda: _waiting(queue, len(heads)))
+        await until_waiting(queue, len(heads))
         async with program(tmp_path / "slow.log", *FAKE_WORKER, "60", environ=environ) as slow:
             await until(lambda: _held(queue, len(heads)))
             await slow.kill()
@@ -146,7 +146,7 @@ async def test_a_job_that_kills_its_worker_is_given_up_and_all_others_are_writte
     async with program(tmp_path / "bot.log", *BOT, environ=environ):
         for chat, head in ((1, "春"), (2, KILLS), (3, "秋")):
             await telegram.write(f"/acrostic {head}", chat=chat)
-        await until(lambda: _waiting(queue, 3))
+        await until_waiting(queue, 3)
         async with _restarted(tmp_path / "worker.log", *FAKE_WORKER, environ=environ):
             found = await telegram.messages(3)
         dead = await _engine(tmp_path, environ, "dead", "list", "--json")
@@ -322,10 +322,6 @@ def _alive(pid: int) -> bool:
 def _family(pid: int) -> list[int]:
     """The children of a process."""
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-async def _waiting(queue: Queue, jobs: int) -> bool:
-    return (await queue.status()).waiting == jobs
 
 
 async def _no_replies(queue: Queue) -> bool:
