@@ -10,14 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
-from engine.contract.arguments import ArgumentParser, discard_stdout
+from engine.contract.arguments import SUCCESS, ArgumentParser, run_command
+from engine.contract.codec import dumps
 from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
-from engine.contract.poem import FORMS, MODES, dumps
+from engine.contract.poem import FORMS, MODES
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
-from engine.generation.candidates import SECOND_READING
 from engine.generation.poet import RELEASED, Poet, read_prosody
 from engine.model.checkpoint import ModelFolderError
 from engine.model.cpu import threads_argument
@@ -31,7 +31,6 @@ from engine.serving.model_reload import ModelReload
 from engine.serving.worker import main as work
 from engine.settings import EngineSettings
 
-SUCCESS, ENVIRONMENT_ERROR, USAGE_ERROR = 0, 1, 2
 FAULTS_FOUND = 1
 DESCRIPTION = """The worker: takes jobs from Redis and writes poems. With a command: write or check a poem here."""
 EXAMPLES = """examples:
@@ -48,25 +47,11 @@ DEAD_EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Exit code 0: success, 1: environment error, 2: usage error, with one sentence on stderr."""
     options = _parser().parse_args(arguments)
-    try:
-        settings = EngineSettings.read(os.environ)
-        code = int(options.run(options, settings))
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        return SUCCESS
-    except BrokenPipeError:
-        discard_stdout()
-        return ENVIRONMENT_ERROR
-    except (PoemError, CodecError, SettingError) as error:
-        print(error, file=sys.stderr)
-        return USAGE_ERROR
-    except (ModelFolderError, PaddleMissingError) as error:
-        print(error, file=sys.stderr)
-        return ENVIRONMENT_ERROR
-    except OSError as error:
-        print(f"{error.filename or 'the disk'}: {error.strerror or error}", file=sys.stderr)
-        return ENVIRONMENT_ERROR
+    return run_command(
+        lambda: int(options.run(options, EngineSettings.read(os.environ))),
+        (PoemError, CodecError, SettingError),
+        (ModelFolderError, PaddleMissingError),
+    )
 
 
 def _serve(options: argparse.Namespace, settings: EngineSettings) -> int:
@@ -150,7 +135,6 @@ def _poet(
         options.threads or settings.threads,
         settings.candidates,
         budget=budget,
-        second_reading=getattr(options, "second_reading", SECOND_READING),
     )
 
 
@@ -170,7 +154,6 @@ def _parser() -> argparse.ArgumentParser:
     write.add_argument("--seed", type=int, metavar="S", help="the same seed gives the same poem")
     write.add_argument("--count", type=int, default=1, metavar="N", help="number of poems; poem i uses seed S + i")
     write.add_argument("--candidates", type=int, metavar="K", help="candidates to choose each poem from")
-    write.add_argument("--second-reading", type=float, default=SECOND_READING, help=argparse.SUPPRESS)
     write.add_argument("--json", action="store_true", help="print each poem as one line of JSON")
     _add_device(write)
     examine = _command(

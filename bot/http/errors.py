@@ -7,7 +7,7 @@ from aiohttp import web
 from bot.views import http_errors as texts
 from bot.views.messages import Language, accepted_language, pick
 from engine.contract import CodecError, PoemError
-from engine.contract.poem import dumps
+from engine.contract.codec import dumps
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

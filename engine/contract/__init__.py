@@ -2,8 +2,9 @@
 all that ``bot`` may import of the engine, so it imports neither Paddle nor NumPy and nothing else of the project.
 """
 
+from engine.contract.codec import CodecError
 from engine.contract.errors import ERROR_CODES, PoemError
 from engine.contract.outline import LEVEL_RHYMES, Outline, outline
-from engine.contract.poem import CodecError, Poem, PoemRequest
+from engine.contract.poem import Poem, PoemRequest
 
 __all__ = ["ERROR_CODES", "LEVEL_RHYMES", "CodecError", "Outline", "Poem", "PoemError", "PoemRequest", "outline"]

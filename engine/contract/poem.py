@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from engine.contract.codec import CodecError as CodecError
-from engine.contract.codec import decode
-from engine.contract.codec import dumps as dumps
+from engine.contract.codec import CodecError, decode
 
 VERSION = 1
 """Version of the JSON form. A worker leaves requests of a newer version to newer workers."""

@@ -42,16 +42,13 @@ class AllowedIds:
         self.characters_or_closing = self._add(self._common | closing)
         self.characters_or_end = self._add(self._common | end)
         self._level = self._with_tone("平")
-        self._tones: dict[Tone | None, int] = {
+        self.tones: dict[Tone | None, int] = {
             None: self.characters,
             "平": self._add(self._level),
             "仄": self._add(self._with_tone("仄")),
         }
         self._groups: dict[str, Booleans] = {}
         self._rhymes: dict[str | int, int] = {}
-
-    def tone(self, tone: Tone | None) -> int:
-        return self._tones[tone]
 
     def rhyme(self, group: str | None, wanted: int) -> int:
         """The characters that poets rhyme in ``group``; if no group is fixed yet, those of every group with enough

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 
 from engine.generation.allowed import AllowedIds
 from engine.generation.corpus_lines import LineIndex
-from engine.generation.sampler import DEFAULT_SAMPLING, Sampler, Sampling
+from engine.generation.sampler import Sampler
 from engine.generation.sequence import Reading, TokenSequence
 from engine.model.backend import Backend
 from engine.model.checkpoint import FloatArray
@@ -19,18 +18,11 @@ from engine.model.vocab import Vocabulary
 class Decoder:
     """The sequences in flight and the model's state for each; a finished sequence leaves at once."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        vocabulary: Vocabulary,
-        allowed_ids: AllowedIds,
-        lines: LineIndex,
-        sampling: Sampling = DEFAULT_SAMPLING,
-    ) -> None:
+    def __init__(self, backend: Backend, vocabulary: Vocabulary, allowed_ids: AllowedIds, lines: LineIndex) -> None:
         self._backend = backend
         self._vocabulary = vocabulary
         self._allowed_ids = allowed_ids
-        self._sampler = Sampler(vocabulary, allowed_ids, lines, sampling)
+        self._sampler = Sampler(vocabulary, allowed_ids, lines)
         self._rows: list[TokenSequence] = []
         self._added: list[TokenSequence] = []
         self._state = backend.start(0)  # [rows, 2 * layers, hidden]
@@ -39,15 +31,6 @@ class Decoder:
 
     def __len__(self) -> int:
         return len(self._rows) + len(self._added)
-
-    def run(self, rows: Iterable[TokenSequence], width: int = 64) -> Iterator[TokenSequence]:
-        """Write all rows, ``width`` at a time; yields them as they finish."""
-        waiting = iter(rows)
-        while True:
-            self.add(list(islice(waiting, width - len(self))))
-            if not len(self):
-                return
-            yield from self.step()
 
     def add(self, rows: Sequence[TokenSequence]) -> None:
         """Add rows that start with the next step."""

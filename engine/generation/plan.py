@@ -114,12 +114,11 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
 
     ``simplify`` converts a clause character for character.
     """
-    mood = _mood_cells([simplify(clause) for clause in outline.mood])
+    mood_clauses = [simplify(clause) for clause in outline.mood]
+    mood = [Cell(character, shown=False) for character in _punctuated(mood_clauses, True)]
     given = [simplify(clause) for clause in outline.given]
     if outline.lines is None or outline.line_length is None:
-        opening = _forced(
-            "".join(clause + mark for clause, mark in zip(given, _clause_marks(len(given), False), strict=True))
-        )
+        opening = [Cell(character) for character in _punctuated(given, False)]
         return [Plan((*mood, *opening, Cell(free=True)), outline.form)]
     grid = _grid(given, outline.line_length, outline.lines)
     if not outline.regulated:
@@ -127,7 +126,7 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
         rhyme = outline.rhyme and _rhyme_group(ends, outline.rhyme, prosody)
         return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
     fitting = []
-    for words in _openings(simplify(outline.theme), [simplify(clause) for clause in outline.mood]):
+    for words in _openings(simplify(outline.theme), mood_clauses):
         grid = _grid([words] if words else given, outline.line_length, outline.lines)
         options = templates(outline.form, outline.line_length, outline.lines)
         costs = [_tone_mismatch(grid, template, prosody) for template in options]
@@ -215,10 +214,5 @@ def _clause_marks(lines: int, ends: bool) -> list[str]:
     return marks
 
 
-def _forced(text: str) -> list[Cell]:
-    return [Cell(character) for character in text]
-
-
-def _mood_cells(clauses: Sequence[str]) -> list[Cell]:
-    marked = "".join(clause + mark for clause, mark in zip(clauses, _clause_marks(len(clauses), True), strict=True))
-    return [Cell(character, shown=False) for character in marked]
+def _punctuated(clauses: Sequence[str], ends: bool) -> str:
+    return "".join(clause + mark for clause, mark in zip(clauses, _clause_marks(len(clauses), ends), strict=True))

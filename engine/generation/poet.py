@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.check import CheckRequest, Examination
+from engine.contract.poem import MAX_CANDIDATES
 from engine.contract.script import Script
 from engine.generation.allowed import AllowedIds
 from engine.generation.associations import Associations
@@ -20,7 +21,6 @@ from engine.generation.decoder import Decoder
 from engine.generation.lineage import SEEDS
 from engine.generation.plan import in_stages, plans
 from engine.generation.ranker import Ranker
-from engine.generation.sampler import DEFAULT_SAMPLING, Sampling
 from engine.generation.sequence import TokenSequence
 from engine.generation.variety import COMMON_CHARACTERS, NO_VARIETY, Variety
 from engine.model.backend import Backend
@@ -30,12 +30,12 @@ from engine.model.folder import ModelFolder, ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, gpu_ready
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
-from engine.prosody.check import examine
+from engine.prosody.check import examine_lines
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES, ASSOCIATIONS = "prosody.json", "lines.bin", "associations.bin"
-CANDIDATES, MAX_SEQUENCES = 64, 64
-"""Maximum number of candidates per poem; number of sequences written at the same time."""
+MAX_SEQUENCES = 64
+"""Number of sequences written at the same time, apart from the first of each new poem."""
 
 
 class Poet:
@@ -53,8 +53,7 @@ class Poet:
         lines: LineIndex,
         ranker: Ranker,
         model: str,
-        candidates: int = CANDIDATES,
-        sampling: Sampling = DEFAULT_SAMPLING,
+        candidates: int = MAX_CANDIDATES,
         budget: float | None = None,
         second_reading: float = SECOND_READING,
         variety: Variety = NO_VARIETY,
@@ -67,7 +66,7 @@ class Poet:
         self._budget = Budget(candidates, budget)
         self._second_reading = second_reading
         self._variety = variety
-        self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines, sampling)
+        self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines)
         self._other_rows: deque[TokenSequence] = deque()
         self._first_rows: list[TokenSequence] = []
         self._candidate_sets: dict[TokenSequence, CandidateSet] = {}
@@ -78,7 +77,7 @@ class Poet:
         folder: Path | str = RELEASED,
         device: DeviceChoice = "auto",
         threads: int | None = None,
-        candidates: int = CANDIDATES,
+        candidates: int = MAX_CANDIDATES,
         backend: Backend | None = None,
         budget: float | None = None,
         second_reading: float = SECOND_READING,
@@ -147,7 +146,7 @@ class Poet:
 
     def examine(self, request: CheckRequest) -> Examination:
         """Examine a finished poem by the model's table. PoemError: the text holds no poem."""
-        return examine(request, self.prosody, self.script)
+        return examine_lines(request.lines(), self.prosody, self.script)
 
     def step(self) -> list[tuple[CandidateSet, Poem]]:
         """Write one character of every sequence in flight; returns the finished poems. If it raises, all are

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
@@ -20,17 +19,9 @@ MAX_FREE_LINE_CHARACTERS, MIN_FREE_LINES = 16, 4
 """In a free poem: maximum length of a line; minimum number of lines."""
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """``temperature`` divides the scores; ``top_p`` keeps the likeliest allowed characters up to that probability mass
-    (nucleus sampling, Holtzman et al. 2020), none more than ``floor`` nats below the best."""
-
-    temperature: float = 0.55
-    top_p: float = 0.9
-    floor: float = 5.0
-
-
-DEFAULT_SAMPLING = Sampling()
+TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.55, 0.9, 5.0
+"""The scores are divided by the temperature. Nucleus sampling (Holtzman et al. 2020) keeps the likeliest allowed
+characters up to the probability mass ``TOP_P``; here none of them may be more than so many nats below the best."""
 
 Numbers = npt.NDArray[np.uint64]
 ALL_BITS = 2**64 - 1
@@ -43,13 +34,10 @@ NO_ID = -1
 class Sampler:
     """Samples for all rows of a step at once; a row's result does not depend on the others, bit for bit."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, allowed_ids: AllowedIds, lines: LineIndex, sampling: Sampling = DEFAULT_SAMPLING
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, allowed_ids: AllowedIds, lines: LineIndex) -> None:
         self._vocabulary = vocabulary
         self._allowed_ids = allowed_ids
         self._lines = lines
-        self._sampling = sampling
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
@@ -87,16 +75,16 @@ class Sampler:
         return banned
 
     def _sample(self, pool: FloatArray, chance: float) -> int:
-        """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``top_p``;
+        """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``TOP_P``;
         ``NO_ID`` if none is left."""
         top = pool.max()
         if top == -np.inf:
             return NO_ID
-        near = (pool >= top - self._sampling.floor).nonzero()[0]  # [k]
+        near = (pool >= top - MAX_NATS_BELOW_BEST).nonzero()[0]  # [k]
         below = top - pool.take(near)
         ordered = np.sort(below)
-        reached = np.exp(ordered / -self._sampling.temperature).cumsum()
-        last = reached.searchsorted(self._sampling.top_p * reached[-1])
+        reached = np.exp(ordered / -TEMPERATURE).cumsum()
+        last = reached.searchsorted(TOP_P * reached[-1])
         place = min(reached.searchsorted(chance * reached[last], side="right"), last)
         rank = place - ordered.searchsorted(ordered[place])  # among equals, which are in the order of their ids
         return int(near[(below == ordered[place]).nonzero()[0][rank]])
@@ -134,9 +122,9 @@ class Sampler:
 
     def _sample_batch(self, pool: FloatArray, chances: FloatArray) -> list[int]:
         """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
-        make up ``top_p``; ``NO_ID`` if none is left."""
+        make up ``TOP_P``; ``NO_ID`` if none is left."""
         top = pool.max(axis=1)
-        near = pool >= np.where(top == -np.inf, np.inf, top - self._sampling.floor)[:, None].astype(np.float32)
+        near = pool >= np.where(top == -np.inf, np.inf, top - MAX_NATS_BELOW_BEST)[:, None].astype(np.float32)
         flat = near.ravel().nonzero()[0]  # [hits], row by row
         each = np.arange(len(pool))
         starts = flat.searchsorted(each * pool.shape[1])
@@ -148,8 +136,8 @@ class Sampler:
         ordered = np.full((len(pool), most), np.inf, np.float32)
         ordered[np.arange(most) < sizes[:, None]] = below
         ordered.sort(axis=1)
-        reached = np.exp(ordered / -self._sampling.temperature).cumsum(axis=1)
-        last = (reached >= self._sampling.top_p * reached[:, -1:]).argmax(axis=1)
+        reached = np.exp(ordered / -TEMPERATURE).cumsum(axis=1)
+        last = (reached >= TOP_P * reached[:, -1:]).argmax(axis=1)
         drawn = chances * reached[each, last]  # [rows]
         place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
         value = ordered[each, place]
@@ -162,7 +150,8 @@ class Sampler:
 
     def _copies(self, row: TokenSequence, drawn: int) -> bool:
         """Whether this character would complete a line of the corpus."""
-        return _may_complete(row) and row.line + self._vocabulary.decode([drawn]) in self._lines
+        may_complete = row.ends_line or (row.cell.free and len(row.line) >= 2)
+        return may_complete and row.line + self._vocabulary.decode([drawn]) in self._lines
 
     def _allowed_set(self, row: TokenSequence) -> int:
         """The mask for the cell to fill."""
@@ -171,7 +160,7 @@ class Sampler:
             return self._allowed_free_set(row)
         if cell.rhymes:
             return self._allowed_ids.rhyme(row.rhyme, row.plan.rhyme_count)
-        return self._allowed_ids.tone(cell.tone)
+        return self._allowed_ids.tones[cell.tone]
 
     def _allowed_free_set(self, row: TokenSequence) -> int:
         """Marks only after characters, the end only after a closing mark; the limit forces the end of the poem."""
@@ -199,8 +188,3 @@ def uniform(seed: int | Numbers, number: int | Numbers) -> float | npt.NDArray[n
     bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & ALL_BITS
     bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & ALL_BITS
     return ((bits ^ bits >> 31) >> 40) * 2.0**-24
-
-
-def _may_complete(row: TokenSequence) -> bool:
-    """Whether the next character may be the last of its line."""
-    return row.ends_line or (row.cell.free and len(row.line) >= 2)

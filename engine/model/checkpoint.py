@@ -95,7 +95,7 @@ def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None
     check_weights(checkpoint.shape, len(checkpoint.vocabulary), checkpoint.weights)
     files = {
         WEIGHTS: save_tensors({name: _half(name, tensor) for name, tensor in checkpoint.weights.items()}),
-        VOCABULARY: _json(list(checkpoint.vocabulary.characters)),
+        VOCABULARY: json_file(list(checkpoint.vocabulary.characters)),
         **(parts or {}),
     }
     card = {
@@ -107,7 +107,7 @@ def save(folder: Path, checkpoint: Checkpoint, parts: Mapping[str, bytes] | None
     fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    for name, content in {**files, CARD: _json(card, indent=1)}.items():
+    for name, content in {**files, CARD: json_file(card, indent=1)}.items():
         write_durably(fresh / name, content)
     sync_folder(fresh)
     if folder.exists():
@@ -140,7 +140,7 @@ def record(folder: Path, facts: Mapping[str, Any]) -> None:
     """Add ``facts`` to the card of a model folder."""
     card = {**read_card(folder), **facts}
     fresh = folder / f".{CARD}.new"
-    write_durably(fresh, _json(card, indent=1))
+    write_durably(fresh, json_file(card, indent=1))
     fresh.replace(folder / CARD)
     sync_folder(folder)
 
@@ -189,7 +189,8 @@ def _half(name: str, tensor: FloatArray) -> npt.NDArray[np.float16]:
     return half
 
 
-def _json(value: object, indent: int | None = None) -> bytes:
+def json_file(value: object, indent: int | None = None) -> bytes:
+    """The content of a JSON file."""
     return (json.dumps(value, ensure_ascii=False, indent=indent) + "\n").encode()
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.contract.check import CheckRequest, Examination, ProsodyFault
+from engine.contract.check import Examination, ProsodyFault
 from engine.contract.script import Script
 from engine.contract.templates import Line, Template, Tone, templates
 from engine.prosody.table import Prosody
@@ -21,13 +21,8 @@ MAX_FAULTS_IN_SIX_LINES = 1
 """A poem of six lines with more faults is not regulated verse; no form requires a template of six lines."""
 
 
-def examine(request: CheckRequest, prosody: Prosody, script: Script) -> Examination:
-    """Examine a poem in either script; characters are returned as written. PoemError: the text holds no poem."""
-    return examine_lines(request.lines(), prosody, script)
-
-
 def examine_lines(written: list[str], prosody: Prosody, script: Script) -> Examination:
-    """The same for a poem already split into lines."""
+    """Examine the lines of a poem in either script; characters are returned as written."""
     examination = check([script.simplify(line) for line in written], prosody)
     ends = {script.simplify(line)[-1]: line[-1] for line in written}
     faults = tuple(replace(fault, character=_faulty_text(written, fault)) for fault in examination.faults)

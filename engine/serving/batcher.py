@@ -8,11 +8,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from engine.contract import Poem, PoemRequest
 from engine.contract.check import CheckRequest, Examination
 from engine.contract.logs import origin
+
+T = TypeVar("T")
 
 
 class PoemHandle(Protocol):
@@ -73,7 +75,8 @@ class _InFlight:
             return
         together = len(self.answers)
         for handle, poem in finished:
-            _deliver(self.answers.pop(handle), Written(poem, handle.characters, together))
+            answer = self.answers.pop(handle)
+            _settle(answer, answer.set_result, Written(poem, handle.characters, together))
 
     def fail(self, error: Exception) -> None:
         lost, self.answers = list(self.answers.values()), {}
@@ -153,15 +156,11 @@ class Batcher:
             batches[:] = [batch for batch in batches if batch.answers]
 
 
-def _deliver(answer: PoemFuture, written: Written) -> None:
-    _settle(answer, lambda: answer.set_result(written))
-
-
 def _fail(answer: PoemFuture, error: Exception) -> None:
-    _settle(answer, lambda: answer.set_exception(error))
+    _settle(answer, answer.set_exception, error)
 
 
-def _settle(answer: PoemFuture, settle: Callable[[], None]) -> None:
-    """Set the result in the waiting event loop; the waiter may be cancelled and the loop closed by now."""
+def _settle(answer: PoemFuture, settle: Callable[[T], None], outcome: T) -> None:
+    """Call ``settle`` in the waiting event loop; the waiter may be cancelled and the loop closed by now."""
     with contextlib.suppress(RuntimeError):
-        answer.get_loop().call_soon_threadsafe(lambda: None if answer.done() else settle())
+        answer.get_loop().call_soon_threadsafe(lambda: None if answer.done() else settle(outcome))

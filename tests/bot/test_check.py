@@ -15,7 +15,7 @@ from engine.contract.check import CheckRequest, Examination, ProsodyFault
 from engine.contract.queue.store import Queue
 from engine.contract.script import Script
 from engine.generation.poet import RELEASED, read_prosody
-from engine.prosody.check import examine
+from engine.prosody.check import examine_lines
 from tests.bot.conftest import ADMIN
 from tests.bot.test_chat import said, silent
 from tests.support.fake_bot_api import BOT_NAME
@@ -44,7 +44,7 @@ async def test_a_poem_is_examined_typed_or_replied_to(chat: FakeTelegram) -> Non
 
 
 def examine_text(text: str) -> Examination:
-    return examine(CheckRequest(text), read_prosody(RELEASED), Script())
+    return examine_lines(CheckRequest(text).lines(), read_prosody(RELEASED), Script())
 
 
 def test_the_tone_that_was_wanted_is_said_place_by_place() -> None:

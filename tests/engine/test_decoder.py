@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -40,8 +42,19 @@ class Known:
         return log_softmax(np.tile(self.scores, (count, 1))), state
 
 
-def decoder(backend: Known, lines: LineIndex = NO_LINES) -> Decoder:
-    return Decoder(backend, VOCABULARY, AllowedIds(VOCABULARY, prosody()), lines)
+class RunningDecoder(Decoder):
+    def run(self, rows: Iterable[TokenSequence], width: int = 64) -> Iterator[TokenSequence]:
+        """Write all rows, ``width`` at a time; yields them as they finish."""
+        waiting = iter(rows)
+        while True:
+            self.add(list(islice(waiting, width - len(self))))
+            if not len(self):
+                return
+            yield from self.step()
+
+
+def decoder(backend: Known, lines: LineIndex = NO_LINES) -> RunningDecoder:
+    return RunningDecoder(backend, VOCABULARY, AllowedIds(VOCABULARY, prosody()), lines)
 
 
 def written(backend: Known, *cells: Cell, seed: int = 0, rhyme: str | None = None) -> TokenSequence:

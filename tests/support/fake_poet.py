@@ -20,7 +20,7 @@ from engine.contract.script import Script
 from engine.contract.settings import Settings
 from engine.generation.poet import RELEASED, read_prosody
 from engine.prosody import Prosody
-from engine.prosody.check import examine
+from engine.prosody.check import examine_lines
 from engine.serving.worker import main
 
 KILLS, BUG, REFUSED = "杀", "错", "拒"
@@ -65,7 +65,7 @@ class FakePoet:
         return [(handle, self._write(handle)) for handle in handles]
 
     def examine(self, request: CheckRequest) -> Examination:
-        return examine(request, _prosody(), Script())
+        return examine_lines(request.lines(), _prosody(), Script())
 
     def _write(self, handle: FakeHandle) -> Poem:
         request = handle.request

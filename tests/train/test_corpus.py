@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from opencc import OpenCC
 
 from engine.model.vocab import EOP, PAD, START
 from tests.support.tiny_corpus import poems, prepared, write_source
@@ -33,7 +32,7 @@ def test_notes_go_and_emendations_stay(text: str, left: str) -> None:
 
 
 def test_a_clean_poem_is_simplified_characters_and_marks() -> None:
-    assert corpus.clean(f"  {QUATRAIN}(李白)\n□1a", OpenCC("t2s")) == SIMPLIFIED
+    assert corpus.clean(f"  {QUATRAIN}(李白)\n□1a") == SIMPLIFIED
 
 
 def test_duplicates_are_found_before_splitting_and_without_marks() -> None:

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from engine.model.backend import Ids
 from engine.model.vocab import Vocabulary
-
-Ids = npt.NDArray[np.int64]
 
 POOL_POEMS = 4096
 """Poems sorted by length together: enough for even batches, few enough for other batches in each epoch."""

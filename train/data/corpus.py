@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from opencc import OpenCC
 
 from engine.contract.script import converter
 from engine.contract.text import clauses, only_chinese, only_verse
@@ -64,9 +63,9 @@ def without_notes(text: str) -> str:
     return "".join(kept)
 
 
-def clean(text: str, simplify: OpenCC) -> str:
+def clean(text: str) -> str:
     """A poem as the model reads it: simplified, without notes, only Chinese characters and clause marks."""
-    return only_verse(without_notes(simplify.convert(text)))
+    return only_verse(without_notes(converter("t2s").convert(text)))
 
 
 def split_of(text: str) -> str:
@@ -80,16 +79,15 @@ def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[st
 
     A Song poem is kept only if it equals no Tang poem and shares no line with a held-out poem.
     """
-    simplify = converter("t2s")
     seen: set[str] = set()
     counts, song_counts = Counter(read=0, too_short=0, duplicates=0), Counter(read=0, too_short=0, duplicates=0)
     poems: dict[str, list[str]] = {split: [] for split in SPLITS}
-    for poem in _new_poems(raw, simplify, seen, counts):
+    for poem in new_poems(raw, seen, counts):
         poems[split_of(poem)].append(poem)
     held_out = {line for split in SPLITS[1:] for poem in poems[split] for line in _long_lines(poem)}
     song_counts["shared_lines"] = 0
     kept = []
-    for poem in _new_poems(song, simplify, seen, song_counts):
+    for poem in new_poems(song, seen, song_counts):
         if held_out.isdisjoint(_long_lines(poem)):
             kept.append(poem)
         else:
@@ -97,11 +95,11 @@ def build(raw: Iterable[str], song: Iterable[str] = ()) -> tuple[Corpus, dict[st
     return Corpus(poems, kept), dict(counts), dict(song_counts)
 
 
-def _new_poems(raw: Iterable[str], simplify: OpenCC, seen: set[str], counts: Counter[str]) -> Iterator[str]:
-    """The cleaned poems that are long enough and not in ``seen``; adds them to it."""
+def new_poems(raw: Iterable[str], seen: set[str], counts: Counter[str]) -> Iterator[str]:
+    """The cleaned poems that are long enough and not in ``seen``; adds them to it and counts the others."""
     for text in raw:
         counts["read"] += 1
-        poem = clean(text, simplify)
+        poem = clean(text)
         key = only_chinese(poem)
         if len(poem) < MIN_CHARACTERS:
             counts["too_short"] += 1

@@ -11,15 +11,15 @@ import json
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.contract.queue.training import Unread
-from engine.contract.script import converter
 from engine.contract.text import only_chinese
-from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, clean, split_of
+from train.data.corpus import MIN_CHARACTERS, SPLITS, Corpus, new_poems, split_of
 from train.data.files import MAX_FILE_BYTES, LargeFileError, SpecialFileError, open_ordinary
 from train.data.npz import read_npz
 
@@ -88,18 +88,12 @@ def _texts(file: Path) -> list[str]:
 
 def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
     """``base`` plus the poems of ``own`` that it lacks, cleaned and split as usual; and how many were added."""
-    simplify = converter("t2s")
     seen = {only_chinese(poem) for split in SPLITS for poem in base.poems[split]}
     poems = {split: list(base.poems[split]) for split in SPLITS}
-    added = 0
-    for text in own:
-        poem = clean(text, simplify)
-        key = only_chinese(poem)
-        if len(poem) >= MIN_CHARACTERS and key not in seen:
-            seen.add(key)
-            poems[split_of(poem)].append(poem)
-            added += 1
-    return Corpus(poems), added
+    added = list(new_poems(own, seen, Counter()))
+    for poem in added:
+        poems[split_of(poem)].append(poem)
+    return Corpus(poems), len(added)
 
 
 def merged_manifest(corpus: Corpus, base: dict[str, Any], added: int) -> dict[str, Any]:

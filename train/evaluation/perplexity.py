@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.model.backend import Backend
+from engine.model.backend import Backend, Ids
 from engine.model.vocab import Vocabulary
-from train.data.batches import Ids, by_length, encode
+from train.data.batches import by_length, encode
 from train.data.corpus import Corpus
 
 if TYPE_CHECKING:

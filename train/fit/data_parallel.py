@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from train.data.batches import Batch
-from train.fit.run_folder import RunError
+from train.fit.run_folder import Run, RunError
 
 RUN_CREATION_SECONDS = 600.0
 
@@ -29,6 +30,11 @@ def wait_for_run(folder: Path) -> None:
         if time.monotonic() > end:
             raise RunError(f"the first process did not create a run in {folder}")
         time.sleep(0.1)
+
+
+def locked_by_first(run: Run, environment: Mapping[str, str]) -> AbstractContextManager[None]:
+    """The run's lock, which the first process takes for all. RunError: it is taken."""
+    return run.locked() if rank_of(environment)[0] == 0 else nullcontext()
 
 
 class Ranks:

@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, get_args, get_type_hints
 
-from train.fit.config import PRESETS, TrainConfig, flag
+from train.fit.config import PRESETS, ConfigError, TrainConfig, flag
+
+MODEL_SETTINGS = {"num_layers", "embedding_dim", "hidden_dim", "initialisation"}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +29,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             group.add_argument(*flags, type=_parser_of(hints[field.name]), metavar="X", **options)
 
 
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings given on the command line."""
+def fit_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings given on the command line. ConfigError: they cannot be combined."""
     names = {field.name for field in dataclasses.fields(TrainConfig)}
-    return {name: value for name, value in vars(arguments).items() if name in names}
+    settings = {name: value for name, value in vars(options).items() if name in names}
+    if settings.get("model_prefix") == "":
+        raise ConfigError("--run is empty; it must be a name, or a path")
+    if options.device != "auto":
+        settings["use_gpu"] = options.device == "gpu"
+    if options.resume and (fixed := sorted(settings.keys() - {"model_prefix", "use_gpu"})):
+        raise ConfigError(
+            f"{flag(fixed[0])} cannot be combined with --resume: a run continues with its original settings"
+        )
+    if settings.get("model_path") and (own := sorted(settings.keys() & MODEL_SETTINGS)):
+        raise ConfigError(f"{flag(own[0])} does not go with --from: the model brings its own")
+    if "teacher_share" in settings and not settings.get("teacher"):
+        raise ConfigError("--teacher-share needs --teacher DIR, the model folder that teaches")
+    return settings
 
 
 def _parser_of(kind: Any) -> Callable[[str], Any]:

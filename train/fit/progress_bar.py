@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import Self
 
 from tqdm import tqdm
 
@@ -16,7 +14,7 @@ LINE_SECONDS = 30.0
 
 
 class Bar:
-    """Shown on stderr; a context manager."""
+    """Shown on stderr until it is closed."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
@@ -28,12 +26,7 @@ class Bar:
         )
         self._last_line = -LINE_SECONDS
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._bar.close()
 
     def show(self, progress: Progress) -> None:

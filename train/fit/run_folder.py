@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from engine.contract.lock import HeldError, locked
-from engine.model.checkpoint import FloatArray, sync_folder, write_durably
+from engine.model.checkpoint import FloatArray, json_file, sync_folder, write_durably
 from engine.model.vocab import Vocabulary
 from train.data.batches import Position
 from train.fit.config import TrainConfig
@@ -86,10 +86,10 @@ class Run:
         if (folder / "run.json").exists():
             raise RunError(f"there is already a run in {folder}; continue it with --resume, or name another with --run")
         folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / "vocabulary.json", _json(setup.vocabulary.characters))
+        write_durably(folder / "vocabulary.json", json_file(setup.vocabulary.characters, indent=1))
         others = {"corpus": setup.corpus, "parent": setup.parent, "teacher": setup.teacher}
         settings = {"config": setup.config.to_json(), **others}
-        write_durably(folder / ".run.json.new", _json(settings))
+        write_durably(folder / ".run.json.new", json_file(settings, indent=1))
         (folder / ".run.json.new").rename(folder / "run.json")
         sync_folder(folder)
         return run
@@ -114,7 +114,7 @@ class Run:
         fresh = self._checkpoints / f".{place.name}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
-        files[_STATE] = _json({**dataclasses.asdict(state), "sha256": hashes})
+        files[_STATE] = json_file({**dataclasses.asdict(state), "sha256": hashes}, indent=1)
         for name, content in files.items():
             write_durably(fresh / name, content)
         sync_folder(fresh)
@@ -193,7 +193,3 @@ def _read_checkpoint(place: Path) -> tuple[State, Tensors, Tensors]:
         tensors.append(load_tensors(content))
     fields = {f.name: state[f.name] for f in dataclasses.fields(State)}
     return State(**{**fields, "position": Position(**state["position"])}), tensors[0], tensors[1]
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, indent=1) + "\n").encode()

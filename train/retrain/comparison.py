@@ -27,23 +27,14 @@ def measure_model(
     metrics = {f"perplexity, {split}": number for split, number in held_out_perplexities(model, corpus, device).items()}
     poet = Poet.load(folder, device, threads, EVALUATION_CANDIDATES)
     context = EvalContext.of(corpus, RhymeToneTable.of(poet.prosody), poems, SEED)
-    rows = [
-        row
-        for form, (length, _) in EVALUATED_FORMS.items()
-        if (row := _form_metrics(form, length, poet, context)) is not None
-    ]
-    for name in MEASURES:
-        if rows:
-            metrics[name] = round(sum(row[name] for row in rows) / len(rows), 3)
+    rows = []
+    for form, (length, _) in EVALUATED_FORMS.items():
+        openings, people = context.openings(length), context.human(form)
+        if openings and people:  # a small corpus may have no poem of a form
+            rows.append(measure(form, write_poems(poet, openings, form, SEED), 1, people, poet, context))
+    if rows:
+        metrics |= {name: round(sum(row[name] for row in rows) / len(rows), 3) for name in MEASURES}
     return metrics
-
-
-def _form_metrics(form: str, length: int, poet: Poet, context: EvalContext) -> dict[str, Any] | None:
-    """Metrics of one form; None if the corpus has no such poems to compare with."""
-    openings, people = context.openings(length), context.human(form)
-    if not openings or not people:
-        return None
-    return measure(form, write_poems(poet, openings, form, context.seed), 1, people, poet, context)
 
 
 def comparison_table(before: Mapping[str, float], after: Mapping[str, float]) -> list[list[Any]]:

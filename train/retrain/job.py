@@ -33,7 +33,7 @@ from train.data.own_poems import merge, merged_manifest, read_own
 from train.data.source import CorpusError
 from train.export.card import ancestor
 from train.fit.config import PRESETS, TrainConfig
-from train.fit.progress import Progress, TrainingError
+from train.fit.progress import Progress, TrainingError, throttled
 from train.fit.run_folder import Run, RunError, Setup
 from train.retrain import multi_gpu
 
@@ -87,7 +87,6 @@ class RetrainJob:
         self._home = Path(task.home)
         self._stop = False
         self._training = False
-        self._emitted = 0.0
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write an event to stdout."""
@@ -164,7 +163,8 @@ class RetrainJob:
         from train.fit.trainer import Trainer
 
         with run.locked():
-            trainer = Trainer(run, corpus, self._report, lambda: self._stop, self._task.device)
+            report = throttled(self._report, REPORT_SECONDS)
+            trainer = Trainer(run, corpus, report, lambda: self._stop, self._task.device)
             self.emit("training", step=trainer.state.step)
             self._training = True
             try:
@@ -191,10 +191,6 @@ class RetrainJob:
         return True
 
     def _report(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if progress.event in ("step", "sample") and now - self._emitted < REPORT_SECONDS:
-            return
-        self._emitted = now
         numbers = dataclasses.asdict(progress)
         # NaN is not valid JSON.
         self.emit("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
@@ -232,18 +228,17 @@ def explain(error: Exception) -> tuple[Failure, str]:
 def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Only one job runs per TRAIN_DIR; the others call ``waiting`` once and wait."""
     home.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        reported = False
-        while True:
-            try:
-                held.enter_context(locked(home / ".retraining"))
-                break
-            except HeldError:
-                if not reported:
-                    waiting()
-                reported = True
-            time.sleep(LOCK_POLL_SECONDS)
-        yield
+    reported = False
+    while True:
+        try:
+            with locked(home / ".retraining"):
+                yield
+                return
+        except HeldError:
+            if not reported:
+                waiting()
+            reported = True
+        time.sleep(LOCK_POLL_SECONDS)
 
 
 def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_gpu.process_count) -> int:

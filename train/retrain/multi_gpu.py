@@ -13,16 +13,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from engine.contract.child_process import die_with_parent
 from engine.model.paddle_runtime import DEVICE_CHOICES, DeviceChoice, import_paddle
 from train.data.corpus import Corpus
-from train.fit.data_parallel import rank_of
-from train.fit.progress import Progress
+from train.fit.data_parallel import locked_by_first
+from train.fit.progress import Progress, stop_signals, throttled
 from train.fit.run_folder import Run
 
 _CORPUS, _PROGRESS = "corpus.json", "progress.json"
@@ -63,12 +62,12 @@ def train(
     words = [sys.executable, "-m", "train.retrain.multi_gpu", str(run.folder), device, str(processes)]
     environment = {name: value for name, value in os.environ.items() if name.startswith(_PASSED_ON)}
     seen: Progress | None = None
-    asked = False
+    terminated = False
     with subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL) as launcher:  # noqa: S603
         try:
             while launcher.poll() is None:
-                if stop() and not asked:
-                    asked = True
+                if stop() and not terminated:
+                    terminated = True
                     launcher.terminate()
                 now = _read_progress(run)
                 if now is not None and now != seen:
@@ -89,21 +88,10 @@ def _read_progress(run: Run) -> Progress | None:
     return None
 
 
-class _ProgressFile:
-    """Writes the newest progress to a file of the run, atomically."""
-
-    def __init__(self, run: Run) -> None:
-        self._file = run.folder / _PROGRESS
-        self._wrote = 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if progress.event in ("step", "sample") and now - self._wrote < WRITE_SECONDS:
-            return
-        self._wrote = now
-        fresh = self._file.with_name(f".{self._file.name}.new")
-        fresh.write_text(json.dumps(dataclasses.asdict(progress), ensure_ascii=False), "utf-8")
-        fresh.rename(self._file)
+def _write_progress(run: Run, progress: Progress) -> None:
+    fresh = run.folder / f".{_PROGRESS}.new"
+    fresh.write_text(json.dumps(dataclasses.asdict(progress), ensure_ascii=False), "utf-8")
+    fresh.rename(run.folder / _PROGRESS)
 
 
 def main(arguments: list[str]) -> int:
@@ -113,21 +101,16 @@ def main(arguments: list[str]) -> int:
         launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", *processes, "--log_dir", f"{folder}/logs"]
         itself = [sys.executable, "-m", "train.retrain.multi_gpu", folder, device]
         os.execv(sys.executable, [sys.executable, *launch, *itself])  # noqa: S606  (no shell needed)
-    asked: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-
-    signal.signal(signal.SIGTERM, note)
+    run = Run(Path(folder))
     try:
-        import_paddle()
-        from train.fit.trainer import Trainer
+        with stop_signals() as stop_requested, locked_by_first(run, os.environ):
+            import_paddle()
+            from train.fit.trainer import Trainer
 
-        run = Run(Path(folder))
-        corpus = Corpus(json.loads((run.folder / _CORPUS).read_text("utf-8")))
-        [choice] = (choice for choice in DEVICE_CHOICES if choice == device)
-        with run.locked() if rank_of(os.environ)[0] == 0 else contextlib.nullcontext():
-            trainer = Trainer(run, corpus, _ProgressFile(run), lambda: bool(asked), choice)
+            corpus = Corpus(json.loads((run.folder / _CORPUS).read_text("utf-8")))
+            [choice] = (choice for choice in DEVICE_CHOICES if choice == device)
+            report = throttled(partial(_write_progress, run), WRITE_SECONDS)
+            trainer = Trainer(run, corpus, report, stop_requested, choice)
             trainer.train()
     except OSError as error:
         print(error.strerror or error, file=sys.stderr)

@@ -13,8 +13,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, skip_unreadable
-from engine.contract.poem import PoemRequest, dumps
+from engine.contract.codec import CodecError, decode, dumps, skip_unreadable
+from engine.contract.poem import PoemRequest
 
 NOTICE_TTL_SECONDS = 86_400
 LAST_TTL_SECONDS = 86_400

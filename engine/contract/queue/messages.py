@@ -182,13 +182,13 @@ def deadline_error() -> PoemError:
     )
 
 
-def no_worker_error(retry_after: int = 15) -> PoemError:
+def no_worker_error() -> PoemError:
     """For requests while no worker is alive."""
     return PoemError(
         "no_worker",
         "抱歉，写诗程序暂时没有运行，请过一会儿再发一次。",
         "Sorry, no worker is running just now; please send it again in a little while.",
-        retry_after=retry_after,
+        retry_after=15,
     )
 
 
