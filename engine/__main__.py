@@ -12,10 +12,10 @@ from pathlib import Path
 from engine.contract import CodecError, PoemError, PoemRequest, outline
 from engine.contract.arguments import SUCCESS, ArgumentParser, run_command
 from engine.contract.codec import dumps
-from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MODES
 from engine.contract.queue.store import Queue
+from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
 from engine.generation.poet import RELEASED, Poet, read_prosody

@@ -9,9 +9,9 @@ from difflib import get_close_matches
 
 from bot.updates.phrases import SPOKEN_FORMS, is_conversation, match_phrase
 from engine.contract import PoemRequest
-from engine.contract.outline import FORM_TO_SIMPLIFIED, LEVEL_RHYMES
 from engine.contract.pasted import poem_lines
 from engine.contract.poem import FORMS, MAX_TEXT, Mode
+from engine.contract.request_fields import FORM_TO_SIMPLIFIED, LEVEL_RHYMES
 from engine.contract.text import clauses, foreign_character, only_chinese
 from engine.contract.themes import is_theme
 

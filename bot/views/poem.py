@@ -8,8 +8,8 @@ from bot.views.check import examination_html
 from bot.views.messages import Language, error_html, escape, in_script
 from engine.contract import Poem, PoemRequest
 from engine.contract.check import Examination
-from engine.contract.outline import LEVEL_RHYMES
 from engine.contract.queue.messages import Content, Request
+from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.script import Script
 from engine.contract.text import clauses, is_chinese, only_chinese, symbols
 from engine.contract.themes import in_english

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.associations import Associations

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import files
 from typing import Any, TypeVar
 
-from engine.contract.outline import LEVEL_RHYMES
+from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.script import converter
 from engine.contract.templates import Tone, templates
 from engine.contract.text import clauses, only_chinese
