@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from telegram import Bot, LinkPreviewOptions, Message, ReplyParameters
 from telegram.constants import ParseMode
@@ -24,14 +24,14 @@ SEND_BACKOFF_SECONDS = (1.0, 30.0)
 """First and longest pause between attempts while Telegram fails."""
 
 
+@dataclass(frozen=True)
 class Sender:
     """``deadline``: seconds after which a message that Telegram does not accept is given up."""
 
-    def __init__(self, bot: Bot, rate_limiter: RateLimiter, metrics: Metrics, deadline: float) -> None:
-        self._bot = bot
-        self._rate_limiter = rate_limiter
-        self._metrics = metrics
-        self._deadline = deadline
+    bot: Bot
+    rate_limiter: RateLimiter
+    metrics: Metrics
+    deadline: float
 
     async def send(
         self, to: TelegramAddress, outgoing: OutgoingMessage, holds: Callable[[], Awaitable[bool]], job: str
@@ -41,10 +41,10 @@ class Sender:
         ``holds``: whether the message is still this bot's to send, asked before each attempt; ``job``: for the log.
         """
         wait, longest = SEND_BACKOFF_SECONDS
-        end = time.monotonic() + self._deadline
+        end = time.monotonic() + self.deadline
         migrated = False
         while (left := end - time.monotonic()) > 0:
-            await self._rate_limiter.turn(to.chat if isinstance(to, Chat) else None)
+            await self.rate_limiter.turn(to.chat if isinstance(to, Chat) else None)
             if not await holds():
                 return "lease_lost", None
             try:
@@ -74,7 +74,7 @@ class Sender:
                 log.warning("Telegram: %s; next attempt in %.0f s", error, wait, extra={"job": job})
             await asyncio.sleep(min(wait, max(0.0, end - time.monotonic())))
             wait = min(2 * wait, longest)
-        log.error("dead letter: Telegram did not accept it in %.0f s", self._deadline, extra={"job": job})
+        log.error("dead letter: Telegram did not accept it in %.0f s", self.deadline, extra={"job": job})
         return "given_up", None
 
     async def _attempt(self, to: TelegramAddress, outgoing: OutgoingMessage) -> int | None:
@@ -84,13 +84,13 @@ class Sender:
                 return await self._send(to, outgoing)
             await self._edit(to, outgoing)
         except TelegramError as error:
-            self._metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
+            self.metrics.count("poem_telegram_errors_total", kind=type(error).__name__)
             raise
         return None
 
     async def _edit(self, to: Inline, outgoing: OutgoingMessage) -> None:
         """Edit an inline message."""
-        await self._bot.edit_message_text(
+        await self.bot.edit_message_text(
             outgoing.text,
             inline_message_id=to.message,
             parse_mode=ParseMode.HTML,
@@ -103,7 +103,7 @@ class Sender:
         replying_to = None if to.message is None else ReplyParameters(to.message, allow_sending_without_reply=True)
         sent: Message
         if outgoing.picture is not None:
-            sent = await self._bot.send_photo(
+            sent = await self.bot.send_photo(
                 to.chat,
                 outgoing.picture,
                 caption=outgoing.text,
@@ -113,7 +113,7 @@ class Sender:
                 filename="poem.png",
             )
         else:
-            sent = await self._bot.send_message(
+            sent = await self.bot.send_message(
                 to.chat,
                 outgoing.text,
                 parse_mode=ParseMode.HTML,

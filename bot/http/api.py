@@ -46,7 +46,7 @@ class Api:
         try:
             poem_request = PoemRequest.from_json(await read_json(request))
             sender = self.callers.sender(request.remote, request.headers)
-            if sender != LOCAL_SENDER and not self.shares.has_room(sender):
+            if sender != LOCAL_SENDER and not self.shares.has_capacity(sender):
                 raise rate_limited(math.ceil(self.submitter.seconds))
             cost = cost_of(poem_request)
             async with contextlib.AsyncExitStack() as turn:

@@ -54,10 +54,6 @@ def body_too_long(limit: int) -> HttpError:
     return HttpError(413, "too_long", *texts.long_body(limit))
 
 
-def redis_unavailable() -> HttpError:
-    return HttpError(503, "busy", *texts.NO_REDIS, 5)
-
-
 def unreadable_body(text: texts.Texts) -> CodecError:
     zh, en = text
     return CodecError(en, zh)

@@ -10,7 +10,8 @@ SHARE_COST = 32
 """Maximum cost of one caller's requests in the queue; half of what a worker has in flight."""
 
 MAX_OPEN = 96
-"""Requests of one caller that are written or wait here: each holds a connection, of which there are few."""
+"""Maximum number of one caller's requests that wait here or are being written: each holds a connection, and those are
+scarce."""
 
 
 class FairShare:
@@ -18,7 +19,7 @@ class FairShare:
         self._share = share
         self._lanes: dict[str, _Lane] = {}
 
-    def has_room(self, caller: str) -> bool:
+    def has_capacity(self, caller: str) -> bool:
         """Whether one more request of ``caller`` may wait."""
         return caller not in self._lanes or self._lanes[caller].users < MAX_OPEN
 

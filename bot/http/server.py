@@ -20,7 +20,7 @@ from telegram import Update
 from bot.http.api import Api
 from bot.http.body import read_body
 from bot.http.callers import Callers
-from bot.http.errors import HttpError, add_security_headers, error_response, json_response, redis_unavailable
+from bot.http.errors import HttpError, add_security_headers, error_response, json_response
 from bot.http.page import FILES, Site
 from bot.metrics import ClusterState, Metrics
 from bot.updates.polling import UpdateHandler, handle_safely, parse_update
@@ -159,7 +159,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         error = raised
     except RedisError as raised:
         log.warning("Redis: %s", raised)
-        error = redis_unavailable()
+        error = HttpError(503, "busy", *texts.NO_REDIS, 5)
     except web.HTTPException as raised:
         error, allow = HttpError.from_routing_error(raised), raised.headers.get("Allow")
     except Exception as bug:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from bot.daily_stats import stats
 from bot.updates.commands import ChatCommand
+from bot.updates.message_context import MessageContext
 from bot.views import admin_messages as texts
 from bot.views.messages import Language, pick
 from engine.contract.codec import encode_text
@@ -29,34 +30,34 @@ _STATUS_WORDS, _CANCEL_WORDS = ("status", "状态", "狀態"), ("cancel", "取�
 class Admin:
     queue: Queue
 
-    async def handle(
-        self, command: ChatCommand, private: bool, to: Chat, language: Language, idempotency_key: str
-    ) -> None:
+    async def handle(self, command: ChatCommand, context: MessageContext) -> None:
         """Durable when this returns. Raises RedisError while Redis is unavailable."""
-        if not private:
+        language = context.language
+        if not context.private:
             answer: str | None = pick(texts.PRIVATE, language)
         elif command.name == "stats":
             answer = await stats(self.queue, language)
         elif command.name == "model":
-            answer = await self._model(command.rest.split(), to, language)
+            answer = await self._model(command.rest.split(), context.to, language)
         else:
-            answer = await self._retrain(command.rest.lower().split(), to, language, idempotency_key)
+            answer = await self._retrain(command.rest.lower().split(), context)
         if answer is not None:
-            await self.queue.submit(Reply(to, language, answer), idempotency_key)
+            await self.queue.submit(Reply(context.to, language, answer), context.idempotency_key)
 
-    async def _retrain(self, words: list[str], to: Chat, language: Language, idempotency_key: str) -> str | None:
+    async def _retrain(self, words: list[str], context: MessageContext) -> str | None:
         """The answer; None if the progress message is the answer."""
+        language = context.language
         if len(words) == 1 and words[0] in _STATUS_WORDS:
             return await self._status(language)
         if len(words) == 1 and words[0] in _CANCEL_WORDS:
             return await self._cancel(language)
-        order = read_order(words, to, language)
+        order = read_order(words, context.to, language)
         if order is None:
             return pick(texts.USAGE, language)
         trainings = self.queue.trainings
         if not await trainings.trainers.alive():
             return pick(texts.NO_TRAINER, language)
-        kind, _ = await trainings.order(order, idempotency_key)
+        kind, _ = await trainings.order(order, context.idempotency_key)
         return await self._status(language) if kind == "running" else None
 
     async def _status(self, language: Language) -> str:

@@ -10,7 +10,7 @@ from bot.best_effort import BestEffortSender
 from bot.command_menu import CommandMenu
 from bot.metrics import Metrics
 from bot.submission import Submitter
-from bot.updates.message_context import language_for, topic_of
+from bot.updates.message_context import language_for, sender_key, topic_of, update_key
 from bot.views import keyboards as buttons
 from bot.views.keyboards import AUTOMATIC_LANGUAGE, ButtonAction, button_lock_key
 from bot.views.messages import LANGUAGES, Language, MessageName, error_text, language_of, message_text
@@ -44,10 +44,6 @@ class _Press:
     to: TelegramAddress
     language: Language
     update_id: int
-
-    @property
-    def sender(self) -> str:
-        return f"tg:{self.query.from_user.id}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,8 @@ class Callbacks:
         return buttons.under_poem(button.card, language, self.can_draw and isinstance(press.to, Chat), query)
 
     async def _poem(self, press: _Press, request: PoemRequest) -> None:
-        refusal = await self.request_poem(request, press.to, press.language, f"u{press.update_id}", press.sender)
+        key, sender = update_key(press.update_id), sender_key(press.query.from_user)
+        refusal = await self.request_poem(request, press.to, press.language, key, sender)
         if refusal is None:
             self._answer(press.query, message_text("writing", press.language))
         else:
@@ -135,7 +132,7 @@ class Callbacks:
             return
         reply = Reply(to, language, card.poem, card.request, kind="picture")
         key = f"p{press.button.card}:{button_lock_key(to)}"
-        verdict = (await self.submitter.submit_reply(reply, key, press.sender)).kind
+        verdict = (await self.submitter.submit_reply(reply, key, sender_key(press.query.from_user))).kind
         name: MessageName = "slower"
         if verdict == "accepted":
             name = "picture_coming"

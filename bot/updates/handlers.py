@@ -112,7 +112,7 @@ class Handlers:
 
     async def _command(self, message: Message, context: MessageContext, command: ChatCommand) -> str:
         if command.name in ADMIN_COMMANDS and context.user in self._menu.admins:
-            await self._admin.handle(command, context.private, context.to, context.language, context.idempotency_key)
+            await self._admin.handle(command, context)
             return command.name
         request: Request | None = poem_request(command)
         if command.name == "again":
@@ -135,10 +135,7 @@ class Handlers:
     async def _message_without_command(self, message: Message, context: MessageContext) -> str:
         """A text without a command: in groups only handled if it names the bot or replies to it."""
         text, named = without_mention(context.text, self._bot_name)
-        replied_to = message.reply_to_message
-        replies_to_bot = (
-            replied_to is not None and replied_to.from_user is not None and replied_to.from_user.id == self._bot_id
-        )
+        replies_to_bot = self._is_from_bot(message.reply_to_message)
         if is_for_another_bot(context.text, self._bot_name) or not (context.private or named or replies_to_bot):
             return "ignored"
         meaning = interpret(text)
@@ -170,8 +167,10 @@ class Handlers:
         if replied_to is None:
             return ""
         text = replied_to.text or replied_to.caption or ""
-        from_bot = replied_to.from_user is not None and replied_to.from_user.id == self._bot_id
-        return text.partition("\n\n")[0] if from_bot else text
+        return text.partition("\n\n")[0] if self._is_from_bot(replied_to) else text
+
+    def _is_from_bot(self, message: Message | None) -> bool:
+        return message is not None and message.from_user is not None and message.from_user.id == self._bot_id
 
     async def _submit(self, context: MessageContext, request: Request) -> bool:
         """Queue a request, or answer why not; whether it is queued."""

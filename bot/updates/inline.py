@@ -20,7 +20,7 @@ from telegram.constants import ParseMode
 from bot.best_effort import BestEffortSender
 from bot.blocklist import Blocklist
 from bot.updates.callbacks import Callbacks
-from bot.updates.message_context import language_for
+from bot.updates.message_context import language_for, sender_key, update_key
 from bot.views import keyboards as buttons
 from bot.views.messages import Language, MessageName, escape, message_text
 from bot.views.poem import poem_html
@@ -87,13 +87,12 @@ class InlineQueries:
         if card is None:
             return
         language, to = await language_for(result.from_user, self.queue.chats), Inline(result.inline_message_id)
-        idempotency_key = f"u{update_id}"
-        sender = f"tg:{result.from_user.id}"
-        refusal = await self.callbacks.request_poem(card.request, to, language, idempotency_key, sender)
+        key = update_key(update_id)
+        refusal = await self.callbacks.request_poem(card.request, to, language, key, sender_key(result.from_user))
         if refusal is not None and not refusal.already_writing:
             # The button below the message retries.
             reply = Reply(to, language, escape(refusal.text), card.request)
-            await self.queue.submit(reply, f"{idempotency_key}!")
+            await self.queue.submit(reply, f"{key}!")
 
     def _possible(self, request: PoemRequest) -> bool:
         try:

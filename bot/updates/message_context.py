@@ -35,7 +35,7 @@ class MessageContext:
             None if user is None else user.id,
             _author(message) or "tg:None",
             await language_for(user, chats),
-            f"u{update_id}",
+            update_key(update_id),
         )
 
 
@@ -44,7 +44,16 @@ def sender_of(update: Update) -> str | None:
     if update.message is not None:
         return _author(update.message)
     cause = update.callback_query or update.inline_query or update.chosen_inline_result
-    return None if cause is None else f"tg:{cause.from_user.id}"
+    return None if cause is None else sender_key(cause.from_user)
+
+
+def sender_key(user: User) -> str:
+    return f"tg:{user.id}"
+
+
+def update_key(update_id: int) -> str:
+    """The idempotency key of an update."""
+    return f"u{update_id}"
 
 
 def _author(message: Message) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.views.check import examination_html
-from bot.views.messages import Language, error_html, escape, in_script
+from bot.views.messages import Language, error_html, escape, in_script, pick
 from engine.contract import Poem, PoemRequest
 from engine.contract.check import Examination
 from engine.contract.queue.messages import Content, Request
@@ -47,13 +47,10 @@ def poem_html(poem: Poem, request: PoemRequest | None, language: Language) -> st
     if language == "en":
         lines.append(_form_in_english(poem))
     if request is not None and request.mode == "theme":
-        lines.append(
-            f"Theme: {_with_english(request.text)}"
-            if language == "en"
-            else f"{in_script('题：', language)}{request.text}"
-        )
+        theme = _with_english(request.text) if language == "en" else request.text
+        lines.append(pick(("题：", "Theme: "), language) + theme)
     if request is not None and (dropped := symbols(request.text)):
-        lines.append(f"Left out: {dropped}" if language == "en" else f"{in_script('略去：', language)}{dropped}")
+        lines.append(pick(("略去：", "Left out: "), language) + dropped)
     return f"{verse}\n\n" + "\n".join(f"<i>{escape(line)}</i>" for line in lines)
 
 
