@@ -87,8 +87,7 @@ class App:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises PortTakenError, SettingError (a token that Telegram refuses, an address of another machine), and
-        bugs."""
+        """Raises PortTakenError, and SettingError: Telegram refuses the token, or the address is not of this machine."""
         runner = await self._listen()
         answering = asyncio.create_task(self._pending.run())
         sweeping = asyncio.create_task(end_overdue_jobs(self._queue, 2 * self._settings.lease, self._stopping))
@@ -104,7 +103,7 @@ class App:
             self._stopping.set()
             self._listening.close()
             await runner.cleanup()
-            # Cancel too, for a quick end; redis-py may swallow CancelledError.
+            # Cancel as well, to end at once; `stop` alone must do, because redis-py may swallow CancelledError.
             self._pending.stop()
             answering.cancel()
             sweeping.cancel()
@@ -118,7 +117,7 @@ class App:
                 raise result
 
     async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
-        """Wait for ``stop``, or for the first task that ends."""
+        """Wait until ``stop`` is called or one of the tasks ends."""
         stopped = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -146,7 +145,7 @@ class App:
 
     async def _telegram(self, token: str) -> None:
         settings = self._settings
-        # Separate connections, so that best-effort calls never take one from poems.
+        # Separate connection pools, so that best-effort calls never delay poems.
         requests = updates, calls, spare = BotApiRequest(1), BotApiRequest(64), BotApiRequest(16, BEST_EFFORT_SECONDS)
         bot = Bot(token, settings.telegram_base_url, request=calls, get_updates_request=updates)
         best_effort = BestEffortSender(
@@ -192,7 +191,7 @@ class App:
             await self._stopping.wait()
 
     async def _connect(self, bot: Bot) -> str | None:
-        """Connect to Telegram, however long it takes. Returns the bot's name, or None if told to stop before."""
+        """Retry until connected to Telegram. Returns the bot's user name; None: ``stop`` was called first."""
         wait = 0.5
         while not self._stopping.is_set():
             try:

@@ -1,6 +1,6 @@
-"""Calls to Telegram that may be lost: answers to callbacks and inline queries, "typing", menus.
+"""Calls to Telegram that may fail: answers to callbacks and inline queries, "typing", menus.
 
-Nobody waits for them; whatever must arrive goes through ``bot.delivery.outbox``.
+They run in the background and are not retried; whatever must arrive goes through ``bot.delivery.outbox``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_CALLS = 200
 
 
 class BestEffortSender:
-    """``bot``: creates the calls that ``start`` takes."""
+    """``bot``: for creating the calls that ``start`` runs."""
 
     def __init__(self, bot: Bot) -> None:
         self.bot = bot

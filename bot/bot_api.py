@@ -45,7 +45,7 @@ class BotApiRequest(BaseRequest):
         self._seconds = seconds
         self._client = self._new_client()
         self.reached = False
-        """Whether the Bot API answered the last call."""
+        """Whether the last call was answered by the Bot API."""
 
     @property
     def read_timeout(self) -> float:
@@ -113,7 +113,7 @@ class BotApiRequest(BaseRequest):
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """Whom to trust: read once, because that takes 30 ms, and a bot has several clients."""
+    """Cached, because loading the certificate authorities takes 30 ms and a bot has several clients."""
     return httpx.create_ssl_context()
 
 
@@ -131,7 +131,7 @@ class _NoCookies(CookieJar):
 
 
 def _validated(method: str, status: int, body: bytes) -> bytes:
-    """The answer reduced to the fields that the program reads. Raises NotTelegramError."""
+    """The answer, reduced to the fields that this program reads. Raises NotTelegramError."""
     try:
         answer = json.loads(body)
         if not isinstance(answer, dict):
@@ -154,7 +154,7 @@ def _to_json(value: object) -> bytes:
 
 
 def _printable(text: object) -> str:
-    """A description that is safe to log."""
+    """A description on one line that is safe to log."""
     if not isinstance(text, str):
         raise TypeError("description")
     return "".join(each if each.isprintable() else " " for each in text[:MAX_DESCRIPTION])
@@ -182,7 +182,7 @@ def _parse_true(result: object) -> bool:
 
 
 def _parse_message(result: Any) -> dict[str, object]:
-    """Only the number of a sent message is read."""
+    """Only the number of a sent message is used; python-telegram-bot requires the other fields."""
     return {"message_id": _integer(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
 
 

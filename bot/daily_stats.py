@@ -1,4 +1,4 @@
-"""``/stats``: what happened today. Bots add their counts to a hash in Redis, so the numbers outlive each of them."""
+"""``/stats``: what happened today. Bots add their counts to a hash in Redis, so the numbers survive their restarts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.store import Queue
 
 FLUSH_SECONDS = 5.0
-"""Seconds between two additions to the daily counts; what a killed bot had not added yet is lost."""
+"""Interval between additions to the daily counts; a bot that is killed loses the counts since its last one."""
 
 
 async def record_daily_counts(metrics: Metrics, daily_counts: DailyCounts, stopping: asyncio.Event) -> None:
-    """Add what this bot counts to the daily counts until ``stopping`` is set, and once more then."""
+    """Add this bot's counts to the daily counts until ``stopping`` is set, and a last time then."""
     waiting: Counter[str] = Counter()
     while True:
         ending = stopping.is_set()

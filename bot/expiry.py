@@ -18,7 +18,8 @@ SWEEP_SECONDS = 2.0
 
 
 async def sweep(queue: Queue, grace: float) -> int:
-    """End the jobs whose deadline passed ``grace`` seconds ago; a worker still writing one can no longer answer it."""
+    """End the jobs whose deadline passed ``grace`` seconds ago, including those that a worker is still writing; returns
+    how many."""
     ended = 0
     jobs = await queue.overdue(grace)
     if jobs:

@@ -72,12 +72,12 @@ class Metrics:
         self._training = gauge("poem_training_progress_ratio", "Finished fraction of the current training; 0 if none.")
 
     def count(self, name: str, **labels: str) -> None:
-        """Add one to a counter above."""
+        """Add one to a counter of ``_COUNTERS``; ``labels``: all of its labels."""
         self._counters[name].labels(**labels).inc()
         self._new_counts[":".join((name, *(labels[label] for label in _COUNTERS[name][1])))] += 1
 
     def observe_work(self, reply: Reply) -> None:
-        """Observe what a poem took, if its worker measured it."""
+        """Record how long a poem waited and was written, if its worker measured that."""
         if reply.work is None:
             return
         self._waited.observe(reply.work.waited)
@@ -90,8 +90,8 @@ class Metrics:
             self._candidates.observe(reply.content.candidates)
 
     def take_counts(self) -> dict[str, int]:
-        """What was counted since the last call: by metric and label values, such as ``poem_updates_total:help``, and
-        seconds by the upper bound of their bucket, such as ``poem_queue_seconds:0.2``."""
+        """The counts since the last call, by metric and label values (``poem_updates_total:help``). Durations are
+        counted by the upper bound of their histogram bucket (``poem_queue_seconds:0.2``)."""
         counts, self._new_counts = self._new_counts, CollectionsCounter()
         return counts
 

@@ -94,7 +94,8 @@ class Submitter:
         await self.queue.submit(Reply(to, language, html), idempotency_key)
 
     async def submit_reply(self, reply: Reply, idempotency_key: str, sender: str) -> Verdict:
-        """Queue a reply that needs no worker, under the same limits as poems; the caller reports the verdict."""
+        """Queue a reply that needs no worker, under the same limits as poems. The caller must tell the sender if it was
+        refused."""
         return await self.queue.submit(reply, idempotency_key, sender, self.limits)
 
     async def cancel(self, chat: int, sender: str, language: Language) -> int:

@@ -31,7 +31,7 @@ TYPING_AFTER_SECONDS, NOTICE_AFTER_SECONDS = 1.0, 2.0
 TYPING_SECONDS = 4.5
 """How often to repeat "typing", which Telegram shows for five seconds."""
 MAX_TYPINGS, MAX_NOTICES, MAX_EDITS = 8, 4, 4
-"""Maximum per poll, so that poems get most of what Telegram's limits allow."""
+"""Maximum calls of each kind per poll, so that most of what Telegram's limits allow is left for poems."""
 
 
 class QueueNotices:
@@ -44,7 +44,7 @@ class QueueNotices:
         self._shown: dict[str, int] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Poll until ``stopping`` is set; what fails is tried again at the next poll."""
+        """Poll until ``stopping`` is set; a failure is logged, and the next poll tries again."""
         while not stopping.is_set():
             try:
                 await self._poll(await self._queue.now())

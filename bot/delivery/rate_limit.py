@@ -1,7 +1,7 @@
 """Keeps to Telegram's limits: about 30 messages per second, one per second per chat, 20 per minute per group.
 
-The 30 may follow one another closely. With even gaps instead, a moment without messages would be lost for good: at 30
-replies per second, each would wait as long as the latest of all before it.
+Messages may be sent in bursts of 30. Evenly spaced ones could never catch up: at 30 replies per second, a late one would
+delay all after it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 MAX_CHATS = 10_000
-"""Number of chats after which those that need no pause are dropped."""
+"""When more chats are remembered, those that need no pause are forgotten."""
 
 
 class RateLimiter:

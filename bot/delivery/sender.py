@@ -1,4 +1,4 @@
-"""Sends one message to Telegram: the calls, their arguments, and what is done when one fails."""
+"""Sends one message to Telegram, and retries where that helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Reports a training to the administrator who ordered it: one message, edited now and then, and a picture at the end.
+"""Reports a training to the administrator who ordered it: one message that is edited as the
+training proceeds, and a table with the loss curve at the end.
 
 The message is remembered in Redis, so that a restarted bot continues with it. Of several bots only one reports. A bot
 that dies between sending and remembering sends the message twice, as with poems.
@@ -41,7 +42,7 @@ RELOAD_REPORT_SECONDS = 60.0
 
 
 class EditSchedule:
-    """Decides when to edit the message: at every change of phase, and now and then in between."""
+    """Decides when to edit the message: at every change of state, and in between at growing intervals."""
 
     def __init__(self) -> None:
         self._training = ""
@@ -132,7 +133,7 @@ class TrainingProgress:
         self._shown = text
 
     async def _send_result(self, training: Training) -> None:
-        """Send the table with the loss curve; if it failed or was cancelled, the edited message says enough."""
+        """Send the table and loss curve, if the training finished; otherwise its progress message is enough."""
         if training.report.phase == "done":
             chat, text = training.order.to.chat, texts.ending(training.report, as_language(training.order.language))
             curve = await self._trainings.curve()

@@ -40,7 +40,7 @@ class Api:
     shares: FairShare = field(default_factory=FairShare)
 
     async def poems(self, request: web.Request) -> web.Response:
-        """``POST /api/poems``: a request in, a poem out; waits for it until the deadline."""
+        """``POST /api/poems``: takes a request, waits for its poem until the deadline and answers it."""
         language = accepted_language(request.headers.get("Accept-Language"))
         outcome = "poem"
         try:
@@ -90,7 +90,7 @@ class Api:
         return card.request, screened
 
     async def _keep(self, poem_request: PoemRequest, poem: Poem) -> dict[str, str]:
-        """Stores the poem for its link, returned as a header; without Redis there is no link."""
+        """Stores the poem; returns the header with its link, or none while Redis is unavailable."""
         try:
             name = await self.cards.keep(Card(poem_request, poem))
             await self.cards.note_written(poem)

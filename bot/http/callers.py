@@ -48,8 +48,8 @@ class Callers:
         return f"ip:{address}"
 
     def of_connection(self, peer: str | None) -> str | None:
-        """Whose share of the connections it counts against; None: nobody's, since it comes from this machine or from a
-        trusted proxy with many users behind it."""
+        """The caller whose share of the connections a connection counts against; None: nobody's, as it comes from this
+        machine or from a trusted proxy, which has many users behind it."""
         sender = self.sender(peer, CIMultiDict())
         return None if sender == LOCAL_SENDER or self._trusts(_parse_ip(peer)) else sender
 

@@ -1,5 +1,5 @@
-"""Limits open connections, so that Redis and Telegram always have file descriptors and no caller has all of them;
-closes connections that are silent or leave answers unread.
+"""Limits open connections, so that file descriptors remain for Redis and Telegram and no caller takes all of them.
+Closes connections that send no request or leave answers unread.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Connections:
         return connection
 
     def made(self, connection: Connection, peer: str | None) -> None:
-        """Note the caller of a connection, and close one if that caller has too many."""
+        """Register a connection's caller; if that caller has too many connections, close one."""
         caller = self._open[connection] = self._callers.of_connection(peer)
         if caller is None:
             return

@@ -72,7 +72,7 @@ class Site:
         return _page(Preview(origin=self._origin(request)))
 
     async def poem_page(self, request: web.Request) -> web.Response:
-        """The page with a stored poem. If there is none, its script asks again and shows the reason in its language."""
+        """``GET /poems/{id}``: the page with a stored poem. Without one, the page's script shows the reason."""
         name, origin = request.match_info["id"], self._origin(request)
         try:
             poem_request, poem = await self.api.find_card(name)
@@ -96,7 +96,7 @@ class Site:
         return json_response({"name": template.name, "lines": line_tones})
 
     async def picture(self, request: web.Request) -> web.Response:
-        """``POST /api/pictures``: a poem as the API returned it in, its picture out; only for poems written here."""
+        """``POST /api/pictures``: takes a poem as the API returned it and answers its picture, if it was written here."""
         draw = self._require_draw()
         try:
             poem = parse_poem(await read_json(request))

@@ -51,7 +51,7 @@ class Webhook:
         self._handle = handle
 
     async def receive(self, request: web.Request) -> web.Response:
-        """200 only after Redis has the update's result; any other status makes Telegram resend it."""
+        """Answers 200 only after the result of the update is in Redis; any other status makes Telegram resend it."""
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
         if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._secret):
             raise HttpError(403, "forbidden", *texts.WRONG_SECRET)
@@ -97,7 +97,7 @@ class Probes:
 
     async def metrics_page(self, _: web.Request) -> web.Response:
         state, queue = await self._state(), self.queue
-        # Unknown if unreadable: what poems need is in the state already. A store that does not answer is asked once.
+        # Left out while Redis does not answer, which `_state` has already waited for once.
         if state.status is not None:
             with contextlib.suppress(RedisError, TimeoutError):
                 async with asyncio.timeout(READY_SECONDS):
@@ -107,7 +107,7 @@ class Probes:
         return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _state(self) -> ClusterState:
-        """What poems need: a store that answers and takes writes, and a worker."""
+        """Whether Redis answers and accepts writes, and the state of queue and workers."""
         state, queue = ClusterState(), self.queue
         try:
             async with asyncio.timeout(READY_SECONDS):

@@ -1,4 +1,4 @@
-"""``python -m bot.standalone``: the launcher; Ctrl-C ends it quietly from the first moment, when it still loads."""
+"""``python -m bot.standalone``: the launcher. Ctrl-C ends it without a traceback, also while it is still importing."""
 
 from __future__ import annotations
 

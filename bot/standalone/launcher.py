@@ -24,7 +24,7 @@ from engine.contract.settings import SettingError
 
 DATA_FOLDER = Path("var") / "valkey"
 TELEGRAM_SECONDS = 3.0
-"""How long the greeting waits for the connection to Telegram."""
+"""How long to wait for the connection to Telegram before printing the address."""
 WATCH_SECONDS = 0.5
 """Interval between checks of the store."""
 
@@ -102,7 +102,7 @@ async def _run_services(
 
 @contextlib.contextmanager
 def _locked_folder(folder: Path) -> Iterator[None]:
-    """Lock ``folder``: of two launchers on one store, each would stop it for the other."""
+    """Lock ``folder``: of two launchers that share a store, each would stop it for the other."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(folder / "launcher.lock"):

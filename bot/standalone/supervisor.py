@@ -16,8 +16,8 @@ from engine.contract.queue.retry import sleep_unless
 FIRST_PAUSE_SECONDS, MAX_RESTART_PAUSE_SECONDS = 0.5, 30.0
 """Pause before a restart, doubling each time."""
 EARLY_EXIT_SECONDS, EARLY_KILL_SECONDS = 10.0, 2.0
-"""A program that ran for less is counted as failing at once. SIGKILL comes from outside, for example when memory runs
-out, and is only counted straight after the start."""
+"""Runs shorter than this count as early exits. SIGKILL comes from outside, for example when memory runs out, so after
+one only a very short run counts."""
 SETTLED_SECONDS = 60.0
 """After running this long a program is restarted with the first pause again."""
 MAX_EARLY_EXITS = 5
@@ -31,7 +31,7 @@ LAST_OUTPUT_SECONDS = 2.0
 
 
 class FailedError(Exception):
-    """One sentence for the terminal, and the exit code to end with."""
+    """Ends the launcher: one sentence for the terminal, and the exit code."""
 
     def __init__(self, sentence: str, code: int = 1) -> None:
         super().__init__(sentence)
@@ -66,7 +66,7 @@ class RestartPolicy:
         self._early_exits = 0
 
     def pause_after(self, uptime: float, code: int) -> float | None:
-        """Seconds; None: it failed at once too often in a row. ``uptime``: seconds from start to end."""
+        """Seconds; None: too many early exits in a row. ``uptime``: seconds from start to end."""
         shortest = EARLY_KILL_SECONDS if code == -signal.SIGKILL else EARLY_EXIT_SECONDS
         self._early_exits = self._early_exits + 1 if uptime < shortest else 0
         if self._early_exits >= MAX_EARLY_EXITS:

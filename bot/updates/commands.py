@@ -21,7 +21,7 @@ _MOOD_MARK = re.compile(r"[|｜∣│]")
 _WORD = re.compile(r"[^\s：:，,；;。]+")
 _SEPARATORS = " \t\n\r　：:，,；;"
 _RHYME = re.compile(rf"(?:押|韵|韻)?[：:]?({'|'.join(LEVEL_RHYMES)})(?:韵|韻)?")
-# 六绝 or 三律 before a line can only mean a form that does not exist; the user should be told.
+# 六绝 or 三律 beside a line can only mean a form that does not exist: it is kept as the form, so that the user is told.
 _FORM_LIKE = re.compile(r"[一二三四五六七八九十][绝律言]|[五七][言]?(?:绝句|律诗|古诗|古风|排律)|词|曲")
 _KNOWN_COMMANDS = ("poem", "continue", "acrostic", "check", "again", "cancel", "language", "help", "start", "privacy")
 _COMMAND_MODES: dict[str, Mode] = {"continue": "continue", "acrostic": "acrostic", "poem": "theme"}
@@ -95,7 +95,7 @@ def poem_request(command: ChatCommand) -> PoemRequest | None:
 
 
 def interpret(text: str) -> ChatCommand | PoemRequest | None:
-    """Interpret a text without a command: as a command, as a request for a poem, or None if it is unclear."""
+    """Interpret a text without a slash command; None: its meaning is unclear."""
     text = _SLASH.sub("", text, count=1) if _SLASH.match(text) else text
     match = match_phrase(text)
     if match is not None:
@@ -125,7 +125,7 @@ def interpret(text: str) -> ChatCommand | PoemRequest | None:
 
 
 def possible_heads(text: str) -> str:
-    """A few Chinese characters that name no theme and are no conversation, such as 我爱你; else nothing."""
+    """``text`` if it is a few Chinese characters without a theme or conversation, such as 我爱你; otherwise empty."""
     lines = clauses(text)
     short = len(lines) == 1 and HEAD_COUNTS[0] <= len(lines[0]) <= HEAD_COUNTS[1]
     return lines[0] if short and not foreign_character(text) and not is_conversation(text, False) else ""

@@ -179,4 +179,4 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 PHRASES = tuple((name, re.compile(pattern, re.DOTALL | re.IGNORECASE)) for name, pattern in _PATTERNS)
 """Command → pattern; the first that matches a whole text counts. Groups ``form…`` are a form, ``unused_name``
-somebody's name, all others the text."""
+a person's name, all others the text."""

@@ -48,8 +48,8 @@ _CONVERSATION_OR_VERSE = re.compile("什么|为何|请问|可以|呵呵|天气|�
 
 @dataclass(frozen=True)
 class PhraseMatch:
-    """The command that a phrase means, the rest of the text as typed, the form, if the phrase names one, and somebody's
-    name that is not used, because it is not written in Chinese characters."""
+    """``name``: the command that a phrase means; ``rest``: its text as typed; ``form``: the form, if it names one;
+    ``unused_name``: a person's name that cannot be in the poem, because it is not in Chinese characters."""
 
     name: str
     rest: str = ""
@@ -58,7 +58,7 @@ class PhraseMatch:
 
 
 def match_phrase(text: str) -> PhraseMatch | None:
-    """What a text asks for; None: no phrase of the table matches."""
+    """The first phrase of the table that matches a text; None: there is none."""
     plain = _undecorated(_QUOTES.sub(" ", text))
     if not plain or len(plain) > 200:
         return None

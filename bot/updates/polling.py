@@ -1,4 +1,4 @@
-"""Polls updates; an update is confirmed to Telegram only after Redis has its result."""
+"""Polls for updates. An update is confirmed to Telegram only after its result is in Redis."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONFLICT_SECONDS = 5.0
 MAX_POLL_PAUSE_SECONDS = 300.0
 """Longest pause in polling, whatever Telegram asks for."""
 QUICK_SECONDS = 1.0
-"""An answer without updates that comes faster than this counts as a failure: Telegram would have held it back."""
+"""An empty answer that arrives sooner counts as a failure, since Telegram holds back empty answers."""
 
 UpdateHandler = Callable[[Update], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""Parses raw updates; the only place where that happens.
+"""Parses raw updates.
 
 Only fields that the bot uses are read, and each must have the right type; all others are dropped, so that additions to
 the Bot API cannot break an update.

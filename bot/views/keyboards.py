@@ -1,4 +1,4 @@
-"""The buttons under a poem: their labels and what pressing them means. Pure.
+"""The buttons under messages: their labels, and what pressing them means. Pure.
 
 A button refers to a card (the poem and its request, stored in Redis), because its own data is limited to 64 bytes.
 """

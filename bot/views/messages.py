@@ -221,7 +221,7 @@ def in_script(simplified: str, language: Language) -> str:
     """Simplified Chinese in the script of ``language``; unchanged for English."""
     if language != "zh-hant":
         return simplified
-    # What a message quotes may hold half of a surrogate pair, which the converter cannot take.
+    # Quoted text may contain a lone surrogate, which the converter cannot encode.
     traditional = str(converter("s2tw").convert(simplified.encode("utf-8", "replace").decode()))
     for converted, name in _SAME_IN_BOTH_SCRIPTS.items():
         traditional = traditional.replace(converted, name)

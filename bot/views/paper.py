@@ -17,7 +17,7 @@ RULE = (186, 150, 118)
 FRAME = (150, 74, 56)
 _PAPER = (246, 238, 219)
 _SHADES = range(-4, 5)
-"""Tones of the paper, from dark to light; few, so that the file stays small."""
+"""Shades of the paper, from dark to light; few, so that the file stays small."""
 
 Colour = tuple[int, ...]
 

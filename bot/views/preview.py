@@ -1,4 +1,4 @@
-"""Fills in the page what must be there before any script runs: a poem, and the data for previews of its link."""
+"""Fills the page with what must be there before any script runs: a poem, and the metadata for link previews."""
 
 from __future__ import annotations
 
