@@ -87,7 +87,7 @@ class App:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises PortTakenError, and SettingError: Telegram refuses the token, or the address is not of this machine."""
+        """Raises PortTakenError; SettingError if Telegram refuses the token or HTTP_HOST is another machine's."""
         runner = await self._listen()
         answering = asyncio.create_task(self._pending.run())
         sweeping = asyncio.create_task(end_overdue_jobs(self._queue, 2 * self._settings.lease, self._stopping))

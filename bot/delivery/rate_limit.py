@@ -1,7 +1,7 @@
 """Keeps to Telegram's limits: about 30 messages per second, one per second per chat, 20 per minute per group.
 
-Messages may be sent in bursts of 30. Evenly spaced ones could never catch up: at 30 replies per second, a late one would
-delay all after it.
+Bursts of 30 are allowed. Evenly spaced messages could never catch up: at 30 replies per second, a late one would delay
+all after it.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Site:
         return json_response({"name": template.name, "lines": line_tones})
 
     async def picture(self, request: web.Request) -> web.Response:
-        """``POST /api/pictures``: takes a poem as the API returned it and answers its picture, if it was written here."""
+        """``POST /api/pictures``: takes a poem as the API returned it, answers its picture if it was written here."""
         draw = self._require_draw()
         try:
             poem = parse_poem(await read_json(request))
