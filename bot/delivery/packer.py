@@ -65,7 +65,7 @@ class Packer:
         if reply.kind == "notice":
             if message is None:
                 return
-            await chats.noticed(reply.job, Notice(message, reply.position))
+            await chats.save_notice(reply.job, Notice(message, reply.position))
             if await self.queue.unfinished(reply.job):
                 return
         if isinstance(reply.to, Chat | Inline):

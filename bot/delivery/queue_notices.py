@@ -103,7 +103,7 @@ class QueueNotices:
             return
         self._shown[queued.id] = queued.position
         to, position = queued.job.to, queued.position
-        if crosses_milestone(notice.position, position) and await self._queue.chats.reached(queued.id, position):
+        if crosses_milestone(notice.position, position) and await self._queue.chats.update_notice(queued.id, position):
             assert isinstance(to, Chat)
             text = waiting_text(queued.position, status, as_language(queued.job.language))
             self._best_effort.start(self._best_effort.bot.edit_message_text(text, to.chat, notice.message))

@@ -81,7 +81,7 @@ def encode_text(value: DataclassInstance) -> str:
 
 
 def decode_text(kind: type[T], text: str) -> T:
-    """A dataclass from JSON text; unknown fields, from a newer program, are ignored. CodecError: it is none."""
+    """A dataclass from JSON text; unknown fields, from a newer program, are ignored. CodecError: it does not fit."""
     return decode(kind, loads_object(text))
 
 

@@ -29,8 +29,8 @@ class _Piece:
 def poem_lines(text: str) -> list[str]:
     """The lines of the poem in ``text``, as written; empty if there is no Chinese.
 
-    Bracketed text is dropped. If the rest only becomes an even number of lines of 5 or 7 characters without a few
-    unpunctuated pieces before or after it, these are dropped too. Lines without punctuation between them are split.
+    Bracketed text is dropped. A few unpunctuated pieces before and after the poem are dropped too, if what remains has
+    an even number of lines of 5 or 7 characters. Lines without punctuation between them are split.
     """
     pieces = _pieces(_BRACKETED.sub("\n", text)) or _pieces(text)
     for around in range(2 * MAX_PIECES_AROUND + 1):

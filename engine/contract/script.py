@@ -15,7 +15,7 @@ def converter(way: Literal["t2s", "s2t", "s2tw"]) -> OpenCC:
 
 
 class Script:
-    """The model writes simplified characters; a reader who types traditional ones gets them back."""
+    """The model reads and writes simplified characters; who types traditional ones gets a poem in traditional ones."""
 
     def simplify(self, text: str) -> str:
         """``text`` in simplified characters, of the same length."""

@@ -26,9 +26,9 @@ class AllowedIds:
         self._vocabulary = vocabulary
         self._prosody = prosody
         self.ids: list[Ids] = []
-        """The ids of each set in increasing order, [n], and a last place for all that the set does not contain."""
+        """Of each set [n + 1]: its ids in increasing order, then a placeholder for every id outside it."""
         self.positions: Ids = np.zeros((0, len(vocabulary)), np.int64)
-        """The index of each id of the vocabulary within each set, -1 for the last place: [sets, V]."""
+        """[sets, V]: the index of each id of the vocabulary in each set's ``ids``; outside it -1, the placeholder."""
         common = [c for c in vocabulary.characters if _is_common(c)]
         self._common = self._mask(common or vocabulary.characters)
         end = np.zeros(len(vocabulary), bool)
@@ -64,7 +64,7 @@ class AllowedIds:
         return max(groups, key=lambda group: (self._group(group).sum(), group), default=None)
 
     def _group(self, name: str) -> Booleans:
-        """The group's attested characters; for a small group, all that the table has."""
+        """The group's attested characters; for a group with few of these, all of its characters in the table."""
         if name not in self._groups:
             attested, everything = (
                 self._mask(c for c, groups in table.items() if name in groups) & self._common

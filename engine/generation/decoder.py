@@ -94,8 +94,8 @@ class Decoder:
         self._rows += rows
 
     def _fill(self, rows: list[TokenSequence], log_probabilities: FloatArray) -> None:
-        """``log_probabilities`` [rows, V]: score forced characters and choose the others; finished rows are left
-        alone."""
+        """``log_probabilities`` [rows, V]: score forced characters and choose the others; finished rows are
+        skipped."""
         ids = np.array([self._vocabulary.id(row.cell.forced) for row in rows])
         choosing = [i for i, row in enumerate(rows) if not row.cell.forced and not row.done]
         if choosing:

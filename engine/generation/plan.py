@@ -178,7 +178,7 @@ def _old_style(grid: list[list[str]], rhymed: bool) -> list[Cell]:
 def _grid(given: Sequence[str], length: int, lines: int) -> list[list[str]]:
     """[lines][length] of forced characters; an empty string where the model chooses.
 
-    What is given for a line, a clause or a head, is at its beginning.
+    Each of ``given``, the opening clauses or the heads of an acrostic, begins its line.
     """
     texts = [*given, *[""] * (lines - len(given))]
     return [[*text, *[""] * (length - len(text))] for text in texts]

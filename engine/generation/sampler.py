@@ -50,8 +50,8 @@ class Sampler:
         return chosen
 
     def _draw_one(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
-        """If everything allowed is banned or would complete a corpus line: rather repeat a character than write none,
-        and rather use another tone than copy a line."""
+        """If every allowed character is banned or would complete a corpus line, bans are dropped first, then the
+        cell's tone and rhyme."""
         mask, anything, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
         banned, chance = self._banned(row, log_probabilities), uniform(row.draw_seed, row.chosen)
         for allowed, banned_here in ((mask, banned), (mask, ""), (anything, "")):

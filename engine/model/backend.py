@@ -15,8 +15,8 @@ Ids = npt.NDArray[np.int64]
 class Backend(Protocol):
     """Feed these ids from this state; get the log-probabilities of the next id and the next state.
 
-    Rows may change between steps: the caller cuts and joins states along axis 0. What a row gets depends on
-    its own ids and state alone, never on the rows beside it or on how many there are, to the bit.
+    Rows may change between steps: the caller selects and concatenates states along axis 0. A row's results depend only
+    on its own ids and state, bit for bit, not on the other rows or their number.
     """
 
     @property
@@ -29,8 +29,8 @@ class Backend(Protocol):
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         """Feed ``ids`` [rows] from ``state``; return log-probabilities (natural logarithm) and the next state.
 
-        Log-probabilities [wanted, V] are computed for the rows that ``wanted`` names, for all where it is None: where
-        the next id is fixed anyway, the output layer is saved.
+        Log-probabilities [wanted, V] are computed only for the rows with the indices ``wanted`` (None: all rows), since
+        rows whose next id is fixed do not need the output layer.
         """
 
 

@@ -35,7 +35,7 @@ def threads_argument(text: str) -> int:
 
 
 def _limit(cgroup: Path) -> float | None:
-    """CPU seconds per second; None: no limit."""
+    """The container's CPU limit in cores; None: no limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text("ascii").split()
     except (OSError, ValueError):

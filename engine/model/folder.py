@@ -24,7 +24,8 @@ MAX_BYTES = {CARD: 1 << 20, VOCABULARY: 1 << 22, "prosody.json": 1 << 24}
 MAX_PART_BYTES = 1 << 30
 """Maximum size of any other part."""
 MAX_FOLDER_BYTES = 1 << 31
-"""Maximum size of all parts together, twice that of the weights. A large file may take no room on the disk at all."""
+"""Maximum size of all parts together, twice that of the weights. It bounds memory: a sparse file can be larger than the
+disk."""
 MAX_PARTS = 32
 MAX_LAYERS, MAX_DIMENSION, MAX_PARAMETERS = 32, 1 << 14, 1 << 28
 """The largest accepted model: about 24 times the released one."""
@@ -68,7 +69,7 @@ class ModelFolder:
             try:
                 return cls._read_once(path, only)
             except ModelFolderError:
-                # In this order: if the exchange ends between the two questions, the second one sees the new folder.
+                # In this order: if the exchange ends between the two checks, the second one sees the new folder.
                 replaced = _in_exchange(path) or before != _identity(path)
                 if attempt == READ_ATTEMPTS - 1 or not replaced:
                     raise

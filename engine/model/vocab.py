@@ -64,7 +64,7 @@ class Vocabulary:
     def song_start(self) -> int:
         """The start symbol of Song poems in training, so that <START> means Tang only.
 
-        It is the padding id, which saves a symbol; padding only has its meaning among targets.
+        It is the padding id, so that no further symbol is needed: padding is only recognised among targets.
         """
         return self.pad
 

@@ -77,7 +77,7 @@ def _examine_regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Exa
     """Examined under the template that fits best."""
     options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
-    # Where the end of line 1 has both tones, it rhymes if its level reading does and costs nothing.
+    # If the end of line 1 has both tones, it counts as a rhyme word where this adds no fault or missed tone.
     judged = [(count_misses(lines, t, prosody), _examine_by(lines, t, prosody)) for t in first]
     return min(judged, key=lambda pair: (len(pair[1].faults), pair[0], -len(pair[1].rhymes)))[1]
 
@@ -109,8 +109,12 @@ def _tones(lines: Sequence[str], prosody: Prosody, template: Template | None = N
 
 def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> list[ProsodyFault]:
     """The smallest set of faults that explains every line; after a break of 粘 or 对 the following lines may continue
-    the pattern of the line that broke it."""
-    going_on: list[ProsodyFault] = []
+    the pattern of the line that broke it.
+
+    ``in_step``: the fewest faults so far if the last line follows the template; ``turned``: if it follows the opposite
+    pattern (None: it cannot).
+    """
+    in_step: list[ProsodyFault] = []
     turned: list[ProsodyFault] | None = None
     for number, (text, line) in enumerate(zip(lines, template.lines, strict=True), 1):
         straight, other = (
@@ -118,12 +122,12 @@ def _tone_faults(lines: Sequence[str], template: Template, prosody: Prosody) -> 
             _line_faults(text, line.opposite_start, number, prosody),
         )
         breaks = [ProsodyFault("失对" if number % 2 == 0 else "失粘", number, wanted=line.pattern)]
-        broken_back = [ProsodyFault(breaks[0].name, number, wanted=line.opposite_start.pattern)]
-        staying = [going_on + straight, *([] if turned is None else [turned + broken_back + straight])]
-        turning = [] if number == 1 else [going_on + breaks + other]
+        second_break = [ProsodyFault(breaks[0].name, number, wanted=line.opposite_start.pattern)]
+        staying = [in_step + straight, *([] if turned is None else [turned + second_break + straight])]
+        turning = [] if number == 1 else [in_step + breaks + other]
         turning += [] if turned is None else [turned + other]
-        going_on, turned = min(staying, key=len), min(turning, key=len) if turning else None
-    return going_on if turned is None else min(going_on, turned, key=len)
+        in_step, turned = min(staying, key=len), min(turning, key=len) if turning else None
+    return in_step if turned is None else min(in_step, turned, key=len)
 
 
 def form_of(lines: Sequence[str]) -> str:

@@ -91,7 +91,7 @@ class BrokenPoetError(Exception):
 class Batcher:
     """``poet`` may be replaced at any time; poems in progress are finished by the poet that started them.
 
-    Where a poet breaks its promises, for example by finishing a poem that nobody had asked for, the thread ends: then
+    If a poet violates its protocol, for example by finishing a poem that was not requested, the thread ends: then
     every poem in progress has failed, and ``write`` and ``check`` raise BrokenPoetError.
     """
 

@@ -88,7 +88,7 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
 
 
 def _moment(entry: str) -> str:
-    """When an entry was added; its id says so, unless somebody chose it."""
+    """When an entry was added: its ID contains the time, unless it was set by hand."""
     try:
         return datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError):

@@ -219,7 +219,7 @@ async def serve(load: Callable[[], PoetLike], settings: Settings, model_reload_f
     try:
         await run_until(stop, worker, redis, log)
     except BrokenPoetError as error:
-        log.error("the poet failed in a way that only a new start helps: %s", error)
+        log.error("the poet cannot be used any more, and the worker ends: %s", error)
         return 1
     log.info("worker stopped")
     return 0

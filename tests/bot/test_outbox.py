@@ -79,7 +79,7 @@ async def test_notices_are_deleted_through_other_connections_than_poems_are_sent
     async with poems, rest:
         best_effort = BestEffortSender(rest)
         packer = Packer(queue, poems, Blocklist([]), best_effort, None)
-        await queue.chats.noticed("1-0", Notice(77, 3))
+        await queue.chats.save_notice("1-0", Notice(77, 3))
         await poems.shutdown()
         await packer.clean_up(Reply(Chat(1, None, None), "zh-hans", "好", None, "1-0"), 78)
         await telegram.called("deleteMessage")

@@ -1,4 +1,4 @@
-"""Poems behind buttons: they come back as they were, take little room, and go when they are old."""
+"""Poems behind buttons: they are read as they were stored, take little memory, and expire."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_a_poem_is_known_again_by_its_json(queue: Queue) -> None:
     assert not await queue.cards.was_written(replace(POEM, lines=("床前明月光", *LINES[1:])))
 
 
-async def test_cards_are_never_more_than_there_is_room_for(queue: Queue, redis: Redis, prefix: str) -> None:
+async def test_cards_are_never_more_than_the_limit(queue: Queue, redis: Redis, prefix: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cards, "MAX_CARDS", 100)
         for _ in range(500):
@@ -103,7 +103,7 @@ async def test_cards_are_never_more_than_there_is_room_for(queue: Queue, redis: 
     assert await redis.xlen(f"{prefix}cards") <= 200
 
 
-async def test_a_poem_and_its_guard_take_little_of_the_store(queue: Queue, redis: Redis, prefix: str) -> None:
+async def test_a_poem_and_its_idempotency_key_take_little_memory(queue: Queue, redis: Redis, prefix: str) -> None:
     regulated = replace(POEM, text=f"{POEM.text}\n{POEM.text}", lines=LINES * 2, form="五律")
     for number in range(1000):
         await queue.cards.keep(Card(REQUEST, replace(regulated, seed=2**31 + number)))

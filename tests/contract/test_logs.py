@@ -1,4 +1,4 @@
-"""Laws of the log lines."""
+"""The lines of the log, as text and as JSON."""
 
 from __future__ import annotations
 

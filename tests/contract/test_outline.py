@@ -1,4 +1,4 @@
-"""How a request is read, and how kindly a bad one is refused."""
+"""How a request is interpreted, and what an invalid one is answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the queue, on a real server."""
+"""The queue, on a real Redis server."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_finished_job_is_answered_once_whoever_comes_second(queue: Queue
     assert (await queue.status()).waiting == 0
 
 
-async def test_a_silent_holder_loses_its_job_and_a_renewing_one_keeps_it(queue: Queue) -> None:
+async def test_a_consumer_that_does_not_renew_its_lease_loses_its_job_and_one_that_does_keeps_it(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("dead", 10, 0)
     assert await queue.jobs.reclaim("other", lease=60) is None
@@ -130,14 +130,14 @@ async def test_a_lost_lease_cannot_be_renewed_back(queue: Queue) -> None:
     assert await queue.jobs.renew("other", [delivery.id]) == 1
 
 
-async def test_every_takeover_is_counted(queue: Queue) -> None:
+async def test_every_redelivery_is_counted(queue: Queue) -> None:
     await queue.submit(job(), "1")
     await queue.jobs.take("w0", 10, 0)
     counts = [d.redeliveries for n in range(4) if (d := await queue.jobs.reclaim(f"w{n}", lease=0))]
     assert counts == [1, 2, 3, 4]
 
 
-async def test_the_least_tried_job_is_taken_over_first(queue: Queue) -> None:
+async def test_the_job_with_the_fewest_deliveries_is_reclaimed_first(queue: Queue) -> None:
     for idempotency_key in "123":
         await queue.submit(job(), idempotency_key)
     assert len(await queue.jobs.take("dead", 3, 0)) == 3
@@ -145,7 +145,7 @@ async def test_the_least_tried_job_is_taken_over_first(queue: Queue) -> None:
     assert len({delivery.id for delivery in taken if delivery}) == 3
 
 
-async def test_a_job_deleted_under_its_holder_is_not_taken_over(queue: Queue, redis: Redis) -> None:
+async def test_a_job_deleted_under_its_consumer_is_not_reclaimed(queue: Queue, redis: Redis) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await redis.xdel(queue.jobs.key, delivery.id)
@@ -190,7 +190,7 @@ async def test_an_http_answer_reaches_exactly_the_process_that_waits(queue: Queu
     assert await replies(queue) == []
 
 
-async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(queue: Queue) -> None:
+async def test_a_dead_letter_is_listed_apologised_for_and_can_be_retried_once(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.dead_letters.add(delivery, Job.from_fields(delivery.fields), "why not")
@@ -206,7 +206,7 @@ async def test_a_buried_job_is_listed_apologised_for_and_can_be_put_back_once(qu
     assert await queue.dead_letters.jobs() == []
 
 
-async def test_a_dead_job_can_be_dropped(queue: Queue) -> None:
+async def test_a_dead_letter_can_be_dropped(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.dead_letters.add(delivery, None, "unreadable")

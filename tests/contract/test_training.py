@@ -1,4 +1,4 @@
-"""Orders for a training in Redis: one at a time, told by whoever holds it, ended once."""
+"""Training orders in Redis: one at a time, reported by the trainer that has it, finished once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ async def test_only_the_order_under_way_is_reported_of(queue: Queue) -> None:
     assert (training.report.phase, training.message, training.closed) == ("queued", None, False)
 
 
-async def test_an_order_that_nobody_has_taken_is_cancelled_at_once_and_one_in_hand_by_its_trainer(queue: Queue) -> None:
+async def test_an_order_that_no_trainer_has_taken_is_cancelled_at_once_and_any_other_by_its_trainer(
+    queue: Queue,
+) -> None:
     trainings = queue.trainings
     await trainings.order(ORDER, "u1")
     waiting = await trainings.current()
@@ -62,13 +64,13 @@ async def test_an_order_that_nobody_has_taken_is_cancelled_at_once_and_one_in_ha
     assert await trainings.orders.length() == 1
 
 
-async def test_of_two_bots_one_speaks(queue: Queue) -> None:
+async def test_of_two_bots_one_reports(queue: Queue) -> None:
     assert await queue.trainings.become_reporter("a", 60)
     assert not await queue.trainings.become_reporter("b", 60)
     assert await queue.trainings.become_reporter("a", 60)
 
 
-async def test_a_wish_keeps_what_served_before(queue: Queue) -> None:
+async def test_the_version_desired_before_is_remembered(queue: Queue) -> None:
     assert await queue.models.desired() is None
     first = await queue.models.use("one")
     second = await queue.models.use("two")

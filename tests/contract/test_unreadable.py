@@ -90,7 +90,9 @@ def test_no_object_makes_any_other_error(value: dict[str, Any]) -> None:
             continue
 
 
-async def test_every_unreadable_job_is_buried_and_the_others_are_written(queue: Queue, redis: Redis) -> None:
+async def test_every_unreadable_job_becomes_a_dead_letter_and_the_others_are_written(
+    queue: Queue, redis: Redis
+) -> None:
     for body in BODIES:
         await redis.xadd(queue.jobs.key, {"v": "1", "body": body})
     await queue.submit(Job(PoemRequest("acrostic", "春"), Chat(7), "en", time.time() + 60), "g")
@@ -166,9 +168,7 @@ async def test_a_skew_that_is_none_breaks_no_status(queue: Queue, redis: Redis, 
     assert (await queue.status()).skew == 0
 
 
-async def test_a_job_of_thousands_of_fields_is_buried_with_the_first_of_them(
-    queue: Queue, redis: Redis, prefix: str
-) -> None:
+async def test_a_dead_letter_keeps_the_first_of_thousands_of_fields(queue: Queue, redis: Redis, prefix: str) -> None:
     await redis.xadd(queue.jobs.key, {f"field{number}": "x" for number in range(5000)})
     [delivery] = await queue.jobs.take("worker", 1, 0)
     assert await queue.dead_letters.add(delivery, None, "unreadable")
@@ -183,7 +183,7 @@ async def test_a_job_that_cannot_be_is_not_unfinished(queue: Queue, entry: str) 
     assert not await queue.unfinished(entry)
 
 
-async def test_the_dead_are_listed_whatever_lies_among_them(
+async def test_dead_letters_are_listed_whatever_is_among_them(
     queue: Queue, redis: Redis, server: RedisServer, prefix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await queue.prepare()

@@ -1,4 +1,4 @@
-"""Keys that somebody else has put something into."""
+"""Keys that hold another type than this program keeps there."""
 
 from __future__ import annotations
 

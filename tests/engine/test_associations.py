@@ -1,4 +1,4 @@
-"""The laws of the table that says which characters keep company."""
+"""Which characters of a corpus are associated, and how the table is stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_line_is_worth_the_mean_of_its_characters_strongest_associations() -> 
     )
 
 
-def test_poems_longer_than_regulated_verse_teach_nothing() -> None:
+def test_poems_longer_than_regulated_verse_are_not_counted() -> None:
     long = "春秋" + "山" * 70
     assert Associations.of([*POEMS, *[long] * 100]).strongest("秋", "春") == 0
 

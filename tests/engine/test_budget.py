@@ -1,4 +1,4 @@
-"""The laws of how many candidates there is time for."""
+"""How many candidates there is time for."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def test_a_burst_of_any_size_takes_less_than_twice_the_time_of_one_beyond_one_ca
     assert extra * 75 * character < 2 * 0.5
 
 
-def test_without_a_limit_there_are_all_whatever_is_in_hand() -> None:
+def test_without_a_limit_there_are_all_whatever_is_in_flight() -> None:
     assert Budget(64).candidates(LONG, 500) == 64

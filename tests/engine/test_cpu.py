@@ -1,4 +1,4 @@
-"""The laws of counting cores."""
+"""The number of cores, with and without a container's limit."""
 
 from __future__ import annotations
 

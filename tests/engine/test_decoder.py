@@ -1,4 +1,4 @@
-"""The decoder's laws on a model whose scores are known."""
+"""The decoder, on a model whose scores are known."""
 
 from __future__ import annotations
 

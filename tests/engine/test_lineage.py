@@ -1,4 +1,4 @@
-"""The laws of seeds that name a candidate."""
+"""Seeds that encode a candidate's history."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_no_more_scores_are_held_at_once_than_a_chunk_has(
     assert rows == [count for count in (10, 10, 10, 2) for _ in range(1 + taught)]
 
 
-def test_a_chance_of_nothing_costs_much_and_not_infinitely_much() -> None:
+def test_a_probability_of_0_costs_a_finite_loss() -> None:
     hidden, weight = paddle.to_tensor([[1.0]]), paddle.to_tensor([[0.0, 500.0]])
     hidden.stop_gradient = False
     nats = lstm.OutputLoss.apply(hidden, weight, paddle.zeros([2]), paddle.to_tensor([0]))

@@ -1,4 +1,4 @@
-"""The CPU decoder's laws: faithful to the weights, and a row is the same in any company."""
+"""The CPU decoder: close to the weights in float32, and the same for a row whatever the other rows are."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_decoder_scores_as_the_weights_do() -> None:
     assert np.corrcoef(scores.ravel(), exact.ravel())[0, 1] > 0.99
 
 
-def test_a_row_is_the_same_to_the_bit_alone_and_in_any_company() -> None:
+def test_a_row_is_the_same_to_the_bit_alone_and_beside_any_others() -> None:
     scores, state = run(np.arange(40))
     draw = np.random.default_rng(1)
     for count in (1, 2, 7, 16, 33):

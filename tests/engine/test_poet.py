@@ -1,4 +1,4 @@
-"""The laws of a finished poem, whatever the weights: a tiny model with random ones keeps them too."""
+"""What holds for every finished poem, whatever the weights: a tiny model has random ones."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_any_text_comes_back_as_written_or_is_refused_in_words(
         assert_given_text_stands(answer, request)
 
 
-def test_same_request_same_poem_alone_or_in_any_company(tiny_poet: Poet) -> None:
+def test_same_request_same_poem_alone_or_beside_any_others(tiny_poet: Poet) -> None:
     together = tiny_poet.write(REQUESTS)
     assert [tiny_poet.write([request])[0] for request in REQUESTS] == together
     assert tiny_poet.write(REQUESTS[::-1])[::-1] == together
@@ -111,7 +111,7 @@ def test_a_poem_never_waits_for_the_candidates_of_others(tiny_poet: Poet) -> Non
         finished += [draft for draft, _ in tiny_poet.step()]
 
 
-def test_however_many_come_those_that_wait_for_room_are_written_too(tiny_poet: Poet) -> None:
+def test_however_many_poems_come_those_that_wait_are_written_too(tiny_poet: Poet) -> None:
     patient = tiny_poet.add(PoemRequest("acrostic", "春风", seed=1, candidates=100))
     finished: list[object] = []
     for _ in range(500):

@@ -1,4 +1,4 @@
-"""The laws of choosing among candidates."""
+"""How candidates are scored and chosen."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LINES = ["风月"] * 2 + ["山来", "水去"] * 2 + ["风月"] * 2
 
 
 COMPANY = Associations.of(["山水"] * 20 + ["风月"] * 20)
-"""Mountains keep company with waters, and the wind with the moon."""
+"""Mountains are associated with waters, and the wind with the moon."""
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,13 @@ def finished(poet: Poet, request: PoemRequest) -> CandidateSet:
     return draft
 
 
-def test_of_equally_fluent_poems_the_one_that_owes_more_to_what_stands_before_wins() -> None:
+def test_of_equally_fluent_poems_the_one_that_depends_more_on_its_context_wins() -> None:
     ranker = Ranker(VOCABULARY, VECTORS)
     assert ranker.score(LINES, "五绝", -4.0, -6.0) > ranker.score(LINES, "五绝", -4.0, -5.0)
     assert ranker.score(LINES, "五绝", -3.0, -5.0) > ranker.score(LINES, "五绝", -4.0, -6.0)
 
 
-def test_of_equally_fluent_poems_the_one_whose_words_keep_company_in_the_corpus_wins() -> None:
+def test_of_equally_fluent_poems_the_one_whose_words_are_associated_in_the_corpus_wins() -> None:
     ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
     together, apart = ["山山", "水水", "山水", "水山"], ["山山", "风风", "山风", "风山"]
     assert ranker.score(together, "五绝", -4.0, -5.0) > ranker.score(apart, "五绝", -4.0, -5.0)
@@ -58,7 +58,7 @@ def test_of_equally_fluent_poems_the_one_whose_words_keep_company_in_the_corpus_
     assert without.score(together, "五绝", -4.0, -5.0) == without.score(apart, "五绝", -4.0, -5.0)
 
 
-def test_the_first_line_counts_twice_for_what_keeps_company_with_it() -> None:
+def test_associations_with_the_first_line_count_twice() -> None:
     ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
     strong = COMPANY.strongest("水", "山")
     assert ranker.association(["山", "水"]) == pytest.approx(2 * strong)

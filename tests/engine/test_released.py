@@ -1,4 +1,4 @@
-"""A handful of laws on the released model itself."""
+"""A few tests of the released model itself."""
 
 from __future__ import annotations
 

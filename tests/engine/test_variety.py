@@ -1,4 +1,4 @@
-"""The laws of why another seed is another poem."""
+"""Why another seed gives another poem."""
 
 from __future__ import annotations
 

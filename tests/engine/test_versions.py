@@ -181,7 +181,7 @@ def test_the_home_folder_is_never_pruned_wherever_it_lies(versions: Versions) ->
     assert (deeper.home / "card.json").is_file()
 
 
-async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished_before(
+async def test_a_version_asked_for_after_redis_lost_its_data_is_loaded_whatever_was_asked_for_before(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
     model_reload = ModelReload(queue.models, str, "home", list)
@@ -193,7 +193,7 @@ async def test_a_wish_after_the_store_lost_its_data_is_heard_whatever_was_wished
     assert await model_reload.poll() == "two"
 
 
-async def test_versions_are_told_again_after_the_store_lost_its_data(
+async def test_versions_are_published_again_after_redis_lost_its_data(
     queue: Queue, redis: Redis, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.serving.worker.PUBLISH_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Laws of the worker, with a poet that has no model and a real server."""
+"""The worker, with a poet without a model and a real Redis server."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ async def test_a_worker_whose_poet_finishes_what_nobody_asked_for_ends_and_leave
     assert texts(found) == sorted("春夏")
 
 
-async def test_nothing_waits_for_a_writer_that_has_ended() -> None:
+async def test_nothing_waits_for_a_batcher_that_has_ended() -> None:
     batcher = Batcher(ConfusedPoet())
     for _ in range(2):
         with pytest.raises(BrokenPoetError):
             await batcher.write(PoemRequest(mode="acrostic", text="春"))
 
 
-async def test_no_more_are_in_hand_than_may_be(queue: Queue) -> None:
+async def test_no_more_jobs_are_in_flight_than_the_limit(queue: Queue) -> None:
     poet = FakePoet()
     await submit(queue, *"春夏秋冬风")
     async with working(Worker(queue, poet, LEASE, batch=2)):
@@ -119,7 +119,7 @@ async def test_a_refused_request_is_answered_with_its_reason_and_harms_no_other(
     assert kinds == {"春": Poem, REFUSED: PoemError}
 
 
-async def test_the_jobs_of_a_dead_worker_are_taken_over_and_written_one_at_a_time(queue: Queue) -> None:
+async def test_the_jobs_of_a_dead_worker_are_reclaimed_and_written_one_at_a_time(queue: Queue) -> None:
     poet = FakePoet()
     await submit(queue, "春", "夏", "秋")
     assert len(await queue.jobs.take("dead", 10, 0)) == 3
@@ -129,7 +129,7 @@ async def test_the_jobs_of_a_dead_worker_are_taken_over_and_written_one_at_a_tim
     assert sorted(poet.batches) == sorted([["春"], ["夏"], ["秋"]])
 
 
-async def test_a_job_is_not_taken_over_while_its_worker_writes(queue: Queue) -> None:
+async def test_a_job_is_not_reclaimed_while_its_worker_writes(queue: Queue) -> None:
     slow, other = FakePoet(), FakePoet()
     slow.may_go_on.clear()
     await submit(queue, "春")
@@ -143,7 +143,7 @@ async def test_a_job_is_not_taken_over_while_its_worker_writes(queue: Queue) -> 
     assert other.batches == []
 
 
-async def test_one_bad_job_is_given_up_after_three_lonely_attempts_and_the_others_are_answered(queue: Queue) -> None:
+async def test_one_bad_job_is_given_up_after_three_attempts_alone_and_the_others_are_answered(queue: Queue) -> None:
     poet = FakePoet()
     await submit(queue, "春", BUG, "秋")
     async with working(Worker(queue, poet, LEASE)):
@@ -158,7 +158,7 @@ async def test_one_bad_job_is_given_up_after_three_lonely_attempts_and_the_other
     assert dead.request.text == BUG
 
 
-async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and_then_is_written_once(
+async def test_an_orphaned_job_is_not_reclaimed_while_all_workers_are_busy_and_then_is_written_once(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poets = [StepByStepPoet(steps=3) for _ in range(3)]
@@ -177,7 +177,7 @@ async def test_an_orphan_is_not_tried_nor_counted_while_all_workers_are_busy_and
     assert await redis.keys(f"{prefix}tries:*") == []
 
 
-async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_new(
+async def test_one_worker_drains_to_reclaim_a_job_and_the_others_take_new_ones(
     queue: Queue, redis: Redis, prefix: str
 ) -> None:
     poets = [StepByStepPoet(steps=3) for _ in range(2)]
@@ -197,7 +197,7 @@ async def test_one_worker_makes_room_for_an_orphan_and_the_others_take_what_is_n
     assert all(isinstance(reply.content, Poem) for reply in found)
 
 
-async def test_a_worker_whose_last_job_ends_while_it_looks_for_orphans_goes_on(
+async def test_a_worker_whose_last_job_ends_while_it_looks_for_orphaned_jobs_goes_on(
     queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poet = StepByStepPoet(steps=3)
@@ -216,9 +216,7 @@ async def test_a_worker_whose_last_job_ends_while_it_looks_for_orphans_goes_on(
         assert texts(await replies(queue, 1)) == ["夏"]
 
 
-async def test_a_worker_that_makes_room_for_an_orphan_still_ends_when_it_is_told(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_worker_that_drains_to_reclaim_a_job_still_stops(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.serving.worker.JOB_DRAIN_SECONDS", 0.1)
     poet = StepByStepPoet(steps=3)
     await submit(queue, "风")
@@ -259,7 +257,7 @@ async def test_a_job_past_its_deadline_is_apologised_for_and_not_written(queue: 
     assert poet.batches == []
 
 
-async def test_what_is_no_job_goes_to_the_dead_and_harms_nobody(queue: Queue, redis: Redis) -> None:
+async def test_an_unreadable_job_becomes_a_dead_letter_and_harms_no_other(queue: Queue, redis: Redis) -> None:
     await redis.xadd(queue.jobs.key, {"v": "1", "body": "{nonsense"})
     await submit(queue, "春")
     async with working(Worker(queue, FakePoet(), LEASE)):
@@ -269,7 +267,7 @@ async def test_what_is_no_job_goes_to_the_dead_and_harms_nobody(queue: Queue, re
     assert (job_, why) == (None, "unreadable")
 
 
-async def test_a_stopped_worker_finishes_what_is_in_hand_and_takes_no_more(queue: Queue) -> None:
+async def test_a_stopped_worker_finishes_what_is_in_flight_and_takes_nothing_new(queue: Queue) -> None:
     poet = FakePoet()
     poet.may_go_on.clear()
     await submit(queue, "春")
@@ -326,7 +324,7 @@ async def _busy(queue: Queue, poets: dict[str, FakePoet]) -> list[Worker]:
 
 
 async def _taken(queue: Queue, worker: Worker, text: str) -> Delivery:
-    """A new job in the hands of ``worker``, which does not run yet."""
+    """A new job, delivered to ``worker``, which does not run yet."""
     await submit(queue, text)
     [delivery] = await queue.jobs.take(worker.name, 1, 0)
     return delivery

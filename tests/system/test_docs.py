@@ -23,7 +23,7 @@ _TEST = re.compile(r"`(test_\w+\.py)`(?: \(((?:`…\w+…?`(?:, )?)+)\))?")
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_every_test_that_a_document_names_is_there(document: Path) -> None:
     files = {file.name: file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py")}
-    for name, laws in _TEST.findall(document.read_text("utf-8")):
+    for name, cited in _TEST.findall(document.read_text("utf-8")):
         assert name in files
-        for law in re.findall(r"…(\w+)", laws):
-            assert re.search(rf"def test_\w*{law}", files[name]), (name, law)
+        for part in re.findall(r"…(\w+)", cited):
+            assert re.search(rf"def test_\w*{part}", files[name]), (name, part)

@@ -25,7 +25,7 @@ VOCABULARY = Vocabulary((*CHARACTERS, "，", "。"))
 
 
 class Fixed:
-    """A backend that scores the next character the same whatever it has read, and notes what it read."""
+    """A backend with constant scores for the next character that records what it has read."""
 
     vocabulary_size = len(VOCABULARY)
 

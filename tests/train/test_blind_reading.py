@@ -1,4 +1,4 @@
-"""Pairs to be read blind, and what a reader says of them."""
+"""Pairs for blind reading, and the score of a reader's answers."""
 
 from __future__ import annotations
 

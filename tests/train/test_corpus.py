@@ -41,7 +41,7 @@ def test_duplicates_are_found_before_splitting_and_without_marks() -> None:
     assert (counts["duplicates"], counts["too_short"], counts["read"]) == (2, 1, 4)
 
 
-def test_the_split_hangs_on_the_text_alone() -> None:
+def test_the_split_depends_on_the_text_alone() -> None:
     texts = poems(300)
     built, _, _ = corpus.build(texts)
     again, _, _ = corpus.build(reversed(texts))

@@ -50,7 +50,7 @@ def test_two_processes_learn_what_one_would(tmp_path: Path) -> None:
     assert alone is not None
     assert both is not None
     assert both[0].step == alone[0].step
-    # Adam does not care how long a gradient is; the loss does.
+    # Adam's updates do not depend on the length of a gradient; the loss does.
     assert both[0].last("loss") == pytest.approx(alone[0].last("loss"), abs=1e-4)
     for name, tensor in alone[1].items():
         np.testing.assert_allclose(both[1][name], tensor, atol=2e-4, err_msg=name)

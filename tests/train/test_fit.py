@@ -1,4 +1,4 @@
-"""The loop: it learns, and it goes on after whatever stopped it."""
+"""The training loop: it learns, and it continues after any interruption."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StopAfter:
         return self.left < 0
 
 
-def test_a_tiny_corpus_is_learnt_by_heart(tmp_path: Path) -> None:
+def test_a_tiny_corpus_is_memorised(tmp_path: Path) -> None:
     poems = tiny.poems(4)
     corpus = corpora.Corpus({"train": poems, "validation": poems, "test": poems})
     config = TrainConfig(2, embedding_dim=16, hidden_dim=48, lr=0.02, epoch=120, initialisation="careful", clip=1.0)
@@ -116,7 +116,7 @@ def test_song_poems_that_wait_for_a_share_of_0_change_nothing(tmp_path: Path, co
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
-def test_a_watcher_hears_of_progress_validation_and_samples(tmp_path: Path, corpus: corpora.Corpus) -> None:
+def test_progress_validation_and_samples_are_reported(tmp_path: Path, corpus: corpora.Corpus) -> None:
     heard: list[Progress] = []
     config = TrainConfig.from_json({**CONFIG.to_json(), "plot_every": 10, "save_every": 1e-9})
     run = begin(tmp_path / "run", corpus, config)
@@ -158,7 +158,7 @@ def test_a_summary_calls_worse_worse_and_says_how_to_go_on(corpus: corpora.Corpu
     assert told(101.0)["loss"] == 6.73
 
 
-def test_a_spoilt_checkpoint_gives_way_to_the_one_before(tmp_path: Path, corpus: corpora.Corpus) -> None:
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, corpus: corpora.Corpus) -> None:
     run = begin(tmp_path / "run", corpus)
     for step in (1, 2):
         run.save(State(step=step), {"w": np.full(3, step, np.float32)}, {})

@@ -1,4 +1,4 @@
-"""A retraining in two processes, on the CPU: what a job does where Paddle sees several cards."""
+"""A retraining in two processes on the CPU, as a job starts them if Paddle sees several GPUs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def events(text: str, name: str) -> list[dict[str, object]]:
     return [event for event in said if event["event"] == name]
 
 
-def test_a_cpu_is_one_card() -> None:
+def test_a_cpu_is_one_process() -> None:
     assert process_count("cpu") == 1
 
 

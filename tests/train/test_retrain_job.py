@@ -1,4 +1,4 @@
-"""What a failed training is called, and that two never share a folder."""
+"""The failure codes of a retraining, and the lock of its folder."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_a_failure_has_a_name_that_the_bot_has_words_for(error: Exception, failu
     assert explain(error)[0] == failure
 
 
-def test_what_goes_on_is_trained_more_gently_than_what_begins() -> None:
-    assert settings(goes_on=True).lr < settings(goes_on=False).lr
+def test_what_continues_is_trained_more_gently_than_what_begins() -> None:
+    assert settings(continues=True).lr < settings(continues=False).lr
 
 
 def test_a_version_is_named_after_the_moment_of_its_order() -> None:

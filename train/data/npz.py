@@ -1,7 +1,7 @@
 """Reads the tutorial's ``tang_poem.npz`` without letting it run code.
 
-Two of its arrays contain a pickled dictionary each. A pickle can call anything it can name, so the names that such an
-array needs are replaced by stand-ins that only store their arguments, and all other names are refused.
+Two of its arrays contain a pickled dictionary each. A pickle can call anything that it can import, so the names that
+such an array needs are replaced by stand-ins that only store their arguments, and all other names are refused.
 """
 
 from __future__ import annotations

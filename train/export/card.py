@@ -35,29 +35,29 @@ def start_symbols(song_share: float, parent: Mapping[str, Any] | None) -> ModelC
 
 
 def read_notes(file: Path) -> list[ModelCard]:
-    """The stages ("legs") of a training outside this project, oldest first; the last one produced the weights.
+    """The stages of a training outside this project, oldest first; the last one produced the weights.
 
     A list of ``{"made_by": a sentence, "training": {…}}``, optionally with ``version``, ``date`` and ``perplexity``;
     ``training.song_share`` above 0 means that the stage used Song poems.
     """
     try:
-        legs = json.loads(file.read_text("utf-8"))
-        if not isinstance(legs, list) or not legs:
+        stages = json.loads(file.read_text("utf-8"))
+        if not isinstance(stages, list) or not stages:
             raise TypeError("not a list")
-        for leg in legs:
-            if not isinstance(leg["made_by"], str) or not isinstance(leg["training"], dict):
+        for stage in stages:
+            if not isinstance(stage["made_by"], str) or not isinstance(stage["training"], dict):
                 raise TypeError("made_by is text, training an object")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise RunError(
             f'--notes: {file} must be a list of stages like {{"made_by": "…", "training": {{…}}}}, oldest first'
         ) from error
-    return legs
+    return stages
 
 
-def stages_card(legs: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> ModelCard:
+def stages_card(stages: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> ModelCard:
     """The stages as one card: each is the parent of the next, and the model ``base`` is the parent of the first."""
     card = ancestor(base)
-    for leg in legs:
-        share = float(leg["training"].get("song_share") or 0)
-        card = {**leg, **start_symbols(share, card), "parent": card}
+    for stage in stages:
+        share = float(stage["training"].get("song_share") or 0)
+        card = {**stage, **start_symbols(share, card), "parent": card}
     return card

@@ -77,7 +77,7 @@ class TrainerContext:
         return self.home / run_name(entry)
 
     def delete_abandoned_runs(self) -> None:
-        """A more recent run may belong to a trainer that uses another Redis."""
+        """More recent runs stay: one may belong to a trainer that uses another Redis."""
         for folder in self.home.glob("retrain-*"):
             if _RUN.fullmatch(folder.name) and time.time() - _changed(folder) > ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

@@ -143,18 +143,18 @@ class RetrainJob:
                 raise RunError("the corpus or the own poems changed while the training was paused; start it again")
             return run
         model = checkpoint.load(Path(task.base))
-        goes_on = task.start == "continue"
+        continues = task.start == "continue"
         config = dataclasses.replace(
-            settings(goes_on),
+            settings(continues),
             **dataclasses.asdict(model.shape),
             epoch=task.epochs,
-            model_path=task.base if goes_on else "",
+            model_path=task.base if continues else "",
             model_prefix=task.run,
             save_every=task.save_every,
             use_gpu=None if task.device == "auto" else task.device == "gpu",
         )
-        vocabulary = model.vocabulary if goes_on else corpus.vocabulary()
-        return Run.create(run.folder, Setup(config, vocabulary, manifest, ancestor(model.card) if goes_on else None))
+        vocabulary = model.vocabulary if continues else corpus.vocabulary()
+        return Run.create(run.folder, Setup(config, vocabulary, manifest, ancestor(model.card) if continues else None))
 
     def _train(self, run: Run, corpus: corpora.Corpus) -> bool:
         processes = self._processes(self._task.device)
@@ -196,10 +196,10 @@ class RetrainJob:
         self.emit("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
 
 
-def settings(goes_on: bool) -> TrainConfig:
+def settings(continues: bool) -> TrainConfig:
     """Settings for retraining: a low learning rate to continue from a model, those of ``fit`` to start from scratch."""
     best = PRESETS["best"]
-    if not goes_on:
+    if not continues:
         return best
     gentle = {"lr": 3e-4, "final_lr": 0.1, "batch_tokens": (1024, 2048), "dropout": 0.1, "warmup": 50}
     return best.with_settings(gentle)

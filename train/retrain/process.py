@@ -33,9 +33,10 @@ async def run_job(
     next_action: Callable[[], Awaitable[JobAction]],
     poll_seconds: float,
 ) -> dict[str, Any]:
-    """Returns the last event: "done" or "failed"; with the failure "died" if the process ended without one.
+    """Run the job to its end and return its last event, "done" or "failed"; if the process ended without one, this is
+    an event "failed" with the failure "died".
 
-    ``on_event`` is called with every other event; ``next_action`` is polled every ``poll_seconds``.
+    ``on_event`` is called with every earlier event; ``next_action`` is polled every ``poll_seconds``.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -57,8 +57,8 @@ class Card:
         """A stream entry. Of the poem only the fields that do not follow from its text and its request."""
         body: dict[str, object] = {"request": self.request.brief()}
         if self.poem is not None:
-            said = _implied(self.request, self.poem.text).items()
-            body["poem"] = {name: item for name, item in self.poem.to_json().items() if (name, item) not in said}
+            implied = _implied(self.request, self.poem.text).items()
+            body["poem"] = {name: item for name, item in self.poem.to_json().items() if (name, item) not in implied}
         return {"v": str(VERSION), "body": dumps(body)}
 
     @classmethod

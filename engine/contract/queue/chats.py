@@ -20,7 +20,7 @@ NOTICE_TTL_SECONDS = 86_400
 LAST_TTL_SECONDS = 86_400
 
 # A notice that was deleted meanwhile must not be recreated without its message.
-_REACH = """
+_UPDATE_NOTICE = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'place', ARGV[1])
 return 1
@@ -54,7 +54,7 @@ class Chats:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
-        self._reach = redis.register_script(_REACH)
+        self._update_notice = redis.register_script(_UPDATE_NOTICE)
         self._count = redis.register_script(_COUNT)
 
     def _key(self, name: str) -> str:
@@ -99,7 +99,7 @@ class Chats:
             stored, _ = await pipe.execute()
         return _notice(stored)
 
-    async def noticed(self, job: str, notice: Notice) -> None:
+    async def save_notice(self, job: str, notice: Notice) -> None:
         """Remember the message that shows the position of ``job``."""
         key = self._key(f"notice:{job}")
         async with self._redis.pipeline() as pipe:
@@ -107,9 +107,9 @@ class Chats:
             pipe.expire(key, NOTICE_TTL_SECONDS)
             await pipe.execute()
 
-    async def reached(self, job: str, position: int) -> bool:
+    async def update_notice(self, job: str, position: int) -> bool:
         """Note that the notice of ``job`` shows another position now; False if it was deleted meanwhile."""
-        return bool(await self._reach(keys=[self._key(f"notice:{job}")], args=[position]))
+        return bool(await self._update_notice(keys=[self._key(f"notice:{job}")], args=[position]))
 
     async def notice(self, job: str) -> Notice | None:
         return _notice(await self._redis.hgetall(self._key(f"notice:{job}")))

@@ -1,4 +1,4 @@
-"""A client that names the key which holds something else than expected; the server's own error does not."""
+"""A client whose WRONGTYPE errors name the key; the server's own do not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class WrongTypeError(ResponseError):
 
 
 class Client(Redis):
-    """Also logs such a key as an error, once, because some callers only repeat what fails. Pipelines name theirs."""
+    """Also logs each such key once, because some callers only retry. Errors of pipelines name their command anyway."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,4 +1,4 @@
-"""What all consumers of a stream share: a name, a way to stop, tasks in flight, and calls repeated meanwhile."""
+"""What all consumers of a stream share: a name, a way to stop, tasks in flight, and periodic calls."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class StreamConsumer:
 
     async def _repeat(self, seconds: float, attempt: Callable[[], Awaitable[None]]) -> None:
         while not self._ended.is_set():
-            with contextlib.suppress(RedisError):  # what takes entries meets the same error, and logs it
+            with contextlib.suppress(RedisError):  # the loop that takes entries sees the same error and logs it
                 await attempt()
             await sleep_unless(self._ended, seconds)
 

@@ -19,7 +19,7 @@ HTTP_REPLY_TTL_SECONDS = 120
 TRIES_TTL_SECONDS = 86_400
 MAX_DEAD = 10_000
 MAX_DEAD_WORDS = 100
-"""Names and values of an entry that are kept of it among the dead; one of ours has four."""
+"""How many field names and values of an entry are kept in its dead letter; this program's entries have four."""
 MAX_PENDING_SCANNED = 100
 """How many reclaimable entries are considered when one is chosen."""
 IDLE_CONSUMER_MILLISECONDS = 3_600_000
@@ -140,7 +140,7 @@ class Stream:
     async def reclaim(self, consumer: str, lease: float) -> Delivery | None:
         """Claim one entry whose lease was not renewed for ``lease`` seconds, if there is one."""
         while pending := await self._pending(lease, MAX_PENDING_SCANNED):
-            # The least delivered first; otherwise the oldest would be in flight whenever a worker dies, and be blamed.
+            # The least delivered first; otherwise the oldest would be in flight at every crash and use up its attempts.
             entry = min(pending, key=lambda one: int(one["times_delivered"]))["message_id"]
             claimed = await self._claim(
                 keys=[self.key, self._tries(entry)],

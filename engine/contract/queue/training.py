@@ -182,8 +182,8 @@ class Trainings:
 
         If the server lost its data, this restores the order and its report.
         """
-        body, told = encode_text(order), encode_text(report)
-        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, body, told, ORDER_TTL_SECONDS]
+        body, report_text = encode_text(order), encode_text(report)
+        args: list[str | int] = [self.orders.group, trainer, entry, VERSION, body, report_text, ORDER_TTL_SECONDS]
         return bool(await self._hold(keys=[self.orders.key, self._key("training")], args=args))
 
     async def shown_in(self, entry: str, message: int) -> None:
@@ -191,7 +191,7 @@ class Trainings:
         await self._note(entry, "message", str(message))
 
     async def close(self, entry: str) -> None:
-        """Its outcome has been reported; nothing more will be."""
+        """Mark its outcome as reported."""
         await self._note(entry, "closed", "1")
 
     async def _note(self, entry: str, name: str, value: str) -> bool:
