@@ -25,7 +25,7 @@ from bot.standalone.redis_server import RedisServer
 from bot.views.messages import error_html
 from engine.contract import PoemError
 from engine.contract.queue.store import Queue
-from tests.soak.messages import invented
+from tests.soak.messages import fuzzed_message
 from tests.support.fake_poet import FakePoet
 from tests.support.running import running_bot, running_worker
 
@@ -88,7 +88,7 @@ async def test_any_body_at_all_is_a_poem_or_a_named_error_over_http(
         running_bot(server.url, prefix) as where,
         aiohttp.ClientSession() as http,
     ):
-        for message in invented(500, seed=5):
+        for message in fuzzed_message(500, seed=5):
             text = re.sub("^/[a-z]+ ", "", message.text)[:200].translate({ord(c): "春" for c in "杀错"})
             body: dict[str, Any] = {"mode": choose.choice(("continue", "acrostic", text)), "text": text}
             for name in choose.sample(("form", "rhyme", "mood", "lines", "seed", "candidates", "x"), 2):

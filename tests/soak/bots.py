@@ -6,7 +6,15 @@ import asyncio
 import contextlib
 from typing import Literal
 
-from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Post, SoakResult, bot_and_workers, moments
+from tests.soak.harness import (
+    LONG_DEADLINE,
+    WEBHOOK,
+    SimulatedUsers,
+    SoakResult,
+    WebhookSender,
+    bot_and_workers,
+    moments,
+)
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 
@@ -19,13 +27,13 @@ async def killed(
     """Somebody asks ``every`` so many seconds while the bot is killed up to two seconds after it came back."""
     hooked = WEBHOOK if door == "webhook" else {}
     async with (
-        stage(**{**PATIENT, "LEASE": "1", **hooked, **environ}) as here,
-        contextlib.aclosing(Post(here.url)) as post,
+        stage(**{**LONG_DEADLINE, "LEASE": "1", **hooked, **environ}) as here,
+        contextlib.aclosing(WebhookSender(here.url)) as post,
         bot_and_workers(here, worker) as (bots, _),
     ):
-        crowd = Crowd(here.telegram, post.bring if door == "webhook" else None)
+        users = SimulatedUsers(here.telegram, post.bring if door == "webhook" else None)
         done = asyncio.Event()
-        asking = asyncio.create_task(crowd.ask_until(done, every))
+        asking = asyncio.create_task(users.ask_until(done, every))
         for wait in moments(kills, 0.1, 2.0):
             await answers(f"{here.url}/readyz")
             await asyncio.sleep(wait)
@@ -33,5 +41,5 @@ async def killed(
         done.set()
         await asking
         await post.all_taken()
-        await crowd.answered()
-        return crowd.figures(f"bot killed, {door}", kills)
+        await users.answered()
+        return users.figures(f"bot killed, {door}", kills)

@@ -8,7 +8,7 @@ import time
 
 import aiohttp
 
-from tests.soak.harness import Crowd, SoakResult, crew
+from tests.soak.harness import SimulatedUsers, SoakResult, program_group
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 
@@ -24,14 +24,18 @@ async def idle(
     connections: int = 1100, chats: int = 50, worker: tuple[str, ...] = WORKER, seconds: float = 8.0, **environ: str
 ) -> SoakResult:
     """All the while the connections are opened anew wherever the bot closes them."""
-    async with stage(**environ) as here, crew(here, "bot", BOT_WITH_FEW_DESCRIPTORS), crew(here, "worker", worker):
+    async with (
+        stage(**environ) as here,
+        program_group(here, "bot", BOT_WITH_FEW_DESCRIPTORS),
+        program_group(here, "worker", worker),
+    ):
         await here.ready()
         stop, probes = asyncio.Event(), [0, 0]
         port = int(here.environ["HTTP_PORT"])
         holding = [asyncio.create_task(_hold(port, stop)) for _ in range(connections)]
         await asyncio.sleep(1.0)
-        crowd = Crowd(here.telegram)
-        asking = asyncio.create_task(crowd.ask(chats, seconds / chats))
+        users = SimulatedUsers(here.telegram)
+        asking = asyncio.create_task(users.ask(chats, seconds / chats))
         slowest = 0.0
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -40,12 +44,12 @@ async def idle(
             slowest = max(slowest, time.monotonic() - began)
             await asyncio.sleep(0.05)
         await asking
-        await crowd.answered()
+        await users.answered()
         stop.set()
         await asyncio.gather(*holding)
         await answers(f"{here.url}/healthz")
         lines = sum(log.read_text("utf-8").count("\n") for log in here.folder.glob("bot*.log"))
-        return crowd.figures(
+        return users.figures(
             "idle connections", connections, probes=sum(probes), probes_failed=probes[1], slowest_probe=slowest,
             log_lines=lines,
         )  # fmt: skip

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tests.soak.harness import PATIENT, Crowd, SoakResult, bot_and_workers, moments
+from tests.soak.harness import LONG_DEADLINE, SimulatedUsers, SoakResult, bot_and_workers, moments
 from tests.support.stage import WORKER, stage
 
 
 async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """Bot and worker are stopped in turn under load, from the moment they were started on."""
     codes, longest = [], 0.0
-    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
-        crowd = Crowd(here.telegram)
+    async with stage(**{**LONG_DEADLINE, **environ}) as here, bot_and_workers(here, worker) as (bots, worker_group):
+        users = SimulatedUsers(here.telegram)
         done = asyncio.Event()
-        asking = asyncio.create_task(crowd.ask_until(done, every))
+        asking = asyncio.create_task(users.ask_until(done, every))
         for number, wait in enumerate(moments(times, 1.5, 4.0)):
             await asyncio.sleep(wait)
-            crew = (bots, writing)[number % 2]
+            program_group = (bots, worker_group)[number % 2]
             began = time.monotonic()
-            codes.append(await crew.stop(crew.members[0]))
+            codes.append(await program_group.stop(program_group.members[0]))
             longest = max(longest, time.monotonic() - began)
         done.set()
         await asking
-        await crowd.answered()
-        return crowd.figures("SIGTERM", times, not_exit_0=sum(code != 0 for code in codes), longest_seconds=longest)
+        await users.answered()
+        return users.figures("SIGTERM", times, not_exit_0=sum(code != 0 for code in codes), longest_seconds=longest)

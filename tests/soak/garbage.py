@@ -14,7 +14,16 @@ from redis.asyncio import Redis
 
 from engine.contract import PoemRequest
 from engine.contract.queue.cards import digest
-from tests.soak.harness import HEADS, PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking
+from tests.soak.harness import (
+    HEADS,
+    LONG_DEADLINE,
+    QUICK_WORKER,
+    SimulatedUsers,
+    SoakResult,
+    bot_and_workers,
+    cpu_seconds,
+    open_queue,
+)
 from tests.support.fake_bot_api import drip
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import stage
@@ -199,29 +208,29 @@ async def answered(
 
     ``quick``: the garbage begins when the bot has met Telegram, and all of it comes at once.
     """
-    told = {"REPLY_DEADLINE": "45", "LOG_LEVEL": "INFO", **PATIENT, **environ}
+    told = {"REPLY_DEADLINE": "45", "LOG_LEVEL": "INFO", **LONG_DEADLINE, **environ}
     telegram = BrokenTelegram()
     telegram.clean = telegram.quick = quick
     async with (
         stage(telegram, **told) as here,
         bot_and_workers(here, worker) as (bots, _),
-        looking(here) as (redis, _),
+        open_queue(here) as (redis, _),
     ):
-        crowd, pressing = Crowd(telegram), Pressing(telegram)
+        users, pressing = SimulatedUsers(telegram), ButtonPresser(telegram)
         if quick:
             await telegram.called("getUpdates")
             telegram.clean = False
         bot, began = bots.members[0], time.monotonic()
         while time.monotonic() - began < 60 * minutes and not bot.has_ended:
-            await crowd.ask(every=every)
+            await users.ask(every=every)
             await pressing.one()
         telegram.clean = True
-        dead = await _settled(redis, telegram, crowd, pressing)
+        dead = await _settled(redis, telegram, users, pressing)
         share = cpu_seconds(bot.pid) / (time.monotonic() - began) if not bot.has_ended else 1.0
         # Of those whose poem came, a picture may lie there.
-        unanswered = crowd.asked.keys() - {sent.chat for sent in telegram.sent}
-        crowd.forgive({chat for chat in dead & unanswered if isinstance(chat, int)})
-        figures = crowd.figures(
+        unanswered = users.asked.keys() - {sent.chat for sent in telegram.sent}
+        users.expect_no_answer({chat for chat in dead & unanswered if isinstance(chat, int)})
+        figures = users.figures(
             "every answer may be garbage",
             sum(telegram.kinds.values()),
             minutes=minutes,
@@ -252,7 +261,7 @@ async def answered(
         return figures
 
 
-class Pressing:
+class ButtonPresser:
     """Beside the poems somebody presses and types whatever there is, so that every method is called.
 
     ``pictures``: chats in which a picture was asked for; ``inline``: inline messages that wait for a poem.
@@ -305,14 +314,16 @@ class Pressing:
         return (self.pictures | self.inline) - came - dead
 
 
-async def _settled(redis: Redis, telegram: BrokenTelegram, crowd: Crowd, pressing: Pressing) -> set[int | str]:
+async def _settled(
+    redis: Redis, telegram: BrokenTelegram, users: SimulatedUsers, pressing: ButtonPresser
+) -> set[int | str]:
     """Wait until everybody has an answer or lies among the dead, or nothing moves any more; the dead."""
-    missing, moved = len(crowd.asked), time.monotonic()
+    missing, moved = len(users.asked), time.monotonic()
     dead: set[int | str] = set()
     while missing and time.monotonic() - moved < WAIT:
         await asyncio.sleep(0.5)
         dead = await _dead(redis)
-        left = len(crowd.asked.keys() - {sent.chat for sent in telegram.sent} - dead) + len(pressing.lost(dead))
+        left = len(users.asked.keys() - {sent.chat for sent in telegram.sent} - dead) + len(pressing.lost(dead))
         if left != missing:
             moved = time.monotonic()
         missing = left

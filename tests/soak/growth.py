@@ -11,7 +11,7 @@ import aiohttp
 from redis.asyncio import Redis
 
 from tests.conftest import immortal
-from tests.soak.harness import HEADS, PATIENT, Crowd, SoakResult, bot_and_workers, looking
+from tests.soak.harness import HEADS, LONG_DEADLINE, SimulatedUsers, SoakResult, bot_and_workers, open_queue
 from tests.support.programs import resident_bytes
 from tests.support.stage import WORKER, Stage, stage
 from tests.support.store_process import store_pid
@@ -25,27 +25,27 @@ async def measure(
 ) -> SoakResult:
     """Most are asked for over HTTP, where nothing limits the rate, and twenty a second in chats."""
     async with (
-        stage(**{**PATIENT, "JOB_DEADLINE": "60", **environ}) as here,
-        bot_and_workers(here, worker) as (bots, writing),
-        looking(here) as (redis, _),
+        stage(**{**LONG_DEADLINE, "JOB_DEADLINE": "60", **environ}) as here,
+        bot_and_workers(here, worker) as (bots, worker_group),
+        open_queue(here) as (redis, _),
     ):
-        pids = {"bot": bots.members[0].pid, "worker": writing.members[0].pid, "redis": store_pid(here.store)}
-        crowd, done = Crowd(here.telegram), asyncio.Event()
-        asking = asyncio.create_task(crowd.ask_until(done, 0.05))
+        pids = {"bot": bots.members[0].pid, "worker": worker_group.members[0].pid, "redis": store_pid(here.store)}
+        users, done = SimulatedUsers(here.telegram), asyncio.Event()
+        asking = asyncio.create_task(users.ask_until(done, 0.05))
         programs = CallerPrograms(here, callers)
-        await programs.ask_while(lambda: programs.asked + len(crowd.asked) < warm_up)
+        await programs.ask_while(lambda: programs.asked + len(users.asked) < warm_up)
         before, lasting = {name: resident_bytes(pid) for name, pid in pids.items()}, await _lasting(redis)
         began = time.monotonic()
-        await programs.ask_while(lambda: programs.asked + len(crowd.asked) < poems)
+        await programs.ask_while(lambda: programs.asked + len(users.asked) < poems)
         rate = (poems - warm_up) / (time.monotonic() - began)
         done.set()
         await asking
-        await crowd.answered()
+        await users.answered()
         after = {name: resident_bytes(pid) for name, pid in pids.items()}
         left = {key.removeprefix("poem:") for key in await immortal(redis, "poem:")}
         growth = {f"{name}_growth": after[name] / before[name] - 1 for name in pids}
         megabytes = {f"{name}_mb": after[name] / 2**20 for name in pids}
-        return crowd.figures(
+        return users.figures(
             "poems in a row",
             0,
             over_http=programs.asked,

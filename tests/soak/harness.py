@@ -27,7 +27,7 @@ QUICK_WORKER = ("-m", "tests.support.fake_poet")
 """The worker with a poet that has no model."""
 SECRET = "soak-secret"
 WEBHOOK = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
-PATIENT = {"JOB_DEADLINE": "3600", "CANDIDATES": "1"}
+LONG_DEADLINE = {"JOB_DEADLINE": "3600", "CANDIDATES": "1"}
 """Nobody stops waiting, so that an apology is never the answer."""
 
 PATIENCE = 60.0
@@ -59,7 +59,7 @@ class SoakResult:
         }
 
 
-class Crowd:
+class SimulatedUsers:
     """People who ask once each, in a chat of their own, for an acrostic of a head of their own."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Crowd:
             except TimeoutError:
                 return
 
-    def forgive(self, chats: set[int]) -> None:
+    def expect_no_answer(self, chats: set[int]) -> None:
         """Expect no answer for these."""
         for chat in chats:
             del self.asked[chat]
@@ -123,7 +123,7 @@ class Crowd:
         return SoakResult(fault, injected, len(self.asked), lost, twice, {**more, "without_poem": apologies})
 
 
-class Crew:
+class ProgramGroup:
     """Programs of one kind that are killed and started again."""
 
     def __init__(self, here: Stage, name: str, words: tuple[str, ...], **environ: str) -> None:
@@ -133,7 +133,7 @@ class Crew:
         self._environ = environ
         self.members: list[RunningProgram] = []
 
-    async def hire(self, count: int = 1) -> None:
+    async def start_more(self, count: int = 1) -> None:
         for _ in range(count):
             log = self._here.folder / f"{self._name}.log"
             environ = {**self._here.environ, **self._environ}
@@ -150,7 +150,7 @@ class Crew:
         await self._replace(member)
         return code
 
-    async def replace_the_dead(self) -> int:
+    async def restart_ended(self) -> int:
         """What a supervisor does; how many there were."""
         dead = [member for member in self.members if member.has_ended]
         for member in dead:
@@ -159,7 +159,7 @@ class Crew:
 
     async def _replace(self, member: RunningProgram) -> None:
         self.members.remove(member)
-        await self.hire()
+        await self.start_more()
 
     async def end(self) -> None:
         for member in self.members:
@@ -171,10 +171,12 @@ class Crew:
 
 
 @contextlib.asynccontextmanager
-async def crew(here: Stage, name: str, words: tuple[str, ...], count: int = 1, **environ: str) -> AsyncIterator[Crew]:
-    found = Crew(here, name, words, **environ)
+async def program_group(
+    here: Stage, name: str, words: tuple[str, ...], count: int = 1, **environ: str
+) -> AsyncIterator[ProgramGroup]:
+    found = ProgramGroup(here, name, words, **environ)
     try:
-        await found.hire(count)
+        await found.start_more(count)
         yield found
     finally:
         await found.end()
@@ -183,15 +185,15 @@ async def crew(here: Stage, name: str, words: tuple[str, ...], count: int = 1, *
 @contextlib.asynccontextmanager
 async def bot_and_workers(
     here: Stage, worker: tuple[str, ...] = WORKER, workers: int = 1
-) -> AsyncIterator[tuple[Crew, Crew]]:
+) -> AsyncIterator[tuple[ProgramGroup, ProgramGroup]]:
     """Both, ready."""
-    async with crew(here, "worker", worker, workers) as writing, crew(here, "bot", BOT) as bots:
+    async with program_group(here, "worker", worker, workers) as worker_group, program_group(here, "bot", BOT) as bots:
         await here.ready()
-        yield bots, writing
+        yield bots, worker_group
 
 
 @contextlib.asynccontextmanager
-async def looking(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
+async def open_queue(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
     """The queue, to look at."""
     redis = connect(here.environ["REDIS_URL"])
     try:
@@ -200,7 +202,7 @@ async def looking(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
         await redis.aclose()
 
 
-class Post:
+class WebhookSender:
     """Telegram's side of a webhook: every update is brought again until it is taken, many at a time."""
 
     def __init__(self, url: str) -> None:

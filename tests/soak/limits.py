@@ -10,7 +10,7 @@ from collections import Counter
 import aiohttp
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import Crowd, SoakResult, bot_and_workers, crew, looking
+from tests.soak.harness import SimulatedUsers, SoakResult, bot_and_workers, open_queue, program_group
 from tests.support.programs import answers
 from tests.support.stage import BOT, WORKER, Stage, stage
 from tests.support.waiting import until
@@ -24,17 +24,17 @@ async def flood(
 ) -> SoakResult:
     """How long others wait for their poem, before and while one user sends so many commands a second."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY}
-    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here) as (_, queue):
-        await _p95(here, Crowd(here.telegram, first=3_000_000), 10, 0.1)
-        crowd, every = Crowd(here.telegram), commands / rate / others
-        calm = await _p95(here, crowd, others, every)
+    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here) as (_, queue):
+        await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
+        users, every = SimulatedUsers(here.telegram), commands / rate / others
+        calm = await _p95(here, users, others, every)
         flooding = asyncio.create_task(_flood(here, commands, rate))
-        flooded = await _p95(here, crowd, others, every)
+        flooded = await _p95(here, users, others, every)
         last = await flooding
         await here.telegram.confirmed(last)
         await until(lambda: _idle(queue))
         heard = [sent.plain for sent in here.telegram.sent if sent.chat == FLOODER]
-        return crowd.figures(
+        return users.figures(
             "one user floods",
             commands,
             poems_for_flooder=sum("太频繁" not in text for text in heard),
@@ -57,27 +57,29 @@ async def _idle(queue: Queue) -> bool:
     return await queue.replies.length() == 0 and await queue.jobs.length() == 0
 
 
-async def _p95(here: Stage, crowd: Crowd, count: int, every: float) -> float:
+async def _p95(here: Stage, users: SimulatedUsers, count: int, every: float) -> float:
     """Of the seconds from a command to its answer."""
-    before = len(crowd.asked)
-    await crowd.ask(count, every)
-    await crowd.answered()
-    return statistics.quantiles(list(crowd.waits().values())[before:], n=20)[18]
+    before = len(users.asked)
+    await users.ask(count, every)
+    await users.answered()
+    return statistics.quantiles(list(users.waits().values())[before:], n=20)[18]
 
 
-async def dear(callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
+async def expensive_poems(
+    callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
+) -> SoakResult:
     """How long others wait, before and while one address asks for the dearest poems that there are."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY, "TRUSTED_PROXIES": "127.0.0.1"}
-    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), looking(here):
-        await _p95(here, Crowd(here.telegram, first=3_000_000), 10, 0.1)
-        crowd, done = Crowd(here.telegram), asyncio.Event()
-        calm = await _p95(here, crowd, others, 0.1)
+    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here):
+        await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
+        users, done = SimulatedUsers(here.telegram), asyncio.Event()
+        calm = await _p95(here, users, others, 0.1)
         statuses: Counter[int] = Counter()
         asking = [asyncio.create_task(_ask_dear(here.url, done, statuses)) for _ in range(callers)]
-        flooded = await _p95(here, crowd, others, 0.1)
+        flooded = await _p95(here, users, others, 0.1)
         done.set()
         await asyncio.gather(*asking)
-        return crowd.figures(
+        return users.figures(
             "one address asks for the dearest poems",
             sum(statuses.values()),
             poems_for_it=statuses[200],
@@ -99,14 +101,14 @@ async def _ask_dear(url: str, done: asyncio.Event, statuses: Counter[int]) -> No
 async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """More ask than may wait while no worker lives: the rest hear so at once; then the accepted are written."""
     told = {"QUEUE_MAX": str(room), "JOB_DEADLINE": "3600"}
-    async with stage(**{**told, **environ}) as here, crew(here, "bot", BOT):
+    async with stage(**{**told, **environ}) as here, program_group(here, "bot", BOT):
         await answers(f"{here.url}/healthz")
-        accepted, refused = Crowd(here.telegram), Crowd(here.telegram, first=2_000_000)
+        accepted, refused = SimulatedUsers(here.telegram), SimulatedUsers(here.telegram, first=2_000_000)
         await accepted.ask(room)
         await refused.ask(beyond)
         await refused.answered()
         answered_early = sum(sent.chat in accepted.asked for sent in here.telegram.sent)
-        async with crew(here, "worker", worker):
+        async with program_group(here, "worker", worker):
             await accepted.answered()
         turned_away = refused.figures("", 0)
         return accepted.figures(

@@ -155,7 +155,7 @@ def to_be_answered(message: Message) -> bool:
     return message.place["kind"] == "private" or command.named or command.name in known
 
 
-def invented(count: int, seed: int) -> Iterator[Message]:
+def fuzzed_message(count: int, seed: int) -> Iterator[Message]:
     """A fuzzer: pieces, alphabets and lengths, most of it behind a command."""
     choose = random.Random(seed)
 
@@ -254,7 +254,7 @@ async def fuzzed(count: int = 100_000, batch: int = 1000) -> SoakResult:
             await queue.prepare()
             fuzzing = Fuzzing(queue)
             for seed in range(count // batch):
-                await fuzzing.run(invented(batch, seed))
+                await fuzzing.run(fuzzed_message(batch, seed))
         finally:
             await redis.aclose()
             store.stop()

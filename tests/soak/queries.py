@@ -19,7 +19,7 @@ from engine.contract import Poem, PoemRequest
 from engine.contract.queue.cards import Card
 from engine.contract.queue.store import Queue, connect
 from tests.soak.harness import SoakResult
-from tests.soak.messages import Message, handlers, invented
+from tests.soak.messages import Message, fuzzed_message, handlers
 from tests.support.fake_bot_api import TOKEN
 from tests.support.fake_telegram import FakeTelegram
 
@@ -37,7 +37,7 @@ def queries(count: int, seed: int, card: str) -> Iterator[dict[str, Any]]:
     ``card``: one that there is.
     """
     choose, cards = random.Random(seed), (card, *NO_CARDS)
-    for odd in invented(count, seed):
+    for odd in fuzzed_message(count, seed):
         message = replace(odd, text=odd.text.encode("utf-8", "replace").decode())
         kind = choose.choice(("press", "press", "inline", "chosen"))
         sender: dict[str, Any] = {"id": choose.randint(1, 50), "is_bot": False, "first_name": message.text[:9]}

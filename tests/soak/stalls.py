@@ -6,7 +6,15 @@ import asyncio
 import os
 import signal
 
-from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, crew, looking
+from tests.soak.harness import (
+    LONG_DEADLINE,
+    QUICK_WORKER,
+    SimulatedUsers,
+    SoakResult,
+    bot_and_workers,
+    open_queue,
+    program_group,
+)
 from tests.support.programs import free_port
 from tests.support.stage import BOT, stage
 
@@ -18,14 +26,14 @@ async def stalled(
 ) -> SoakResult:
     """All for one chat, so that they leave one after another. At the moment of the stop one may be on its way.
     ``seconds``: how long repeats are waited for."""
-    async with stage(**{**PATIENT, "LEASE": "1", **environ}) as here, bot_and_workers(here, worker) as (bots, _):
+    async with stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here, bot_and_workers(here, worker) as (bots, _):
         for _ in range(answers):
             await here.telegram.write("/acrostic 春", chat=CHAT, user=CHAT)
         await here.telegram.messages(2, CHAT)
         before = len(here.telegram.sent)
         stopped = bots.members[0].pid
         os.kill(stopped, signal.SIGSTOP)
-        async with crew(here, "other", BOT, HTTP_PORT=str(free_port())):
+        async with program_group(here, "other", BOT, HTTP_PORT=str(free_port())):
             await here.telegram.messages(answers, CHAT)
             os.kill(stopped, signal.SIGCONT)
             await asyncio.sleep(0.6 * seconds)
@@ -46,19 +54,19 @@ async def worker(stops: int = 10, jobs: int = 200, **environ: str) -> SoakResult
     """One of two workers stands still for four leases, again and again; then it goes on with what it had."""
     slow = (*QUICK_WORKER, "0.5")
     async with (
-        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
-        bot_and_workers(here, slow, 2) as (_, writing),
-        looking(here) as (_, queue),
+        stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, slow, 2) as (_, worker_group),
+        open_queue(here) as (_, queue),
     ):
-        crowd, in_flight = Crowd(here.telegram), 0
-        asking = asyncio.create_task(crowd.ask(jobs, 6.0 * stops / jobs))
+        users, in_flight = SimulatedUsers(here.telegram), 0
+        asking = asyncio.create_task(users.ask(jobs, 6.0 * stops / jobs))
         for _ in range(stops):
             await asyncio.sleep(1.0)
-            victim = writing.members[0].pid
+            victim = worker_group.members[0].pid
             os.kill(victim, signal.SIGSTOP)
             in_flight += await queue.jobs.held()
             await asyncio.sleep(4.0)
             os.kill(victim, signal.SIGCONT)
         await asking
-        await crowd.answered()
-        return crowd.figures("a worker stopped for four leases", stops, in_flight_at_stops=in_flight)
+        await users.answered()
+        return users.figures("a worker stopped for four leases", stops, in_flight_at_stops=in_flight)

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import connect
-from tests.soak.harness import PATIENT, Crowd, SoakResult, moments
+from tests.soak.harness import LONG_DEADLINE, SimulatedUsers, SoakResult, moments
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, child_running, environment, free_port
 from tests.support.store_process import store_pid
@@ -31,7 +31,7 @@ PROGRAMS = {"worker": "engine", "trainer": "train worker", "bot": "bot", "store"
 
 
 @dataclass(frozen=True)
-class House:
+class LauncherRun:
     """A launcher that is ready, in a folder of its own."""
 
     launcher: RunningProgram
@@ -65,16 +65,16 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(**environ: str) -> AsyncIterator[House]:
+async def launcher_run(**environ: str) -> AsyncIterator[LauncherRun]:
     telegram = FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-soak-") as folder:
         store = RedisServer(Path(folder) / "var" / "valkey")
-        told = environment("", telegram, **{**PATIENT, **environ})
+        told = environment("", telegram, **{**LONG_DEADLINE, **environ})
         launcher = await RunningProgram.start(Path(folder) / "run.log", *LAUNCHER, environ=told)
         try:
             await launcher.says("Ready on")
-            here = House(launcher, Path(folder), told, store, telegram)
+            here = LauncherRun(launcher, Path(folder), told, store, telegram)
             await until(lambda: here.is_back("trainer", 0))
             yield here
         finally:
@@ -87,7 +87,7 @@ async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakRes
     """Somebody asks ``every`` so many seconds; one program after another is killed, at random, a moment after the last
     one came back."""
     choose = random.Random(7)
-    async with house(**environ) as here:
+    async with launcher_run(**environ) as here:
 
         async def strike() -> dict[str, float]:
             times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
@@ -103,7 +103,7 @@ async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakRes
 
 async def second(starts: int = 10, every: float = 0.2, **environ: str) -> SoakResult:
     """Another launcher is started in the folder again and again, and once more after the first has ended."""
-    async with house(**environ) as here:
+    async with launcher_run(**environ) as here:
         other = {**here.environ, "HTTP_PORT": str(free_port())}
 
         async def strike() -> dict[str, float]:
@@ -122,20 +122,20 @@ async def second(starts: int = 10, every: float = 0.2, **environ: str) -> SoakRe
 
 
 async def _asking(
-    here: House, every: float, fault: str, injected: int, strike: Callable[[], Awaitable[dict[str, float]]]
+    here: LauncherRun, every: float, fault: str, injected: int, strike: Callable[[], Awaitable[dict[str, float]]]
 ) -> SoakResult:
     """Do ``strike`` while people ask."""
-    crowd, done = Crowd(here.telegram), asyncio.Event()
-    asking = asyncio.create_task(crowd.ask_until(done, every))
+    users, done = SimulatedUsers(here.telegram), asyncio.Event()
+    asking = asyncio.create_task(users.ask_until(done, every))
     more = await strike()
     done.set()
     await asking
     await answers(f"{here.url}/readyz")
-    await crowd.answered()
-    return crowd.figures(fault, injected, **more, launcher_ended=here.launcher.has_ended)
+    await users.answered()
+    return users.figures(fault, injected, **more, launcher_ended=here.launcher.has_ended)
 
 
-async def _kill(here: House, name: str) -> float:
+async def _kill(here: LauncherRun, name: str) -> float:
     """Seconds until it was back."""
     pid = await asyncio.to_thread(here.pid, name)
     os.kill(pid, signal.SIGKILL)

@@ -8,7 +8,16 @@ import signal
 from functools import partial
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import PATIENT, Crew, Crowd, SoakResult, bot_and_workers, cpu_seconds, looking, moments
+from tests.soak.harness import (
+    LONG_DEADLINE,
+    ProgramGroup,
+    SimulatedUsers,
+    SoakResult,
+    bot_and_workers,
+    cpu_seconds,
+    moments,
+    open_queue,
+)
 from tests.support.programs import answers
 from tests.support.stage import WORKER, stage
 from tests.support.store_process import kill_store, store_pid
@@ -24,16 +33,16 @@ async def killed(
     """Somebody asks ``every`` so many seconds, and many at once before each kill, so that jobs wait in it; it is
     started again a second later."""
     async with (
-        stage(**{**PATIENT, "CANDIDATES": "8", **environ}) as here,
-        bot_and_workers(here, worker) as (bots, writing),
-        looking(here) as (_, queue),
+        stage(**{**LONG_DEADLINE, "CANDIDATES": "8", **environ}) as here,
+        bot_and_workers(here, worker) as (bots, worker_group),
+        open_queue(here) as (_, queue),
     ):
-        crowd, waiting = Crowd(here.telegram), 0
+        users, waiting = SimulatedUsers(here.telegram), 0
         done = asyncio.Event()
-        asking = asyncio.create_task(crowd.ask_until(done, every))
+        asking = asyncio.create_task(users.ask_until(done, every))
         for wait in moments(kills, 1.0, 3.0):
             await asyncio.sleep(wait)
-            await crowd.ask(burst)
+            await users.ask(burst)
             await until(partial(_waits, queue))
             waiting += await queue.jobs.length()
             kill_store(here.store)
@@ -42,48 +51,48 @@ async def killed(
             await here.ready()
         done.set()
         await asking
-        await crowd.answered()
-        ended = sum(member.has_ended for member in (*bots.members, *writing.members))
-        return crowd.figures("Redis killed", kills, waiting_at_kills=waiting, programs_that_ended=ended)
+        await users.answered()
+        ended = sum(member.has_ended for member in (*bots.members, *worker_group.members))
+        return users.figures("Redis killed", kills, waiting_at_kills=waiting, programs_that_ended=ended)
 
 
 async def gone(
     seconds: float = 60.0, before: int = 100, during: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
     """Gone while jobs wait and while others ask; the first ones' deadline passes meanwhile."""
-    deadline = {**PATIENT, "JOB_DEADLINE": str(seconds / 2)}
-    async with stage(**{**deadline, **environ}) as here, bot_and_workers(here, worker) as (bots, writing):
-        crowd = Crowd(here.telegram)
-        await crowd.ask(before)
+    deadline = {**LONG_DEADLINE, "JOB_DEADLINE": str(seconds / 2)}
+    async with stage(**{**deadline, **environ}) as here, bot_and_workers(here, worker) as (bots, worker_group):
+        users = SimulatedUsers(here.telegram)
+        await users.ask(before)
         await here.telegram.messages(1)
-        programs = (*bots.members, *writing.members)
+        programs = (*bots.members, *worker_group.members)
         kill_store(here.store)
-        used, tries = sum(cpu_seconds(program.pid) for program in programs), _attempts(bots, writing)
+        used, tries = sum(cpu_seconds(program.pid) for program in programs), _attempts(bots, worker_group)
         await answers(f"{here.url}/readyz", 503)
-        await crowd.ask(during, seconds / during)
+        await users.ask(during, seconds / during)
         used = sum(cpu_seconds(program.pid) for program in programs) - used
-        tries = _attempts(bots, writing) - tries
+        tries = _attempts(bots, worker_group) - tries
         await asyncio.to_thread(here.store.start)
         await here.ready()
-        await crowd.answered()
+        await users.answered()
         ended = sum(member.has_ended for member in programs)
-        return crowd.figures(
+        return users.figures(
             f"Redis gone for {seconds:g} s", 1, programs_that_ended=ended, attempts=tries, cpu_seconds=used
         )
 
 
-async def troubled(
+async def suspended_full_and_without_groups(
     rounds: int = 5, seconds: float = 15.0, every: float = 0.2, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
     """In each round it stands still for so long, then has no memory for as long, then its groups are destroyed again
     and again, while somebody asks."""
     async with (
-        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
-        bot_and_workers(here, worker) as (bots, writing),
-        looking(here) as (redis, queue),
+        stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, worker) as (bots, worker_group),
+        open_queue(here) as (redis, queue),
     ):
-        crowd, done = Crowd(here.telegram), asyncio.Event()
-        asking = asyncio.create_task(crowd.ask_until(done, every))
+        users, done = SimulatedUsers(here.telegram), asyncio.Event()
+        asking = asyncio.create_task(users.ask_until(done, every))
         destroyed = 0
         for _ in range(rounds):
             await asyncio.sleep(1.0)
@@ -103,9 +112,9 @@ async def troubled(
                 await asyncio.sleep(0.2)
         done.set()
         await asking
-        await crowd.answered()
-        ended = sum(member.has_ended for member in (*bots.members, *writing.members))
-        return crowd.figures(
+        await users.answered()
+        ended = sum(member.has_ended for member in (*bots.members, *worker_group.members))
+        return users.figures(
             f"Redis stopped for {seconds:g} s, full for as long, its groups destroyed",
             2 * rounds + destroyed,
             groups_destroyed=destroyed,
@@ -113,8 +122,8 @@ async def troubled(
         )
 
 
-def _attempts(*crews: Crew) -> int:
-    return sum(crew.output().count(ATTEMPT) for crew in crews)
+def _attempts(*crews: ProgramGroup) -> int:
+    return sum(program_group.output().count(ATTEMPT) for program_group in crews)
 
 
 async def _waits(queue: Queue) -> bool:

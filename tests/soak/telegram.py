@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from tests.soak.harness import PATIENT, Crowd, SoakResult, bot_and_workers
+from tests.soak.harness import LONG_DEADLINE, SimulatedUsers, SoakResult, bot_and_workers
 from tests.support.fake_bot_api import Fault
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import WORKER, stage
@@ -34,10 +34,10 @@ async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool =
     blocked the bot; ``repeated_unavoidably``: Telegram had the message and said it had not."""
     choose = random.Random(7)
     injected: Counter[int] = Counter()
-    async with stage(**{**PATIENT, **environ}) as here, bot_and_workers(here, worker):
-        crowd = Crowd(here.telegram)
+    async with stage(**{**LONG_DEADLINE, **environ}) as here, bot_and_workers(here, worker):
+        users = SimulatedUsers(here.telegram)
         blocked, unavoidable = set(), 0
-        for chat in range(crowd.first, crowd.first + jobs):
+        for chat in range(users.first, users.first + jobs):
             if choose.random() < 1 / 3:
                 fault = choose.choice(faults(chat)[: None if late else -1])
                 if fault.description == REPLIED_GONE:
@@ -48,10 +48,10 @@ async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool =
                 unavoidable += fault.after and fault.status != 400
                 if fault.status == BLOCKED:
                     blocked.add(chat)
-        await crowd.ask(jobs)
-        crowd.forgive(blocked)
-        await crowd.answered()
-        return crowd.figures(
+        await users.ask(jobs)
+        users.expect_no_answer(blocked)
+        await users.answered()
+        return users.figures(
             "Telegram fails",
             sum(injected.values()),
             unreachable=len(blocked),

@@ -13,7 +13,7 @@ from engine.contract.queue.messages import Chat
 from engine.contract.queue.store import Queue
 from engine.contract.queue.training import FINAL_PHASES, Order, Training
 from engine.model.checkpoint import save
-from tests.soak.harness import SoakResult, looking, moments
+from tests.soak.harness import SoakResult, moments, open_queue
 from tests.support import tiny_corpus
 from tests.support.programs import child_running
 from tests.support.stage import stage
@@ -28,7 +28,7 @@ TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poem
 
 async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> SoakResult:
     """On a corpus and a model of toy size, killed up to eight seconds after it went on; a checkpoint every three."""
-    async with stage(LEASE="1") as here, looking(here) as (_, queue):
+    async with stage(LEASE="1") as here, open_queue(here) as (_, queue):
         home = await asyncio.to_thread(tiny_corpus.prepared, here.folder / "home", poems)
         await asyncio.to_thread(_write_model, here.folder / "model", home)
         told = {"TRAIN_DIR": str(home), "MODEL_DIR": str(here.folder / "model")}

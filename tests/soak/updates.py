@@ -6,7 +6,15 @@ import asyncio
 import contextlib
 import random
 
-from tests.soak.harness import PATIENT, WEBHOOK, Crowd, Post, SoakResult, bot_and_workers, crew
+from tests.soak.harness import (
+    LONG_DEADLINE,
+    WEBHOOK,
+    SimulatedUsers,
+    SoakResult,
+    WebhookSender,
+    bot_and_workers,
+    program_group,
+)
 from tests.support.programs import free_port
 from tests.support.stage import BOT, WORKER, stage
 from tests.support.waiting import until
@@ -20,33 +28,33 @@ async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ:
         heap.append(update)
 
     async with (
-        stage(**{**PATIENT, **WEBHOOK, **environ}) as here,
-        contextlib.aclosing(Post(here.url)) as post,
+        stage(**{**LONG_DEADLINE, **WEBHOOK, **environ}) as here,
+        contextlib.aclosing(WebhookSender(here.url)) as post,
         bot_and_workers(here, worker),
     ):
-        crowd = Crowd(here.telegram, keep)
-        await crowd.ask(jobs)
+        users = SimulatedUsers(here.telegram, keep)
+        await users.ask(jobs)
         heap *= 3
         random.Random(7).shuffle(heap)
         for update in heap:
             await post.bring(update)
             await asyncio.sleep(0.002)
         await post.all_taken()
-        await crowd.answered()
-        return crowd.figures("updates repeated and out of order", 2 * jobs)
+        await users.answered()
+        return users.figures("updates repeated and out of order", 2 * jobs)
 
 
 async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
     """``conflicts``: the log lines that name the mistake."""
     async with (
-        stage(**{**PATIENT, **environ}) as here,
+        stage(**{**LONG_DEADLINE, **environ}) as here,
         bot_and_workers(here, worker) as (bots, _),
-        crew(here, "other", BOT, HTTP_PORT=str(free_port())) as others,
+        program_group(here, "other", BOT, HTTP_PORT=str(free_port())) as others,
     ):
         await others.members[0].says("connected to Telegram")
-        crowd = Crowd(here.telegram)
-        await crowd.ask(jobs, every)
-        await crowd.answered()
+        users = SimulatedUsers(here.telegram)
+        await users.ask(jobs, every)
+        await users.answered()
 
         def conflicts() -> int:
             return (bots.output() + others.output()).count("another program reads the updates")
@@ -55,4 +63,4 @@ async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] 
             return conflicts() > 0
 
         await until(named)
-        return crowd.figures("two bots, one token", 1, conflicts=conflicts())
+        return users.figures("two bots, one token", 1, conflicts=conflicts())

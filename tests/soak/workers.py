@@ -10,7 +10,15 @@ from functools import partial
 from redis.asyncio import Redis
 
 from engine.contract.queue.store import Queue
-from tests.soak.harness import PATIENT, QUICK_WORKER, Crowd, SoakResult, bot_and_workers, crew, looking
+from tests.soak.harness import (
+    LONG_DEADLINE,
+    QUICK_WORKER,
+    SimulatedUsers,
+    SoakResult,
+    bot_and_workers,
+    open_queue,
+    program_group,
+)
 from tests.support.fake_poet import KILLS
 from tests.support.programs import RunningProgram
 from tests.support.stage import BOT, WORKER, Stage, stage
@@ -25,56 +33,56 @@ async def killed(
     choose = random.Random(7)
     kills = in_hand = 0
     async with (
-        stage(**{**PATIENT, "CANDIDATES": "8", **environ}) as here,
-        bot_and_workers(here, worker, 2) as (_, writing),
-        looking(here) as (redis, queue),
+        stage(**{**LONG_DEADLINE, "CANDIDATES": "8", **environ}) as here,
+        bot_and_workers(here, worker, 2) as (_, worker_group),
+        open_queue(here) as (redis, queue),
     ):
-        crowd = Crowd(here.telegram, tail="山水月")
-        answered = asyncio.create_task(_answered(crowd, jobs, asking))
+        users = SimulatedUsers(here.telegram, tail="山水月")
+        answered = asyncio.create_task(_answered(users, jobs, asking))
         while not answered.done():
-            victim = choose.choice(writing.members)
+            victim = choose.choice(worker_group.members)
             # On a slow machine none would ever write if it were killed before.
             await until(partial(_serves, queue, victim))
             await asyncio.wait({answered}, timeout=every)
             if answered.done():
                 break
             in_hand += await _in_flight(redis, queue, victim)
-            await writing.kill(victim)
+            await worker_group.kill(victim)
             kills += 1
         await answered
         dead = len(await queue.dead_letters.jobs())
-        return crowd.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
+        return users.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
 
 
 async def _serves(queue: Queue, worker: RunningProgram) -> bool:
     return any(f"-{worker.pid}-" in name for name in await queue.workers.heartbeats.names())
 
 
-async def _answered(crowd: Crowd, jobs: int, every: float) -> None:
-    await crowd.ask(jobs, every)
-    await crowd.answered()
+async def _answered(users: SimulatedUsers, jobs: int, every: float) -> None:
+    await users.ask(jobs, every)
+    await users.answered()
 
 
-async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResult:
+async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResult:
     """Among others so many jobs that kill whoever writes them. The poet is the one without a model: the real one has
     no such job."""
     async with (
-        stage(**{**PATIENT, "LEASE": "0.5", **environ}) as here,
-        crew(here, "bot", BOT),
-        looking(here) as (_, queue),
+        stage(**{**LONG_DEADLINE, "LEASE": "0.5", **environ}) as here,
+        program_group(here, "bot", BOT),
+        open_queue(here) as (_, queue),
     ):
-        crowd, bad = Crowd(here.telegram), [5_000 + number for number in range(poisons)]
-        await crowd.ask(jobs // 2)
+        users, bad = SimulatedUsers(here.telegram), [5_000 + number for number in range(poisons)]
+        await users.ask(jobs // 2)
         for chat in bad:
             await here.telegram.put(here.telegram.update(f"/acrostic {KILLS}", chat=chat, user=chat))
         last = here.telegram.update("/acrostic 山", chat=4_999, user=4_999)
-        await crowd.ask(jobs - jobs // 2)
+        await users.ask(jobs - jobs // 2)
         await here.telegram.put(last)
         await here.telegram.confirmed(last["update_id"])
-        async with crew(here, "worker", QUICK_WORKER, 2) as writing:
+        async with program_group(here, "worker", QUICK_WORKER, 2) as worker_group:
             deaths = 0
-            while not {sent.chat for sent in here.telegram.sent} >= {*bad, 4_999, *crowd.asked}:
-                deaths += await writing.replace_the_dead()
+            while not {sent.chat for sent in here.telegram.sent} >= {*bad, 4_999, *users.asked}:
+                deaths += await worker_group.restart_ended()
                 await asyncio.sleep(0.1)
         dead = {entry for entry, _, _ in await queue.dead_letters.jobs()}
         apologies = sum("没有写成" in sent.plain for sent in here.telegram.sent if sent.chat in bad)
@@ -83,7 +91,7 @@ async def poison(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResu
         for entry in listed[1:]:
             await _dead(here, "drop", entry["id"])
         left, back = len(await queue.dead_letters.jobs()), (await queue.status()).waiting
-        return crowd.figures(
+        return users.figures(
             "job that kills its worker",
             poisons,
             deaths_of_workers=deaths,
@@ -120,24 +128,24 @@ def at(module: tuple[str, ...], hours: float) -> tuple[str, ...]:
     return ("-c", code, *words)
 
 
-async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> SoakResult:
+async def wrong_clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> SoakResult:
     """Three workers, and three bots one after the other: of each one an hour ahead, one an hour behind, one right."""
     async with (
         stage(CANDIDATES="1") as here,
-        crew(here, "ahead", at(worker, 1)) as ahead,
-        crew(here, "behind", at(worker, -1)) as behind,
-        crew(here, "worker", worker),
-        looking(here) as (_, queue),
+        program_group(here, "ahead", at(worker, 1)) as ahead,
+        program_group(here, "behind", at(worker, -1)) as behind,
+        program_group(here, "worker", worker),
+        open_queue(here) as (_, queue),
     ):
         done = 0
         found = []
         for number, hours in enumerate((1, -1, 0)):
-            async with crew(here, f"bot{hours}", at(BOT, hours)) as bots:
+            async with program_group(here, f"bot{hours}", at(BOT, hours)) as bots:
                 await here.ready()
-                crowd = Crowd(here.telegram, tail="山水月", first=1_000_000 + 10_000 * number)
-                await crowd.ask(jobs // 3, 0.02)
-                await crowd.answered()
-                found.append(crowd.figures("clocks an hour off", 4))
+                users = SimulatedUsers(here.telegram, tail="山水月", first=1_000_000 + 10_000 * number)
+                await users.ask(jobs // 3, 0.02)
+                await users.answered()
+                found.append(users.figures("clocks an hour off", 4))
                 done += bots.members[0].output().count("clock is")
         skew = (await queue.status()).skew
         warned = sum("clock is" in each.output() for each in (ahead, behind)) + done
@@ -155,27 +163,27 @@ async def clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> SoakResul
     )
 
 
-async def busy_orphans(jobs: int = 200, kills: int = 10, **environ: str) -> SoakResult:
+async def killed_while_all_busy(jobs: int = 200, kills: int = 10, **environ: str) -> SoakResult:
     """Five workers that are always busy, one of them killed again and again: its jobs wait uncounted."""
     choose = random.Random(5)
     slow = (*QUICK_WORKER, "1.0")
     async with (
-        stage(**{**PATIENT, "LEASE": "1", **environ}) as here,
-        bot_and_workers(here, slow, 5) as (_, writing),
-        looking(here) as (redis, queue),
+        stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
+        bot_and_workers(here, slow, 5) as (_, worker_group),
+        open_queue(here) as (redis, queue),
     ):
-        crowd = Crowd(here.telegram)
-        asking = asyncio.create_task(crowd.ask(jobs, 0.1))
+        users = SimulatedUsers(here.telegram)
+        asking = asyncio.create_task(users.ask(jobs, 0.1))
         in_hand = 0
         for _ in range(kills):
             await asyncio.sleep(2.0)
-            victim = choose.choice(writing.members)
+            victim = choose.choice(worker_group.members)
             in_hand += await _in_flight(redis, queue, victim)
-            await writing.kill(victim)
+            await worker_group.kill(victim)
         await asking
-        await crowd.answered()
+        await users.answered()
         tries = [int(await redis.get(key) or 0) async for key in redis.scan_iter("poem:tries:*")]
         dead = len(await queue.dead_letters.jobs())
-        return crowd.figures(
+        return users.figures(
             "busy workers, one killed", kills, in_hand_at_kills=in_hand, given_up=dead, tries_left=sum(tries)
         )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import Queue, connect
 from tests.soak import queries
-from tests.soak.messages import MENTIONS, NAMES, PLACES, SPACES, Fuzzing, Message, invented, valid
+from tests.soak.messages import MENTIONS, NAMES, PLACES, SPACES, Fuzzing, Message, fuzzed_message, valid
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_telegram import FakeTelegram
 
@@ -48,7 +48,7 @@ async def fuzz(url: str, messages: list[Message]) -> Fuzzing:
 
 async def test_invented_messages_are_answered_or_passed_over_by_rule(queue: Queue) -> None:
     fuzzing = Fuzzing(queue)
-    await fuzzing.run(invented(2000, seed=1))
+    await fuzzing.run(fuzzed_message(2000, seed=1))
     assert fuzzing.answered > 500
     assert fuzzing.ignored > 500
 
@@ -74,4 +74,4 @@ def test_what_telegram_would_refuse_is_told_from_what_it_takes(html: str) -> Non
 
 
 def test_the_fuzzer_speaks_to_this_bot_too() -> None:
-    assert any(f"@{BOT_NAME}" in message.text for message in invented(100, seed=1))
+    assert any(f"@{BOT_NAME}" in message.text for message in fuzzed_message(100, seed=1))

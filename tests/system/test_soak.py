@@ -63,7 +63,7 @@ async def test_while_the_store_is_gone_nothing_crashes_or_spins_and_everybody_he
 
 
 async def test_a_store_that_stands_still_is_full_or_loses_its_groups_loses_no_poem() -> None:
-    figures = await store.troubled(1, 2.0, 0.2, SLOW_WORKER)
+    figures = await store.suspended_full_and_without_groups(1, 2.0, 0.2, SLOW_WORKER)
     assert kept(figures)
     assert figures.more["groups_destroyed"] > 2
     assert figures.more["programs_that_ended"] == 0
@@ -76,7 +76,7 @@ async def test_a_worker_that_stood_still_for_four_leases_adds_nothing_to_what_ot
 
 
 async def test_jobs_that_kill_their_worker_are_given_up_and_told_and_harm_no_other() -> None:
-    figures = await workers.poison(10, 2)
+    figures = await workers.crashing_jobs(10, 2)
     assert kept(figures)
     assert (figures.more["dead"], figures.more["listed"], figures.more["apologies"]) == (2, 2, 2)
     assert figures.more["deaths_of_workers"] >= 6
@@ -124,7 +124,7 @@ async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_serve
 
 
 async def test_one_address_that_asks_for_the_dearest_poems_gets_one_in_minutes() -> None:
-    figures = await limits.dear(4, 5, QUICK_WORKER)
+    figures = await limits.expensive_poems(4, 5, QUICK_WORKER)
     assert kept(figures)
     assert figures.more["poems_for_it"] <= 4  # those asked for in the very first moment
     assert figures.more["refused"] > 0
@@ -186,13 +186,13 @@ async def test_a_second_make_run_in_the_folder_is_refused_and_disturbs_nothing(t
 
 
 async def test_clocks_that_are_an_hour_off_lose_no_poem_and_are_named() -> None:
-    figures = await workers.clocks(9, QUICK_WORKER)
+    figures = await workers.wrong_clocks(9, QUICK_WORKER)
     assert kept(figures)
     assert 3500 < figures.more["worst_skew_seconds"] < 3700
     assert figures.more["warnings"] == 4
 
 
 async def test_jobs_of_killed_workers_are_not_given_up_while_all_workers_are_busy() -> None:
-    figures = await workers.busy_orphans(30, 2)
+    figures = await workers.killed_while_all_busy(30, 2)
     assert kept(figures)
     assert (figures.more["given_up"], figures.more["tries_left"]) == (0, 0)
