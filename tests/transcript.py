@@ -70,7 +70,7 @@ LANGUAGES = {"zh-hans": (201, "明月清风"), "zh-hant": (202, "長安古道"),
 
 
 async def pleasures(telegram: FakeTelegram, language: str) -> None:
-    """Buttons, an examination, a language and inline mode, for one person."""
+    """Buttons, an examination, the language and inline mode, for one user."""
     chat, heads = LANGUAGES[language]
     print(f"======== {language}\n")
 
@@ -132,7 +132,7 @@ async def pleasures(telegram: FakeTelegram, language: str) -> None:
 
 
 async def queue(telegram: FakeTelegram, worker: RunningProgram) -> None:
-    """Everybody at once while the worker sleeps; then it wakes up."""
+    """Many requests at once while the worker is suspended; then it continues."""
     print("======== a queue\n")
     os.kill(worker.pid, signal.SIGSTOP)
     for number in range(QUEUE):

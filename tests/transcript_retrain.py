@@ -1,7 +1,8 @@
 """``python -m tests.transcript_retrain [EPOCHS [EDITS]]``: a retraining from the chat with the real programs, printed.
 
-Every message, edit and picture as the fake Bot API gets it, with the seconds since the order. After ``MAX_EDITS`` edits
-(0: never) it is cancelled. ``TRAIN_DIR`` and ``MODEL_DIR`` count; the picture goes to ``loss.png`` in TRAIN_DIR.
+Prints every message, edit and picture that the fake Bot API receives, with the seconds since the order. After
+``MAX_EDITS`` edits (0: never) the training is cancelled. ``TRAIN_DIR`` and ``MODEL_DIR`` are used if set; the picture
+is written to ``loss.png`` in TRAIN_DIR.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ async def main(epochs: str, edits: int, home: Path, model: str) -> None:
 
 
 async def _order(telegram: FakeTelegram, text: str, edits: int) -> None:
-    """Give the order and print what is said of it until its end."""
+    """Send the order and print the messages about it until its end."""
     began = time.monotonic()
     print(f"> {text}\n", flush=True)
     await telegram.write(text, user=ADMIN)

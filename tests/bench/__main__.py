@@ -1,6 +1,6 @@
-"""``make bench``: every figure of docs/performance.md but those of growth. The last line is JSON.
+"""``make bench``: all figures of docs/performance.md except growth. The last line is JSON.
 
-Each bench is a process of its own, for what one framework has set up must not be another's handicap.
+Each benchmark is a process of its own, so that the settings of one framework do not affect another.
 """
 
 from __future__ import annotations

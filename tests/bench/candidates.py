@@ -35,7 +35,7 @@ print(min(times))
 
 
 def seconds(checkout: Path) -> float:
-    """The best of a few poems in a process of its own."""
+    """The best time of a few poems, in a separate process."""
     run = subprocess.run([sys.executable, "-c", POEMS], cwd=checkout, check=True, stdout=subprocess.PIPE, text=True)
     return float(run.stdout.splitlines()[-1])
 

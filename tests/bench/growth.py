@@ -38,7 +38,7 @@ Points = list[tuple[float, float]]
 
 
 def by_rows(poet: Poet) -> Points:
-    """Poems a second, that many requests of one candidate at a time."""
+    """Poems per second with so many requests of one candidate at a time."""
     points: Points = []
     for rows in ROWS:
         rounds = max(3, 64 // rows)
@@ -52,8 +52,8 @@ def by_rows(poet: Poet) -> Points:
 
 
 async def by_load() -> list[tuple[float, float, float]]:
-    """Offered poems a second, and the median and 95th percentile of the seconds from queue to answer, until they
-    fall behind."""
+    """Offered poems per second, and the median and 95th percentile of the seconds from queue to answer, up to the load
+    that cannot be kept up with."""
     points: list[tuple[float, float, float]] = []
     async with stage() as here, here.program("worker", *WORKER, KEY_PREFIX=PREFIX):
         redis = connect(here.store.url)
@@ -99,7 +99,7 @@ async def _offered(queue: Queue, rate: float) -> list[float]:
 
 
 async def by_length() -> Points:
-    """Megabytes that the server holds, by jobs that wait."""
+    """Megabytes of memory of the server, by number of waiting jobs."""
     points: Points = []
     async with stage() as here:
         redis = connect(here.store.url)

@@ -72,7 +72,7 @@ async def offered(here: Stage, rate: float, seconds: float) -> tuple[list[float]
 
 
 async def candidates(here: Stage) -> tuple[float, float]:
-    """How many poems were written so far, behind how many candidates they were chosen from."""
+    """How many poems have been written so far, and from how many candidates they were chosen."""
     async with aiohttp.ClientSession() as session, session.get(f"{here.url}/metrics") as answer:
         lines = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if not line.startswith("#"))
     return float(lines["poem_candidates_sum"]), float(lines["poem_candidates_count"])

@@ -1,6 +1,6 @@
-"""How fast one process writes: against the tutorial's loop, our Paddle path and the bare network.
+"""Speed of one process, compared with the tutorial's loop, the Paddle backend, and the network alone.
 
-Every ratio is of two things run in turn in one go. The last line is JSON.
+Both sides of every ratio are run alternately. The last line is JSON.
     python -m tests.bench.speed [--model DIR] [--threads N]
 """
 
@@ -43,7 +43,7 @@ def measure(folder: Path = RELEASED, threads: int | None = None) -> dict[str, fl
 
 
 def against_the_tutorial(poet: Poet, tutorial: Tutorial) -> dict[str, float]:
-    """One 五绝, and a crowd of requests, one candidate each."""
+    """One 五绝, and many requests with one candidate each."""
     ones = in_turn(lambda: tutorial.write(STEPS), lambda: poet.write(quatrains(1)), 6, 8)
     alone, ours_alone = (statistics.median(times) for times in ones)
     print(f"one 五绝: tutorial {alone * 1e3:.1f} ms, ours {ours_alone * 1e3:.1f} ms (medians of 6 times 8)")
@@ -59,7 +59,8 @@ def against_the_tutorial(poet: Poet, tutorial: Tutorial) -> dict[str, float]:
 
 
 def against_the_bare_network(poet: Poet, backend: Backend, rows: int = 64) -> dict[str, float]:
-    """Tokens/s at 64 rows, and one 五绝: with plans, masks, choice and bookkeeping, and as many bare steps."""
+    """Tokens/s with 64 rows, and one 五绝: with plans, masks, sampling and bookkeeping, and as many steps of
+    the network alone."""
     requests = [PoemRequest("continue", "春眠不觉晓", "五律", seed=i, candidates=1) for i in range(rows)]
     steps = 8 * 6
 
@@ -84,7 +85,7 @@ def against_the_bare_network(poet: Poet, backend: Backend, rows: int = 64) -> di
 
 
 def against_paddle(poet: Poet, folder: Path, model: Checkpoint, threads: int | None) -> dict[str, float]:
-    """The same crowd through our own Paddle path on this CPU, float32."""
+    """The same requests with the Paddle backend on this CPU, float32."""
     other = Poet.load(folder, backend=PaddleBackend(model, "cpu", threads))
     few = CROWD // 4
     times = in_turn(lambda: poet.write(quatrains(CROWD)), lambda: other.write(quatrains(few)), 3)

@@ -1,4 +1,4 @@
-"""Training tokens a second on this CPU: Paddle as ``fit`` runs it against PyTorch, same network and batch.
+"""Training tokens per second on this CPU: Paddle as ``fit`` runs it, and PyTorch with the same network and batch.
 
 The last line is JSON.
     python -m tests.bench.training [--threads N]

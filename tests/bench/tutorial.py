@@ -1,4 +1,4 @@
-"""The tutorial's loop in PyTorch eager: a whole network of the released shape with random weights, arg-max."""
+"""The tutorial's loop in eager PyTorch: a network of the released shape with random weights, and arg-max."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from engine.model.checkpoint import Shape
 
 
 class TorchMissingError(Exception):
-    """PyTorch is an optional extra of the benches."""
+    """PyTorch, an optional extra of the benchmarks, is not installed."""
 
 
 def import_torch() -> Any:
-    """TorchMissingError: it is not there."""
+    """Raises TorchMissingError if it is not installed."""
     try:
         import torch
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""Do two workers on one host share it? Two with a core each against one, and two bare networks against one.
+"""How well two workers share one host: two with a core each against one, and two networks alone against one.
 
-Real workers empty a real queue. The last line is JSON.
+Real workers process a real queue. The last line is JSON.
     python -m tests.bench.workers
 """
 
@@ -31,7 +31,7 @@ PREFIX = "bench:"
 
 
 async def poems_a_second(workers: int) -> float:
-    """Of so many workers with one core each, from a queue that never runs dry."""
+    """Throughput of so many workers with one core each on a queue that is never empty."""
     async with stage(THREADS="1") as here:
         redis = connect(here.store.url)
         queue = Queue(redis, PREFIX)
@@ -59,7 +59,7 @@ async def _has(queue: Queue, count: int) -> bool:
 
 
 def bare_steps_a_second(processes: int) -> float:
-    """Of so many processes that do nothing but feed the network on one core each."""
+    """Throughput of so many processes that only run the network, with one core each."""
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         return sum(pool.map(_bare, range(processes), chunksize=1))
 

@@ -1,4 +1,4 @@
-"""A worker with a poet without a model, and a bot that polls a fake Bot API."""
+"""A worker with a stub of the poet, and a bot that polls a fake Bot API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def poet(redis: Redis, prefix: str, queue: Queue) -> AsyncIterator[FakePoe
 
 @pytest.fixture
 async def chat(server: RedisServer, poet: FakePoet, prefix: str, telegram: FakeTelegram) -> AsyncIterator[FakeTelegram]:
-    """Telegram with a bot that polls, which has a worker."""
+    """Telegram with a bot that polls and has a worker."""
     async with running_bot(server.url, prefix, telegram, ADMIN_IDS=str(ADMIN)):
         yield telegram
 

@@ -1,4 +1,4 @@
-"""Laws of the HTTP server."""
+"""The HTTP server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of calls to the Bot API: only its own answers count, and none can hold up the others."""
+"""Calls to the Bot API: only well-formed answers count, and none can delay the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the chat: every kind of message through a running bot, a fake Bot API and a poet without a model."""
+"""The chat: every kind of message through a running bot, a fake Bot API and a stub of the poet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.running import running_bot, running_worker
 
 
 async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:
-    """What a message is answered with, in a chat of its own so that nothing waits for the pace."""
+    """The answer to a message, in a chat of its own so that nothing waits for the rate limit."""
     options = {"chat": len(telegram.handed_out) + 500} | options
     await telegram.write(text, **options)
     [sent] = await telegram.messages(1, options["chat"])
@@ -26,7 +26,8 @@ async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:
 
 
 async def silent(chat: FakeTelegram, number: int) -> bool:
-    """Whether an update was taken and led to nothing; a later one that is answered shows that it was not late."""
+    """Whether an update was handled without any answer; a later one that is answered proves that the first is not just
+    late."""
     await chat.confirmed(number)
     before = len(chat.sent)
     await said(chat, "/help", chat=999_000 + number)

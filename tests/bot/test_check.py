@@ -1,4 +1,4 @@
-"""Laws of ``/check``, of lines without a command, of languages and menus."""
+"""``/check``, lines without a command, languages and menus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of what a message means and how an answer looks; nothing here needs a server."""
+"""The meaning of messages and the form of answers; no server is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections that say nothing, or nonsense, take nothing from those that ask."""
+"""Connections that send nothing, or no HTTP, must not affect others."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @contextlib.asynccontextmanager
 async def silent(where: str, count: int, start: bytes = b"", address: str = "127.0.0.1") -> AsyncIterator[list[Stream]]:
-    """So many connections that send no more than ``start``."""
+    """So many connections that only send ``start``."""
     host, port = where.removeprefix("http://").split(":")
     streams = [await asyncio.open_connection(host, port, local_addr=(address, 0)) for _ in range(count)]
     for _, writer in streams:
@@ -41,7 +41,7 @@ async def silent(where: str, count: int, start: bytes = b"", address: str = "127
 
 
 async def said(where: str, words: bytes) -> bytes:
-    """All that the server answers until it closes the connection."""
+    """Everything that the server answers until it closes the connection."""
     async with silent(where, 1, words) as [(reader, _)]:
         with contextlib.suppress(ConnectionError):
             return await reader.read()
@@ -166,7 +166,7 @@ async def _healthy(where: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def unread(where: str, count: int, words: bytes) -> AsyncIterator[None]:
-    """So many connections that ask and read nothing."""
+    """So many connections that send requests and read nothing."""
     host, port = where.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:
         for _ in range(count):

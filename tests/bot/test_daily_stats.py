@@ -1,4 +1,4 @@
-"""The laws of ``/stats``."""
+"""``/stats``."""
 
 from __future__ import annotations
 

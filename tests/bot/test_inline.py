@@ -1,4 +1,5 @@
-"""Laws of inline mode: offered at once, written once chosen, once, whether Telegram tells of it or not."""
+"""Inline mode: results are offered at once, and a chosen one is written exactly once, with or without Telegram's
+feedback."""
 
 from __future__ import annotations
 

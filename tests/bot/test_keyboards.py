@@ -1,4 +1,4 @@
-"""Laws of the buttons: under every poem, after a restart, for whoever callbacks, as often as they like."""
+"""The buttons: under every poem, after a restart, for any user, however often they are pressed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``make run``: what dies is started again, what was wrong is said in a sentence, and a folder has one launcher."""
+"""``make run``: programs that die are restarted, errors are one sentence, and a folder has one launcher."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAUNCHER = ("-m", "bot.standalone")
 
 @contextlib.asynccontextmanager
 async def launched(folder: Path, model: Path) -> AsyncIterator[tuple[Started, RedisServer, str]]:
-    """A launcher that is ready, its store and its address."""
+    """A ready launcher, its store and its address."""
     port = free_port()
     environ = {"MODEL_DIR": str(model), "HTTP_PORT": str(port), "LEASE": "0.5", "CANDIDATES": "1"}
     store = RedisServer(folder / "var" / "valkey")
@@ -69,7 +69,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def kept(*words: str) -> None:
-    """Keep a program until it is given up."""
+    """Supervise a program until the supervisor gives up."""
     keeper = ServiceKeeper(Program("toy", *words, environ=dict(os.environ)), asyncio.Event())
     await keeper.start()
     try:
@@ -194,7 +194,7 @@ async def test_a_store_without_a_folder_is_one_sentence(tmp_path: Path, place: s
 
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder whose path is too long for a socket; temporary files of this test alone."""
+    """A folder whose path is too long for a socket, and a separate folder for temporary files."""
     with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
         monkeypatch.setattr("tempfile.tempdir", folder)
         yield Path(folder) / ("x" * 100)

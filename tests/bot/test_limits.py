@@ -1,4 +1,4 @@
-"""The limits count what a poem costs, and no caller takes the queue for itself."""
+"""Limits count what a poem costs, and no caller fills the queue alone."""
 
 from __future__ import annotations
 

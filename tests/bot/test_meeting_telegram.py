@@ -1,4 +1,4 @@
-"""Laws of the first contact: another bot's webhook is left alone, and nothing is called on before it is."""
+"""The first connection: another bot's webhook is not deleted, and no method is called before that is known."""
 
 from __future__ import annotations
 

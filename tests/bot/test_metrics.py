@@ -1,4 +1,4 @@
-"""The laws of what a bot counts."""
+"""The metrics of a bot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP API keeps what ``openapi.json`` says of it, answer by answer."""
+"""The HTTP API conforms to ``openapi.json``, answer by answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LISTED = {
     if status.isdecimal()
 }
 KEPT: set[tuple[str, int]] = set()
-"""What the tests below have seen."""
+"""The answers that the tests below have seen."""
 
 
 async def keeps(
@@ -47,7 +47,7 @@ async def keeps(
     name: str = "",
     headers: dict[str, str] | None = None,
 ) -> bytes:
-    """Ask, and hold the answer to what is written of it."""
+    """Send a request and validate the answer against the description."""
     [(method, told)] = SPEC["paths"][path].items()
     url = where + path.replace("{id}", name) + query
     async with aiohttp.ClientSession() as http, http.request(method, url, data=body, headers=headers) as answer:

@@ -1,4 +1,4 @@
-"""Laws of the outbox: no message is lost, and none is sent by two bots."""
+"""The outbox: no message is lost, and none is sent by two bots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of the page and its pictures."""
+"""The page and its pictures."""
 
 from __future__ import annotations
 

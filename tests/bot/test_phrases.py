@@ -1,4 +1,4 @@
-"""What people type without knowing any command, and what it means."""
+"""What users type without a command, and its meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the picture of a poem."""
+"""The picture of a poem."""
 
 from __future__ import annotations
 
@@ -89,6 +89,6 @@ def _image(picture: bytes | str) -> Image.Image:
 
 
 def _red(picture: bytes | str) -> int:
-    """How many pixels are the colour of the seal."""
+    """Number of pixels in the colour of the seal."""
     counts = _image(picture).getcolors(1 << 24) or []
     return sum(n for n, colour in counts if isinstance(colour, tuple) and colour[0] > 150 and colour[1] < 70)

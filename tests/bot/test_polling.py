@@ -1,4 +1,4 @@
-"""Laws of reading updates: none ends the bot, none keeps the others back, no answer is asked for again at once."""
+"""Polling: no update ends the bot or blocks others, and failures are retried with pauses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNREADABLE: list[dict[str, Any]] = [
 
 
 class PollingRun:
-    """What a reader handed on."""
+    """Collects what the poller passes on."""
 
     def __init__(self) -> None:
         self.texts: list[str | None] = []
@@ -50,7 +50,7 @@ class PollingRun:
 
 @contextlib.asynccontextmanager
 async def reading(telegram: FakeTelegram) -> AsyncIterator[PollingRun]:
-    """A reader at work, that has not ended when the test is over."""
+    """A running poller, which must not have ended when the test is over."""
     found, stopping = PollingRun(), asyncio.Event()
     request = BotApiRequest(1)
     reader = UpdatePoller(request, telegram.base_url + TOKEN, found.handle, found.metrics)

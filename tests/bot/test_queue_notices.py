@@ -1,4 +1,4 @@
-"""Laws of waiting: typing, the notice of one's place, its end, and ``/cancel``."""
+"""Waiting: "typing", the notice of the queue position, its end, and ``/cancel``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.running import running_bot, running_worker
 async def waiting_chat(
     server: RedisServer, queue: Queue, prefix: str, telegram: FakeTelegram
 ) -> AsyncIterator[FakeTelegram]:
-    """A bot without a worker: everybody waits."""
+    """A bot without a worker, so that everybody waits."""
     async with running_bot(server.url, prefix, telegram):
         yield telegram
 

@@ -1,4 +1,4 @@
-"""Telegram's gaps between messages."""
+"""Telegram's limits on the rate of messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bot.delivery.rate_limit import RateLimiter
 
 
 class Clock:
-    """Time that passes only where somebody sleeps."""
+    """Time that only passes while somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = 100.0

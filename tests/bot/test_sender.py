@@ -1,4 +1,4 @@
-"""What each of Telegram's faults means for a message."""
+"""How each kind of error from Telegram is handled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of the settings: from a mapping, over a file, wrong ones named in one sentence."""
+"""Settings: read from a mapping before a file; invalid ones are named in one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of telling the administrator: what Telegram refuses for good is not asked for again."""
+"""Reports of a training: what Telegram refuses permanently is not retried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.waiting import until
 
 @contextlib.asynccontextmanager
 async def telling(queue: Queue, telegram: FakeTelegram) -> AsyncIterator[None]:
-    """An order, and a bot that tells of it."""
+    """An order, and a bot that reports on it."""
     await queue.trainings.order(Order(1.0, "continue", Chat(7), "zh-hans"), "u1")
     request = BotApiRequest()
     bot = Bot(TOKEN, telegram.base_url, request=request, get_updates_request=request)

@@ -1,4 +1,4 @@
-"""Laws of the sender's limit: every kind of update is under it, and what costs much is counted before it is done."""
+"""The limit on updates: every kind of update counts, and expensive ones are counted before they are handled."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The long form of every promise in docs/reliability.md: real programs, faults, and a count of what was lost."""
+"""The long form of the tests in docs/reliability.md: real programs, injected faults, and a count of what was lost."""

@@ -1,4 +1,4 @@
-"""``make soak``: every fault at length. The last line is JSON, a row a fault.
+"""``make soak``: every fault in its long form. The last line is JSON with an object per fault.
 
 python -m tests.soak [NAME …]
 """

@@ -1,4 +1,4 @@
-"""Requests made from ``openapi.json`` and from what it forbids: every answer is one that it names."""
+"""Valid and invalid requests generated from ``openapi.json``: every answer must be one that it describes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Asked = tuple[str, str, str, bytes | None]
 
 
 def valid(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """What ``schema`` allows; of strings those that poems are likely to be made of as well."""
+    """Values that ``schema`` allows; strings include those that make up valid poems."""
     if "$ref" in schema:
         return valid(SCHEMAS[schema["$ref"].rpartition("/")[2]])
     if "const" in schema:
@@ -64,7 +64,7 @@ def _of_kind(kind: str, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def bodies(draw: st.DrawFn, schema: dict[str, Any]) -> bytes:
-    """Two in three keep the schema; the others lack, add or change a field, or are no such JSON at all."""
+    """Two thirds are valid; the others lack, add or change a field, or are not such JSON at all."""
     value, kind = draw(valid(schema)), draw(st.integers(0, 8))
     if kind == 0:
         return draw(st.binary(max_size=60))
@@ -94,7 +94,8 @@ def requests(draw: st.DrawFn) -> Asked:
 
 
 def check(url: str, asked: Asked) -> int:
-    """AssertionError: the answer is none that the description names, or what it forbids was served. The status."""
+    """Returns the status. AssertionError: the description does not have this answer, or forbids a request that was
+    served."""
     method, path, target, body = asked
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=60)
@@ -118,7 +119,7 @@ def check(url: str, asked: Asked) -> int:
 
 
 def fuzz(url: str, count: int) -> Counter[int]:
-    """So many requests, the same each time; how often which status was answered."""
+    """Send so many requests, the same in every run; returns how often each status was answered."""
     statuses: Counter[int] = Counter()
 
     @settings(

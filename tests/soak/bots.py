@@ -1,4 +1,4 @@
-"""Bots killed under load, at both doors."""
+"""Bots killed under load, with polling and with a webhook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ Door = Literal["polling", "webhook"]
 async def killed(
     door: Door, kills: int = 20, every: float = 0.15, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """Somebody asks ``every`` so many seconds while the bot is killed up to two seconds after it came back."""
+    """Send a command every ``every`` seconds while the bot is killed repeatedly, up to two seconds after each
+    restart."""
     hooked = WEBHOOK if door == "webhook" else {}
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **hooked, **environ}) as here,

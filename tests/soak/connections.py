@@ -1,4 +1,4 @@
-"""Idle connections, more than the bot has descriptors for: HTTP and Telegram go on."""
+"""More idle connections than the bot has file descriptors: HTTP and Telegram must keep working."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BOT_WITH_FEW_DESCRIPTORS = (
 async def idle(
     connections: int = 1100, chats: int = 50, worker: tuple[str, ...] = WORKER, seconds: float = 8.0, **environ: str
 ) -> SoakResult:
-    """All the while the connections are opened anew wherever the bot closes them."""
+    """Whenever the bot closes a connection, it is opened again."""
     async with (
         stage(**environ) as here,
         program_group(here, "bot", BOT_WITH_FEW_DESCRIPTORS),

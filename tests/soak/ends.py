@@ -10,7 +10,7 @@ from tests.support.stage import WORKER, stage
 
 
 async def stopped(times: int = 20, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
-    """Bot and worker are stopped in turn under load, from the moment they were started on."""
+    """Stop bot and worker in turn under load, from their start on."""
     codes, longest = [], 0.0
     async with stage(**{**LONG_DEADLINE, **environ}) as here, bot_and_workers(here, worker) as (bots, worker_group):
         users = SimulatedUsers(here.telegram)

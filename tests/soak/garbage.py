@@ -1,4 +1,4 @@
-"""A Bot API behind which something is broken: every method is answered with whatever a broken thing may answer."""
+"""A Bot API whose answers are invalid in every way that broken software between bot and Telegram may produce."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.support.fake_telegram import FakeTelegram
 from tests.support.stage import stage
 
 MARK = "made-up-secret"
-"""Stands in most of what is answered: no log may hold it."""
+"""Part of most answers: no log may contain it."""
 SHARE = 0.6
-"""Of the calls are answered with garbage; all of them in every fourth stretch of ``STRETCH`` seconds."""
+"""Share of calls answered with garbage; in every fourth period of ``STRETCH`` seconds it is all of them."""
 STRETCH = 15.0
 SPOILT = 0.1
-"""Of the spoilt answers come after Telegram did what was asked."""
+"""Share of the garbage that is answered after the call was executed."""
 WAIT = 120.0
-"""Seconds without any progress after which what is missing counts as lost."""
+"""Seconds without any progress after which missing answers count as lost."""
 
 _STATUSES = (200, 200, 204, 301, 302, 400, 401, 403, 404, 407, 409, 413, 429, 500, 502, 503, 504)
 _HTML = f"<!DOCTYPE html><html><body><h1>{MARK}</h1>\n</body></html>"
@@ -60,13 +60,13 @@ _BAD_UPDATES: list[Any] = [
 ]  # fmt: skip
 _OTHERS: list[Any] = [None, True, -1, 2**70, 0.5, 1e308, "", MARK, [], {}, [MARK], {"id": MARK}]
 NOBODY = 5
-"""Whose updates are spoilt, one thing in each; no answer to them is expected."""
+"""The user of the unreadable updates; no answer to them is expected."""
 
 
 class BrokenTelegram(FakeTelegram):
-    """``clean``: nothing is spoilt. ``quick``: nor slow. ``kinds``: what was answered how often; ``spoilt``: chats
-    whose message was delivered although the answer was garbage; ``rates``: calls by method and second; ``methods``:
-    how often each was answered with garbage."""
+    """``clean``: all answers are right; ``quick``: none is slow. ``kinds``: number of answers of each kind; ``spoilt``:
+    chats whose message was delivered although the answer was garbage; ``rates``: calls by method and second;
+    ``methods``: garbage answers by method."""
 
     def __init__(self, seed: int = 7) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class BrokenTelegram(FakeTelegram):
         return await self._garbage(request)
 
     def _among_garbage(self, answer: web.StreamResponse) -> web.StreamResponse:
-        """Real updates between unreadable ones."""
+        """Mix real updates with unreadable ones."""
         if self.clean or not isinstance(answer, web.Response) or answer.text is None or answer.status != 200:
             return answer
         updates = json.loads(answer.text)["result"]
@@ -149,7 +149,7 @@ class BrokenTelegram(FakeTelegram):
         return web.Response(status=self._status(kind, status), body=self._body(kind))
 
     def _with_one_wrong(self, value: Any) -> Any:
-        """``value`` with something at a random place missing, or of another kind."""
+        """``value`` with something at a random position missing or of another type."""
         if value and isinstance(value, dict | list) and self._random.random() < 0.85:
             copied: Any = value.copy()
             at = self._random.choice(list(value) if isinstance(value, dict) else range(len(value)))
@@ -189,7 +189,7 @@ class BrokenTelegram(FakeTelegram):
         return b"" if kind == "empty" else json.dumps(error).encode()
 
     def most(self, method: str | None = None) -> int:
-        """Calls within one second, of one method or of all together."""
+        """Maximum calls within one second, of one method or of all together."""
         total: Counter[int] = Counter()
         for name, rates in self.rates.items():
             if method in (None, name):
@@ -204,9 +204,9 @@ async def answered(
     quick: bool = False,
     **environ: str,
 ) -> SoakResult:
-    """For so many minutes; then Telegram is well again, and everybody has an answer or a place among the dead.
+    """Answer with garbage for so many minutes, then normally until everybody has an answer or a dead letter.
 
-    ``quick``: the garbage begins when the bot has met Telegram, and all of it comes at once.
+    ``quick``: the garbage begins once the bot is connected, and none of it is slow.
     """
     told = {"REPLY_DEADLINE": "45", "LOG_LEVEL": "INFO", **LONG_DEADLINE, **environ}
     telegram = BrokenTelegram()
@@ -231,7 +231,7 @@ async def answered(
         unanswered = users.asked.keys() - {sent.chat for sent in telegram.sent}
         users.expect_no_answer({chat for chat in dead & unanswered if isinstance(chat, int)})
         figures = users.figures(
-            "every answer may be garbage",
+            "invalid answers from the Bot API",
             sum(telegram.kinds.values()),
             minutes=minutes,
             dead_lettered=len(dead & unanswered),
@@ -262,9 +262,9 @@ async def answered(
 
 
 class ButtonPresser:
-    """Beside the poems somebody presses and types whatever there is, so that every method is called.
+    """A user who presses buttons and types inline queries beside the poems, so that every method is called.
 
-    ``pictures``: chats in which a picture was asked for; ``inline``: inline messages that wait for a poem.
+    ``pictures``: chats where a picture was requested; ``inline``: inline messages that wait for a poem.
     """
 
     def __init__(self, telegram: BrokenTelegram) -> None:
@@ -275,7 +275,7 @@ class ButtonPresser:
         self.inline: set[str] = set()
 
     async def one(self) -> None:
-        """Another thing at each call."""
+        """Do the next of several things."""
         self._turn += 1
         number = self._telegram.update(None)["update_id"]
         poem = next((sent for sent in reversed(self._telegram.sent) if sent.buttons), None)
@@ -294,7 +294,7 @@ class ButtonPresser:
             await self._telegram.press_data(poem, others[self._turn // 4 % len(others)], user=9)
 
     async def _choose(self) -> None:
-        """A poem that was not written yet when it was chosen: the message is edited once it is."""
+        """Choose a poem that is not written yet: the message is edited later."""
         place, many = self._turn // 4, len(HEADS)
         text, message = HEADS[place % many] + HEADS[place // many % many], f"inline{place}"
         self._telegram.shown[message] = ("…", None)
@@ -308,7 +308,7 @@ class ButtonPresser:
             await self._telegram.put({"update_id": self._telegram.update(None)["update_id"], kind: event})
 
     def lost(self, dead: set[int | str]) -> set[int | str]:
-        """Whose picture or inline poem neither came nor lies among the dead."""
+        """Chats and inline messages whose picture or poem neither arrived nor is a dead letter."""
         came: set[int | str | None] = {sent.chat for sent in self._telegram.photos}
         came |= {sent.inline for sent in self._telegram.edits}
         return (self.pictures | self.inline) - came - dead
@@ -317,7 +317,8 @@ class ButtonPresser:
 async def _settled(
     redis: Redis, telegram: BrokenTelegram, users: SimulatedUsers, pressing: ButtonPresser
 ) -> set[int | str]:
-    """Wait until everybody has an answer or lies among the dead, or nothing moves any more; the dead."""
+    """Wait until everybody has an answer or a dead letter, or there is no more progress; returns the addresses of the
+    dead letters."""
     missing, moved = len(users.asked), time.monotonic()
     dead: set[int | str] = set()
     while missing and time.monotonic() - moved < WAIT:
@@ -331,14 +332,14 @@ async def _settled(
 
 
 async def _dead(redis: Redis) -> set[int | str]:
-    """Chats and inline messages."""
+    """The chats and inline messages of the dead letters."""
     entries: Any = await redis.xrange("poem:dead")
     places = [json.loads(fields["body"])["to"] for _, fields in entries]
     return {place.get("chat", place.get("inline")) for place in places}
 
 
 def _nobodys(value: Any) -> Any:
-    """The same of somebody who is not counted."""
+    """The same update from ``NOBODY``."""
     if isinstance(value, list):
         return [_nobodys(each) for each in value]
     if not isinstance(value, dict):

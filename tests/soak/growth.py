@@ -1,4 +1,4 @@
-"""Poems in a row: what each process holds, and what stays in the store."""
+"""Many poems in a row: the memory of each process, and what remains in the store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
 async def measure(
     poems: int = 50_000, warm_up: int = 5_000, callers: int = 48, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """Most are asked for over HTTP, where nothing limits the rate, and twenty a second in chats."""
+    """Most poems are requested over HTTP, where nothing limits the rate, and twenty per second in chats."""
     async with (
         stage(**{**LONG_DEADLINE, "JOB_DEADLINE": "60", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),
@@ -59,7 +59,7 @@ async def measure(
 
 
 async def _lasting(redis: Redis) -> int:
-    """Bytes that the store uses, without those of the keys that carry a time to live."""
+    """Bytes that the store uses, without those of keys that expire."""
     expiring = 0
     async for key in redis.scan_iter("*", count=1000):
         if await redis.ttl(key) > 0:
@@ -68,7 +68,7 @@ async def _lasting(redis: Redis) -> int:
 
 
 class CallerPrograms:
-    """Programs that ask over HTTP, one poem after the other each."""
+    """Programs that request poems over HTTP, each one after the other."""
 
     def __init__(self, here: Stage, count: int) -> None:
         self._url = f"{here.url}/api/poems"

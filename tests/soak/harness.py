@@ -1,4 +1,4 @@
-"""What every soak shares: people who ask, programs that are killed and started again, and the count afterwards."""
+"""What all soak tests share: simulated users, programs that are killed and restarted, and the count afterwards."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from tests.support.tiny_model import CHARACTERS
 
 HEADS = [character for character in CHARACTERS if character not in (KILLS, BUG, REFUSED)]
 QUICK_WORKER = ("-m", "tests.support.fake_poet")
-"""The worker with a poet that has no model."""
+"""A worker with a stub of the poet."""
 SECRET = "soak-secret"
 WEBHOOK = {"WEBHOOK_URL": "https://example.org", "WEBHOOK_SECRET": SECRET}
 LONG_DEADLINE = {"JOB_DEADLINE": "3600", "CANDIDATES": "1"}
-"""Nobody stops waiting, so that an apology is never the answer."""
+"""No job passes its deadline, so that no answer is an apology."""
 
 PATIENCE = 60.0
-"""Seconds without any answer after which no more are waited for."""
+"""Seconds without any answer after which the missing ones count as lost."""
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class SoakResult:
-    """``injected``: how often the fault struck; ``lost``: people without an answer; ``duplicated``: answers too many;
-    ``more``: what else was seen."""
+    """``injected``: number of faults; ``lost``: users without an answer; ``duplicated``: surplus answers; ``more``:
+    other figures."""
 
     fault: str
     injected: int
@@ -60,7 +60,7 @@ class SoakResult:
 
 
 class SimulatedUsers:
-    """People who ask once each, in a chat of their own, for an acrostic of a head of their own."""
+    """Users who each request one acrostic with a head of their own, in a chat of their own."""
 
     def __init__(
         self, telegram: FakeTelegram, send: Send | None = None, tail: str = "", first: int = 1_000_000
@@ -74,7 +74,7 @@ class SimulatedUsers:
         self.asked: dict[int, str] = {}
 
     async def ask(self, count: int = 1, every: float = 0.0) -> None:
-        """``every``: seconds between two of them."""
+        """``every``: seconds between two requests."""
         for _ in range(count):
             chat, self._next = self._next, self._next + 1
             head = HEADS[chat % len(HEADS)]
@@ -88,7 +88,7 @@ class SimulatedUsers:
             await self.ask(every=every)
 
     async def answered(self) -> None:
-        """Wait until everybody has an answer, or no more come: who has none is counted as lost."""
+        """Wait until everybody has an answer, or none arrive any more; the missing ones count as lost."""
         while missing := self.asked.keys() - self._answers().keys():
             try:
                 async with asyncio.timeout(PATIENCE):
@@ -97,12 +97,12 @@ class SimulatedUsers:
                 return
 
     def expect_no_answer(self, chats: set[int]) -> None:
-        """Expect no answer for these."""
+        """Do not count these chats."""
         for chat in chats:
             del self.asked[chat]
 
     def waits(self) -> dict[int, float]:
-        """Seconds to the first answer, in the order of asking."""
+        """Seconds until the first answer, in the order of the requests."""
         answered = {sent.chat: sent.at for sent in reversed(self._telegram.sent)}
         return {chat: answered[chat] - self._at[chat] for chat in self.asked if chat in answered}
 
@@ -114,7 +114,7 @@ class SimulatedUsers:
         return found
 
     def figures(self, fault: str, injected: int, **more: float) -> SoakResult:
-        """``without_poem``: people whose answer was an apology; a poem for somebody else counts as lost."""
+        """``without_poem``: users whose answer was an apology; a poem for somebody else counts as lost."""
         answers = self._answers()
         poems = sum(any(text.startswith(self.asked[chat]) for text in texts) for chat, texts in answers.items())
         lost = len(self.asked) - len(answers)
@@ -124,7 +124,7 @@ class SimulatedUsers:
 
 
 class ProgramGroup:
-    """Programs of one kind that are killed and started again."""
+    """Programs of one kind that are killed and restarted."""
 
     def __init__(self, here: Stage, name: str, words: tuple[str, ...], **environ: str) -> None:
         self._here = here
@@ -140,18 +140,18 @@ class ProgramGroup:
             self.members.append(await RunningProgram.start(log, *self._words, environ=environ))
 
     async def kill(self, member: RunningProgram) -> None:
-        """``kill -9``, and another in its place."""
+        """``kill -9``, and start another."""
         await member.kill()
         await self._replace(member)
 
     async def stop(self, member: RunningProgram) -> int:
-        """SIGTERM, and another in its place; the exit code."""
+        """SIGTERM, and start another; returns the exit code."""
         code = await member.end()
         await self._replace(member)
         return code
 
     async def restart_ended(self) -> int:
-        """What a supervisor does; how many there were."""
+        """Restart programs that have ended, as a supervisor does; returns how many there were."""
         dead = [member for member in self.members if member.has_ended]
         for member in dead:
             await self._replace(member)
@@ -166,7 +166,7 @@ class ProgramGroup:
             await member.kill()
 
     def output(self) -> str:
-        """Of all that ever belonged to it."""
+        """The output of all members, former ones included."""
         return self.members[0].output()
 
 
@@ -186,7 +186,7 @@ async def program_group(
 async def bot_and_workers(
     here: Stage, worker: tuple[str, ...] = WORKER, workers: int = 1
 ) -> AsyncIterator[tuple[ProgramGroup, ProgramGroup]]:
-    """Both, ready."""
+    """Both, once they are ready."""
     async with program_group(here, "worker", worker, workers) as worker_group, program_group(here, "bot", BOT) as bots:
         await here.ready()
         yield bots, worker_group
@@ -194,7 +194,7 @@ async def bot_and_workers(
 
 @contextlib.asynccontextmanager
 async def open_queue(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
-    """The queue, to look at."""
+    """The queue, for inspection."""
     redis = connect(here.environ["REDIS_URL"])
     try:
         yield redis, Queue(redis, "poem:")
@@ -203,7 +203,7 @@ async def open_queue(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
 
 
 class WebhookSender:
-    """Telegram's side of a webhook: every update is brought again until it is taken, many at a time."""
+    """Telegram's side of a webhook: every update is sent until it is accepted, many at the same time."""
 
     def __init__(self, url: str) -> None:
         self._url = f"{url}/telegram"
@@ -238,13 +238,13 @@ class WebhookSender:
 
 
 def moments(count: int, shortest: float, longest: float) -> Iterator[float]:
-    """So many waits, the same at every run."""
+    """Random waits, the same in every run."""
     random_ = random.Random(7)
     for _ in range(count):
         yield random_.uniform(shortest, longest)
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used so far, at a hundred ticks a second."""
+    """CPU time that a process has used so far, at a hundred ticks per second."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / 100

@@ -1,4 +1,4 @@
-"""One user who floods, and a queue that is full."""
+"""One user who floods the bot, one address with expensive requests, and a full queue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PER_MINUTE, PER_DAY = "6", "200"
 async def flood(
     commands: int = 10_000, rate: float = 200.0, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """How long others wait for their poem, before and while one user sends so many commands a second."""
+    """How long other users wait for their poems, before and while one user sends so many commands per second."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY}
     async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here) as (_, queue):
         await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
@@ -58,7 +58,7 @@ async def _idle(queue: Queue) -> bool:
 
 
 async def _p95(here: Stage, users: SimulatedUsers, count: int, every: float) -> float:
-    """Of the seconds from a command to its answer."""
+    """95th percentile of the seconds from a command to its answer."""
     before = len(users.asked)
     await users.ask(count, every)
     await users.answered()
@@ -68,7 +68,7 @@ async def _p95(here: Stage, users: SimulatedUsers, count: int, every: float) -> 
 async def expensive_poems(
     callers: int = 16, others: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """How long others wait, before and while one address asks for the dearest poems that there are."""
+    """How long others wait, before and while one address requests the most expensive poems."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY, "TRUSTED_PROXIES": "127.0.0.1"}
     async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here):
         await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
@@ -80,7 +80,7 @@ async def expensive_poems(
         done.set()
         await asyncio.gather(*asking)
         return users.figures(
-            "one address asks for the dearest poems",
+            "one address requests the most expensive poems",
             sum(statuses.values()),
             poems_for_it=statuses[200],
             refused=statuses[429],
@@ -99,7 +99,8 @@ async def _ask_dear(url: str, done: asyncio.Event, statuses: Counter[int]) -> No
 
 
 async def full(room: int = 2000, beyond: int = 200, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
-    """More ask than may wait while no worker lives: the rest hear so at once; then the accepted are written."""
+    """Send more requests than may wait while no worker is alive: the surplus is refused at once, the others are written
+    later."""
     told = {"QUEUE_MAX": str(room), "JOB_DEADLINE": "3600"}
     async with stage(**{**told, **environ}) as here, program_group(here, "bot", BOT):
         await answers(f"{here.url}/healthz")

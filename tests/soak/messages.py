@@ -1,4 +1,4 @@
-"""Messages as nobody should write them, a hundred thousand of them."""
+"""A hundred thousand fuzzed messages."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Message:
 
 
 class _Seen(HTMLParser):
-    """What Telegram makes of a message: the text, or ValueError where it would refuse it."""
+    """What Telegram makes of a message: its text, or ValueError if it would refuse it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class _Seen(HTMLParser):
 
 
 def valid(html: str) -> bool:
-    """Whether Telegram would take it: tags, length, and UTF-8."""
+    """Whether Telegram would accept it: tags, length, and UTF-8."""
     seen = _Seen()
     try:
         seen.feed(html)
@@ -144,8 +144,8 @@ def valid(html: str) -> bool:
 
 
 def to_be_answered(message: Message) -> bool:
-    """The rule: in private all but commands for another bot, elsewhere the commands that this one knows and what
-    names it."""
+    """The rule: in private chats everything but commands for another bot; elsewhere known commands, and messages that
+    name the bot."""
     if is_for_another_bot(message.text, BOT_NAME):
         return False
     command = parse(message.text, BOT_NAME)
@@ -156,7 +156,7 @@ def to_be_answered(message: Message) -> bool:
 
 
 def fuzzed_message(count: int, seed: int) -> Iterator[Message]:
-    """A fuzzer: pieces, alphabets and lengths, most of it behind a command."""
+    """Combines pieces, alphabets and lengths, mostly after a command."""
     choose = random.Random(seed)
 
     def run_of() -> str:
@@ -176,7 +176,7 @@ def fuzzed_message(count: int, seed: int) -> Iterator[Message]:
 
 
 def handlers(queue: Queue, bot: Bot) -> Handlers:
-    """The bot's own, without limits and admins."""
+    """The bot's own, without limits and administrators."""
     best_effort = BestEffortSender(bot)
     submitter = Submitter(queue, Blocklist.load(None), Limits(), 60, 0)
     return Handlers(
@@ -185,7 +185,8 @@ def handlers(queue: Queue, bot: Bot) -> Handlers:
 
 
 class Fuzzing:
-    """The bot's handlers over a real queue, and what comes of each message. AssertionError: a broken promise."""
+    """Runs the bot's handlers over a real queue and checks the result of each message. AssertionError: a guarantee is
+    broken."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -208,7 +209,7 @@ class Fuzzing:
             self.ignored += not found[number]
 
     async def _come_of(self) -> Counter[int]:
-        """Jobs and replies by the message that they answer, each one looked at and ended."""
+        """Jobs and replies by the message that they answer; each one is checked and finished."""
         found: Counter[int] = Counter()
         poet, jobs = FakePoet(), []
         while deliveries := await self._queue.jobs.take("fuzz", 500, 0):
@@ -243,7 +244,7 @@ class Fuzzing:
 
 
 async def fuzzed(count: int = 100_000, batch: int = 1000) -> SoakResult:
-    """``lost``: messages without the answer they should have; any at all ends the soak, as an exception does."""
+    """``lost``: messages without the expected answer; the first one ends the test, as an exception does."""
     logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
         store = RedisServer(Path(folder))

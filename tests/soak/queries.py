@@ -1,6 +1,7 @@
-"""Callbacks and inline queries as nobody should send them: each is answered once, with what Telegram takes.
+"""Fuzzed button presses and inline queries: each is answered once, with what Telegram accepts.
 
-Their text is well-formed Unicode: what is said at once goes straight to Telegram, which sends and takes nothing else.
+Their text is well-formed Unicode, because answers to them go straight to Telegram, which sends and accepts nothing
+else.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ AT_ONCE = 100
 
 
 def queries(count: int, seed: int, card: str) -> Iterator[dict[str, Any]]:
-    """Updates without their number: callbacks on messages, on inline messages and on none, inline queries, choices.
+    """Updates without their ID: callbacks on messages, on inline messages and on none, inline queries, and chosen
+    results.
 
-    ``card``: one that there is.
+    ``card``: the ID of an existing card.
     """
     choose, cards = random.Random(seed), (card, *NO_CARDS)
     for odd in fuzzed_message(count, seed):
@@ -74,7 +76,7 @@ def _press(choose: random.Random, message: Message, sender: dict[str, Any], card
 
 
 async def run(queue: Queue, telegram: FakeTelegram, count: int, seed: int) -> int:
-    """How many were answered: all that ask. AssertionError: one was not. The ``telegram`` must be started."""
+    """Send them all; returns how many were answered. AssertionError: one was not. The ``telegram`` must be started."""
     answered = 0
     async with Bot(TOKEN, base_url=telegram.base_url) as bot:
         handle = handlers(queue, bot).handle
@@ -115,4 +117,4 @@ async def fuzzed(count: int = 20_000, batch: int = 1000) -> SoakResult:
             await redis.aclose()
             store.stop()
             await telegram.stop()
-    return SoakResult("odd callbacks and inline queries", count, answered, 0, 0)
+    return SoakResult("fuzzed button presses and inline queries", count, answered, 0, 0)

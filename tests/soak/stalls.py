@@ -1,4 +1,4 @@
-"""A program that stands still with work under way while another one takes its place."""
+"""A program that is suspended with work in flight while another one takes over."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CHAT = 5
 async def stalled(
     answers: int = 16, seconds: float = 8.0, worker: tuple[str, ...] = QUICK_WORKER, **environ: str
 ) -> SoakResult:
-    """All for one chat, so that they leave one after another. At the moment of the stop one may be on its way.
-    ``seconds``: how long repeats are waited for."""
+    """All requests come from one chat, so that the replies are sent one after another; one may be on its way when the
+    bot is suspended. ``seconds``: how long to wait for duplicates."""
     async with stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here, bot_and_workers(here, worker) as (bots, _):
         for _ in range(answers):
             await here.telegram.write("/acrostic 春", chat=CHAT, user=CHAT)
@@ -51,7 +51,7 @@ async def stalled(
 
 
 async def worker(stops: int = 10, jobs: int = 200, **environ: str) -> SoakResult:
-    """One of two workers stands still for four leases, again and again; then it goes on with what it had."""
+    """Suspend one of two workers for four leases, repeatedly; then it continues with what it had in flight."""
     slow = (*QUICK_WORKER, "0.5")
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,

@@ -1,4 +1,4 @@
-"""``make run`` with its programs killed one after the other, and with a second one in its folder."""
+"""``make run``: its programs are killed one after the other, and a second one is started in its folder."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tests.support.waiting import until
 
 LAUNCHER = ("-m", "bot.standalone")
 PROGRAMS = {"worker": "engine", "trainer": "train worker", "bot": "bot", "store": ""}
-"""What Python runs in each; the store is no child of the launcher's own kind."""
+"""What Python runs in each; the store is not a Python program."""
 
 
 @dataclass(frozen=True)
 class LauncherRun:
-    """A launcher that is ready, in a folder of its own."""
+    """A ready launcher in its own folder."""
 
     launcher: RunningProgram
     folder: Path
@@ -48,7 +48,7 @@ class LauncherRun:
         return store_pid(self.store) if name == "store" else child_running(self.launcher.pid, PROGRAMS[name])
 
     async def is_back(self, name: str, before: int) -> bool:
-        """Whether there is another process than ``before``, and it serves."""
+        """Whether there is another process than ``before`` that serves."""
         try:
             assert not self.launcher.has_ended, self.launcher.output()
             pid = await asyncio.to_thread(self.pid, name)
@@ -84,8 +84,8 @@ async def launcher_run(**environ: str) -> AsyncIterator[LauncherRun]:
 
 
 async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakResult:
-    """Somebody asks ``every`` so many seconds; one program after another is killed, at random, a moment after the last
-    one came back."""
+    """Send a command every ``every`` seconds; kill randomly chosen programs, each a moment after the last one is
+    back."""
     choose = random.Random(7)
     async with launcher_run(**environ) as here:
 
@@ -102,7 +102,7 @@ async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakRes
 
 
 async def second(starts: int = 10, every: float = 0.2, **environ: str) -> SoakResult:
-    """Another launcher is started in the folder again and again, and once more after the first has ended."""
+    """Start another launcher in the folder repeatedly, and once more after the first has ended."""
     async with launcher_run(**environ) as here:
         other = {**here.environ, "HTTP_PORT": str(free_port())}
 
@@ -124,7 +124,7 @@ async def second(starts: int = 10, every: float = 0.2, **environ: str) -> SoakRe
 async def _asking(
     here: LauncherRun, every: float, fault: str, injected: int, strike: Callable[[], Awaitable[dict[str, float]]]
 ) -> SoakResult:
-    """Do ``strike`` while people ask."""
+    """Run ``strike`` while users send commands."""
     users, done = SimulatedUsers(here.telegram), asyncio.Event()
     asking = asyncio.create_task(users.ask_until(done, every))
     more = await strike()
@@ -136,7 +136,7 @@ async def _asking(
 
 
 async def _kill(here: LauncherRun, name: str) -> float:
-    """Seconds until it was back."""
+    """Kill a program; returns the seconds until it was back."""
     pid = await asyncio.to_thread(here.pid, name)
     os.kill(pid, signal.SIGKILL)
     began = time.monotonic()

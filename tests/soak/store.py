@@ -1,4 +1,4 @@
-"""The Redis-protocol server killed under load, gone for a minute, standing still, full, without its groups."""
+"""The Redis-protocol server killed under load, unavailable for a minute, suspended, full, and without its groups."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ ATTEMPT = "next attempt in"
 async def killed(
     kills: int = 10, every: float = 0.1, burst: int = 50, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """Somebody asks ``every`` so many seconds, and many at once before each kill, so that jobs wait in it; it is
-    started again a second later."""
+    """Send a command every ``every`` seconds, and many before each kill, so that jobs are queued; the server is
+    restarted a second later."""
     async with (
         stage(**{**LONG_DEADLINE, "CANDIDATES": "8", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),
@@ -59,7 +59,8 @@ async def killed(
 async def gone(
     seconds: float = 60.0, before: int = 100, during: int = 100, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """Gone while jobs wait and while others ask; the first ones' deadline passes meanwhile."""
+    """The server is unavailable while jobs wait and users send commands; the first jobs pass their deadline
+    meanwhile."""
     deadline = {**LONG_DEADLINE, "JOB_DEADLINE": str(seconds / 2)}
     async with stage(**{**deadline, **environ}) as here, bot_and_workers(here, worker) as (bots, worker_group):
         users = SimulatedUsers(here.telegram)
@@ -84,8 +85,8 @@ async def gone(
 async def suspended_full_and_without_groups(
     rounds: int = 5, seconds: float = 15.0, every: float = 0.2, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """In each round it stands still for so long, then has no memory for as long, then its groups are destroyed again
-    and again, while somebody asks."""
+    """In each round the server is suspended, then has no memory, then its groups are destroyed repeatedly, while users
+    send commands."""
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),

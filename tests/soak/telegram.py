@@ -1,4 +1,4 @@
-"""Telegram that fails: every kind of answer that is not "sent", for every third person."""
+"""Errors of every kind from Telegram, for every third user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPLIED_GONE = "Bad Request: message to be replied not found"
 
 
 def faults(chat: int) -> list[Fault]:
-    """One of each kind. What is 'not modified', and what Telegram has though it says otherwise, was delivered."""
+    """One of each kind. After "not modified", and where Telegram only reports an error, the message was delivered."""
     return [
         Fault("sendMessage", 429, "Too Many Requests: retry after 2", {"retry_after": 2}, chat),
         Fault("sendMessage", 500, chat=chat),
@@ -30,8 +30,8 @@ def faults(chat: int) -> list[Fault]:
 
 
 async def faulty(jobs: int = 600, worker: tuple[str, ...] = WORKER, late: bool = True, **environ: str) -> SoakResult:
-    """``late``: also answers that come after the bot's patience of twenty seconds. ``unreachable`` people had
-    blocked the bot; ``repeated_unavoidably``: Telegram had the message and said it had not."""
+    """``late``: also answers that arrive after the bot's timeout. ``unreachable``: users who had blocked the bot;
+    ``repeated_unavoidably``: messages that Telegram sent but reported as failed."""
     choose = random.Random(7)
     injected: Counter[int] = Counter()
     async with stage(**{**LONG_DEADLINE, **environ}) as here, bot_and_workers(here, worker):

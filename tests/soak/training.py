@@ -1,4 +1,4 @@
-"""A training process killed again and again."""
+"""A training process that is killed repeatedly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poem
 
 
 async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> SoakResult:
-    """On a corpus and a model of toy size, killed up to eight seconds after it went on; a checkpoint every three."""
+    """Uses a toy corpus and model; kills up to eight seconds after each continuation, with a checkpoint every three."""
     async with stage(LEASE="1") as here, open_queue(here) as (_, queue):
         home = await asyncio.to_thread(tiny_corpus.prepared, here.folder / "home", poems)
         await asyncio.to_thread(_write_model, here.folder / "model", home)
@@ -75,7 +75,7 @@ async def _current(queue: Queue) -> Training:
 
 
 async def _trains(queue: Queue, interruptions: int) -> bool:
-    """Whether it makes steps, after so many interruptions; or is over."""
+    """Whether the training makes steps after so many interruptions, or is over."""
     report = (await _current(queue)).report
     trains = report.phase == "training" and report.interruptions == interruptions and report.step > 0
     return trains or report.phase in FINAL_PHASES

@@ -1,4 +1,4 @@
-"""Updates that come twice and in the wrong order, and two bots that poll one token by mistake."""
+"""Updates that arrive repeatedly and out of order, and two bots that poll with one token by mistake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.waiting import until
 
 
 async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
-    """Every update three times at the webhook, all in one heap."""
+    """Send every update three times to the webhook, all at once."""
     heap: list[dict[str, object]] = []
 
     async def keep(update: dict[str, object]) -> None:
@@ -45,7 +45,7 @@ async def shuffled(jobs: int = 500, worker: tuple[str, ...] = WORKER, **environ:
 
 
 async def two_bots(jobs: int = 100, every: float = 0.1, worker: tuple[str, ...] = WORKER, **environ: str) -> SoakResult:
-    """``conflicts``: the log lines that name the mistake."""
+    """``conflicts``: number of log lines that name the mistake."""
     async with (
         stage(**{**LONG_DEADLINE, **environ}) as here,
         bot_and_workers(here, worker) as (bots, _),

@@ -1,4 +1,4 @@
-"""Workers killed in the middle of writing, and jobs that kill their worker."""
+"""Workers killed while they write, and jobs that crash their worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.waiting import until
 async def killed(
     jobs: int = 1000, every: float = 5.0, asking: float = 0.0, worker: tuple[str, ...] = WORKER, **environ: str
 ) -> SoakResult:
-    """Two workers, one of them killed every so many seconds until all is written. ``asking``: seconds between two
+    """Kill one of two workers every so many seconds until everything is written. ``asking``: seconds between two
     commands."""
     choose = random.Random(7)
     kills = in_hand = 0
@@ -64,8 +64,7 @@ async def _answered(users: SimulatedUsers, jobs: int, every: float) -> None:
 
 
 async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> SoakResult:
-    """Among others so many jobs that kill whoever writes them. The poet is the one without a model: the real one has
-    no such job."""
+    """Queue jobs that crash their worker among others, with a stub of the poet, since the real one has no such job."""
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "0.5", **environ}) as here,
         program_group(here, "bot", BOT),
@@ -104,7 +103,7 @@ async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> S
 
 
 async def _in_flight(redis: Redis, queue: Queue, worker: RunningProgram) -> int:
-    """Jobs that a worker holds; its number is in its consumer's name."""
+    """Number of jobs that a worker has in flight; its process ID is in its consumer's name."""
     consumers = await redis.xinfo_consumers(queue.jobs.key, queue.jobs.group)
     return sum(int(consumer["pending"]) for consumer in consumers if f"-{worker.pid}-" in consumer["name"])
 
@@ -129,7 +128,8 @@ def at(module: tuple[str, ...], hours: float) -> tuple[str, ...]:
 
 
 async def wrong_clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> SoakResult:
-    """Three workers, and three bots one after the other: of each one an hour ahead, one an hour behind, one right."""
+    """Three workers, and three bots one after the other; of each, one clock is an hour ahead, one an hour behind, one
+    right."""
     async with (
         stage(CANDIDATES="1") as here,
         program_group(here, "ahead", at(worker, 1)) as ahead,
@@ -164,7 +164,7 @@ async def wrong_clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Soa
 
 
 async def killed_while_all_busy(jobs: int = 200, kills: int = 10, **environ: str) -> SoakResult:
-    """Five workers that are always busy, one of them killed again and again: its jobs wait uncounted."""
+    """Kill one of five busy workers repeatedly: its jobs must wait without counting an attempt."""
     choose = random.Random(5)
     slow = (*QUICK_WORKER, "1.0")
     async with (

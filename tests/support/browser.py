@@ -1,4 +1,4 @@
-"""A page that is open in a headless Chromium, and what tests ask of it."""
+"""Controls the page in a headless Chromium."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Page = Callable[..., "Browser"]
 
 
 class Browser:
-    """A page that is open."""
+    """The page in a browser."""
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
@@ -57,12 +57,12 @@ class Browser:
         return self.poem()
 
     def requests(self) -> list[str]:
-        """The paths of the API that the page has asked since it was loaded."""
+        """The API paths that the page has requested since it was loaded."""
         names = self.driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         return [str(name).partition("/api/")[2] for name in names if "/api/" in str(name)]
 
     def told(self, text: str) -> None:
-        """Wait until ``text`` stands in the line for messages."""
+        """Wait until ``text`` is in the status line."""
         self.until(lambda: text in self.find("#said").text)
 
     def choose(self, mode: str) -> None:
@@ -82,7 +82,7 @@ class Browser:
 
 
 def start(home: Path) -> Chrome:
-    """A browser of its own; ``home`` holds the font that the pictures use, for machines that have no Chinese one."""
+    """Start a browser. ``home`` gets the font of the pictures, for machines without a Chinese one."""
     fonts = home / "fonts"
     fonts.mkdir(parents=True)
     (fonts / "serif.otf").symlink_to(str(resources.files("pylopdf_fonts_zh_cn") / "NotoSerifSC-Regular.otf"))
@@ -96,7 +96,7 @@ def start(home: Path) -> Chrome:
 
 
 def contrast(one: str, other: str) -> float:
-    """Between two colours, as WCAG defines it: 1 (none) to 21."""
+    """The contrast ratio of two colours, as WCAG defines it: 1 (none) to 21."""
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

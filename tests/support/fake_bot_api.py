@@ -1,4 +1,4 @@
-"""The server's side of the fake Bot API: true offsets, Telegram's refusals, and faults to order."""
+"""The server of the fake Bot API: offsets and refusals like Telegram's, and faults on request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A poet without a model. As a program it is a worker with that poet: ``python -m tests.support.fake_poet [SECONDS]``.
+"""A stub of the poet, without a model. ``python -m tests.support.fake_poet [SECONDS]`` is a worker with it.
 
-Some words make trouble: 杀 kills the process that writes it, 错 is a bug, 拒 is refused.
+Some characters cause faults: 杀 kills the process that writes it, 错 raises an exception, 拒 is refused.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class FakeHandle:
 
 
 class FakePoet:
-    """Fills every line with 山 after what was given, all that is in flight in one step.
+    """Fills every line after the given characters with 山, and finishes everything in flight in one step.
 
-    ``batches``: what was written together, in order. ``seconds``: a step.
+    ``batches``: the texts written together, in order. ``seconds``: duration of a step.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -82,7 +82,7 @@ class FakePoet:
 
 
 class StepByStepPoet(FakePoet):
-    """A poem takes so many steps, whatever is beside it; the last but one waits until it ``may_go_on``."""
+    """Every poem takes the given number of steps; the last but one waits for ``may_go_on``."""
 
     def __init__(self, steps: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A Telegram small enough to read: what people do there, over the fake Bot API."""
+"""Telegram as seen by its users, on top of the fake Bot API."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.support.waiting import patience
 
 
 class FakeTelegram(BotApi):
-    """People who write, press and choose, and a test that waits for what comes of it."""
+    """Sends what users write, press and choose, and waits for what the bot sends."""
 
     async def write(self, text: str | None, **options: Any) -> int:
-        """A person writes; the update's number. Options as ``update``."""
+        """A user sends a text; returns the update's ID. Options as for ``update``."""
         made = self.update(text, **options)
         await self.put(made)
         return int(made["update_id"])
@@ -35,7 +35,7 @@ class FakeTelegram(BotApi):
         field: str = "message",
         extra: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """As Telegram would send it. ``chat`` below 0 is a group; ``field``: ``edited_message`` and so on."""
+        """An update as Telegram would send it. ``chat`` below 0: a group; ``field``: ``edited_message`` and so on."""
         self._next += 1
         sender = {"id": user, "is_bot": False, "first_name": "某"}
         if language is not None:
@@ -49,7 +49,7 @@ class FakeTelegram(BotApi):
         return {"update_id": self._next, field: message | (extra or {})}
 
     async def press(self, sent: Sent, label: str, *, user: int = 7, language: str = "zh-hans") -> str:
-        """A person callbacks a button below a message, as it is shown now; the query's id."""
+        """A user presses a button below a message, as it is currently shown; returns the query's ID."""
         _, markup = self.shown[sent.inline or sent.number]
         data = Sent(0, "", None, None, markup=markup).buttons[label]
         return await self.press_data(sent, data, user=user, language=language)
@@ -67,12 +67,12 @@ class FakeTelegram(BotApi):
         return str(query["id"])
 
     async def answered(self, query: str) -> dict[str, Any]:
-        """What a press was answered with."""
+        """The text with which a button press was answered."""
         await self.until(lambda: query in self.answers)
         return self.answers[query]
 
     async def type_inline(self, text: str, *, user: int = 7, language: str = "zh-hans") -> list[dict[str, Any]]:
-        """A person types ``@bot text`` somewhere; the results offered."""
+        """A user types ``@bot text``; returns the offered results."""
         number = self.update(None)["update_id"]
         person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
         query = {"id": f"q{number}", "from": person, "query": text, "offset": ""}
@@ -83,7 +83,7 @@ class FakeTelegram(BotApi):
     async def choose(
         self, result: dict[str, Any], text: str, *, user: int = 7, language: str = "zh-hans", feedback: bool = True
     ) -> Sent:
-        """The person chooses a result: it is sent in their name. ``feedback``: the bot hears of it."""
+        """The user chooses a result, which is sent in their name. ``feedback``: the bot is notified."""
         number = self.update(None)["update_id"]
         content, inline = result["input_message_content"], f"inline{number}"
         sent = Sent(0, content["message_text"], None, None, markup=result.get("reply_markup"), inline=inline)
@@ -97,23 +97,23 @@ class FakeTelegram(BotApi):
         return sent
 
     async def messages(self, count: int, chat: int | None = None) -> list[Sent]:
-        """What was sent (to ``chat``), once there are ``count``."""
+        """The messages sent (to ``chat``), once there are ``count``."""
         async with patience(), self._changed:
             await self._changed.wait_for(lambda: len(self._to(chat)) >= count)
         return self._to(chat)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what was sent, edited or shown fulfils ``condition``."""
+        """Wait until the sent, edited or shown messages fulfil ``condition``."""
         async with patience(), self._changed:
             await self._changed.wait_for(condition)
 
     async def confirmed(self, update_id: int) -> None:
-        """Wait until the bot asked for later updates."""
+        """Wait until the bot has requested later updates."""
         async with patience(), self._changed:
             await self._changed.wait_for(lambda: update_id not in self._updates)
 
     async def taken(self, update_id: int) -> None:
-        """Wait until the bot was given an update."""
+        """Wait until the bot has been given an update."""
         async with patience(), self._changed:
             await self._changed.wait_for(lambda: update_id in self.handed_out)
 

@@ -1,4 +1,4 @@
-"""Programs started for a test, and surely gone after it."""
+"""Programs started for a test, and ended with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class RunningProgram:
-    """``python WORDS`` in the folder of its log, with nothing of the tester's environment or ``.env``."""
+    """``python WORDS`` in the folder of its log, without the tester's environment or ``.env``."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
@@ -53,7 +53,7 @@ class RunningProgram:
         return self._log.read_text("utf-8", errors="replace")
 
     async def says(self, words: str) -> None:
-        """Wait until ``words`` stand in its output."""
+        """Wait until ``words`` are in its output."""
         while words not in self.output():
             assert self._process.returncode is None, self.output()
             await asyncio.sleep(0.05)
@@ -65,7 +65,7 @@ class RunningProgram:
         await self._process.wait()
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to end; its exit code."""
+        """Ask it to end; returns the exit code."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
         return await self._process.wait()
@@ -84,7 +84,7 @@ async def program(log: Path, *words: str, environ: Mapping[str, str]) -> AsyncIt
 
 
 def child_running(pid: int, words: str) -> int:
-    """The child of a process that runs ``python -m WORDS …``; LookupError if none does."""
+    """The process ID of the child that runs ``python -m WORDS …``; LookupError if there is none."""
     wanted = ["-m", *words.split()]
     for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(OSError):
@@ -94,8 +94,8 @@ def child_running(pid: int, words: str) -> int:
 
 
 def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> dict[str, str]:
-    """What all programs of a test are told; without limits a user, so that one may ask for much. ``telegram`` None: a
-    bot that serves HTTP alone."""
+    """The environment of all programs of a test, without limits per user. ``telegram`` None: a bot that serves HTTP
+    only."""
     token = {} if telegram is None else {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": telegram.base_url}
     return {
         "REDIS_URL": redis_url,
@@ -112,7 +112,7 @@ _ports = itertools.count(10_000 + 1_000 * (os.getpid() % 20))
 
 
 def free_port() -> int:
-    """Nothing else takes it before the program that is told of it; no two calls give the same."""
+    """A port that nothing else takes before the program that gets it; never the same twice."""
     for port in _ports:
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

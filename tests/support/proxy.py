@@ -1,4 +1,4 @@
-"""A door between a program and its Redis that a test can shut, in either direction, or tear off."""
+"""A proxy between a program and its Redis that a test can block in either direction, or close."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 
 
 class Proxy:
-    """Forwards TCP to a unix socket. What comes while a direction is shut waits."""
+    """Forwards TCP to a Unix socket. Data that arrives while a direction is blocked waits."""
 
     def __init__(self, socket_path: str) -> None:
         self._path = socket_path
@@ -25,7 +25,7 @@ class Proxy:
         self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
 
     async def stop(self) -> None:
-        """Tear everything off; what was held back is lost."""
+        """Close all connections; blocked data is lost."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -39,17 +39,17 @@ class Proxy:
         self._answers.set()
 
     def shut_requests(self, mark: bytes) -> None:
-        """From the first request on that contains ``mark`` nothing reaches Redis any more."""
+        """From the first request on that contains ``mark``, nothing reaches Redis any more."""
         self._held.clear()
         self._mark, self._gate = mark, self._requests
 
     def shut_answers(self, mark: bytes) -> None:
-        """From the first request on that contains ``mark`` Redis does what it is told and nobody hears of it."""
+        """From the first request on that contains ``mark``, Redis executes requests, but its answers are blocked."""
         self._held.clear()
         self._mark, self._gate = mark, self._answers
 
     async def held(self) -> None:
-        """Wait until something was held back."""
+        """Wait until something has been blocked."""
         await self._held.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

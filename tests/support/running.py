@@ -1,4 +1,4 @@
-"""A bot and a worker without a model inside the test's own process, for all that needs no kill."""
+"""A bot and a worker with a stub of the poet inside the test's own process, for tests that kill nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from tests.support.waiting import until
 
 @contextlib.asynccontextmanager
 async def running_bot(url: str, prefix: str, telegram: FakeTelegram | None = None, **more: str) -> AsyncIterator[str]:
-    """A bot, ready; yields where its HTTP server is. ``more``: settings by their environment's name."""
+    """A ready bot; yields the address of its HTTP server. ``more``: settings by the names of their environment
+    variables."""
     environ = {"REDIS_URL": url, "KEY_PREFIX": prefix, "HTTP_PORT": str(free_port()), "USER_PER_MINUTE": "0", **more}
     if telegram is not None:
         environ |= {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": telegram.base_url}
@@ -40,7 +41,7 @@ async def running_bot(url: str, prefix: str, telegram: FakeTelegram | None = Non
 
 @contextlib.asynccontextmanager
 async def running_worker(redis: Redis, prefix: str, poet: FakePoet, lease: float = 0.5) -> AsyncIterator[Worker]:
-    """A worker, alive."""
+    """A worker, once it is alive."""
     queue = Queue(redis, prefix)
     before = (await queue.status()).workers
     worker = Worker(queue, poet, lease)

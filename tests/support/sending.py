@@ -1,4 +1,4 @@
-"""An outbox that sends to a fake of Telegram, without pauses."""
+"""An outbox that sends to the fake Telegram, without pauses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEASE = 0.3
 async def sending(
     queue: Queue, telegram: FakeTelegram, metrics: Metrics | None = None, deadline: float = 3600.0
 ) -> AsyncIterator[Outbox]:
-    """An outbox without gaps and with little patience for an answer."""
+    """An outbox without rate limits and with a short timeout for answers."""
     request = BotApiRequest(64, seconds=0.5)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
         metrics = metrics or Metrics()

@@ -1,4 +1,5 @@
-"""The real programs, a fake Bot API and an embedded server, for what is run by hand: chats, benches, soaks."""
+"""The real programs, a fake Bot API and an embedded server, for scripts run by hand: transcripts, benchmarks, soak
+tests."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ BOT, WORKER = ("-m", "bot"), ("-m", "engine")
 
 @dataclass(frozen=True)
 class Stage:
-    """``environ``: what every program is started with. ``folder`` takes their logs."""
+    """``environ``: the environment of every program; ``folder``: for their logs."""
 
     telegram: FakeTelegram
     store: RedisServer
@@ -34,13 +35,13 @@ class Stage:
             yield started
 
     async def ready(self) -> None:
-        """Wait until a worker lives and Redis answers."""
+        """Wait until Redis answers and a worker is alive."""
         await answers(f"{self.url}/readyz")
 
 
 @contextlib.asynccontextmanager
 async def stage(telegram: FakeTelegram | None = None, /, **environ: str) -> AsyncIterator[Stage]:
-    """Everything but the programs. No limits a user, so that one script may ask for much."""
+    """Everything but the programs, without limits per user."""
     telegram = telegram or FakeTelegram()
     await telegram.start()
     with tempfile.TemporaryDirectory(prefix="poem-stage-") as folder:

@@ -1,4 +1,4 @@
-"""The process of an embedded server: its number, and its death."""
+"""The process of an embedded server: its ID, and killing it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ CHARACTERS = "春风秋月花鸟山水云雨江河天地日夜人心白青"
 
 
 def poems(count: int, seed: int = 0) -> list[str]:
-    """Quatrains of five characters a line; no two are alike."""
+    """Distinct quatrains with five characters per line."""
     draw = random.Random(seed)
     lines = (["".join(draw.choices(CHARACTERS, k=5)) for _ in range(4)] for _ in range(count))
     return [f"{a}，{b}。{c}，{d}。" for a, b, c, d in lines]
@@ -34,7 +34,7 @@ def write_source(folder: Path, texts: list[str], dynasty: Dynasty = "tang") -> P
 
 
 def prepared(home: Path, count: int = 400, song: int = 0) -> Path:
-    """A TRAIN_DIR with a prepared corpus, with Song poems if any are asked for."""
+    """A TRAIN_DIR with a prepared corpus, and with Song poems if any are requested."""
     source = write_source(home / "source", poems(count))
     if song:
         write_source(source, poems(song, seed=1), "song")
@@ -53,7 +53,7 @@ def checkpoint(shape: Shape = SHAPE, characters: str = CHARACTERS, seed: int = 0
 
 
 def weights(run: Run) -> dict[str, np.ndarray]:
-    """Those of a run's newest checkpoint."""
+    """The weights of a run's newest checkpoint."""
     kept = run.newest()
     assert kept is not None
     return kept[1]

@@ -1,4 +1,4 @@
-"""A whole model folder of toy size: random weights, made-up readings, the real file formats."""
+"""A toy model folder: random weights and invented readings in the real file formats."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def checkpoint(seed: int = 0, shape: Shape = Shape(8, 16, 2)) -> Checkpoint:  # 
 
 
 def write_model(folder: Path, seed: int = 0) -> Path:
-    """Save a tiny model; every part of a released one is there."""
+    """Save a tiny model with all parts of a released one."""
     model = checkpoint(seed)
     parts = {
         DECODER: build_decoder(model),

@@ -1,4 +1,4 @@
-"""The page of the real bot and worker in a real browser, for the tests of it."""
+"""The page of the real bot and worker in a real browser."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(driver: Chrome, site: str) -> Iterator[Page]:
-    """Opens the page at a path. Afterwards: it has asked nobody else, and no script failed."""
+    """Opens the page at a path. Checks afterwards that it contacted no other server and no script failed."""
 
     def open_(path: str = "/", size: tuple[int, int] = DESK, scheme: str = "light") -> Browser:
         wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}

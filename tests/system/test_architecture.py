@@ -1,4 +1,4 @@
-"""What each package may import, read from the source; and one name for one class or function."""
+"""What each package may import, checked in the source; and unique names of classes and functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container files: they are read, and their shell commands run; no Docker is needed, and nothing is built."""
+"""The container files: they are read and their shell commands run; Docker is not needed, and nothing is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents name is there."""
+"""Paths and tests that the documentation names must exist."""
 
 from __future__ import annotations
 

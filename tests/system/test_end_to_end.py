@@ -1,4 +1,4 @@
-"""The whole, as real processes on a real server: killed, stopped and cut off in the places that hurt."""
+"""All programs as real processes with a real server, killed, stopped and disconnected at critical moments."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ async def _exit_code(folder: Path, environ: dict[str, str], module: str) -> int:
 
 @contextlib.asynccontextmanager
 async def _restarted(log: Path, *words: str, environ: dict[str, str]) -> AsyncIterator[None]:
-    """A program under a supervisor that starts it again whenever it dies."""
+    """A program under a supervisor that restarts it whenever it dies."""
 
     async def supervise() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Whatever people send: no exception, an answer or a written rule for silence, and nothing Telegram would refuse."""
+"""Fuzzed messages: no exception; an answer, or a rule for silence; and nothing that Telegram would refuse."""
 
 from __future__ import annotations
 

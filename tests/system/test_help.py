@@ -1,4 +1,4 @@
-"""Every command explains itself, and shows an example."""
+"""Every command has a help text with an example."""
 
 from __future__ import annotations
 

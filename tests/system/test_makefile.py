@@ -1,4 +1,4 @@
-"""What ``make`` does before it installs anything; the real Makefile in a folder of its own, pip aside."""
+"""What ``make`` does before it installs anything; uses the real Makefile in a separate folder, without pip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No library talks to anybody: a program opens the sockets that it was told to open, and no others."""
+"""No library contacts other servers: a program only opens the sockets that its settings name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, before the real bot and worker: what it does."""
+"""The behaviour of the page, in a real browser with the real bot and worker."""
 
 from __future__ import annotations
 

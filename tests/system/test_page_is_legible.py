@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing is cut off, everything can be read, and no barrier stands in the way."""
+"""The page in a real browser: nothing is cut off, everything is legible, and there are no accessibility faults."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def shown(page: Page, kept: dict[str, str], size: tuple[int, int], scheme: str, 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """axe-core, which looks for what keeps people from using a page. ``make test`` fetches it with npm."""
+    """axe-core, which checks accessibility. ``make test`` fetches it with npm."""
     found: list[Path] = sorted(ROOT.glob("build/axe-core-*/node_modules/axe-core/axe.min.js"))
     if not found:
         pytest.skip("axe-core is not in build/: `make test` fetches it where npm can")

@@ -1,4 +1,4 @@
-"""Redis behind TLS and a password: the real programs through an encrypted door, and who is not let through."""
+"""Redis behind TLS and a password: the real programs connect through a TLS proxy, and wrong credentials are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ USER, PASSWORD = "poet", "moon-river"
 
 @contextlib.asynccontextmanager
 async def encrypted(server: RedisServer, authority: trustme.CA) -> AsyncIterator[int]:
-    """A door with a certificate before the server's own socket; its port."""
+    """A TLS proxy in front of the server's socket; yields its port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     serving: set[asyncio.Task[None]] = set()
@@ -58,7 +58,7 @@ async def encrypted(server: RedisServer, authority: trustme.CA) -> AsyncIterator
 
 @pytest.fixture
 async def account(redis: Redis, prefix: str) -> AsyncIterator[None]:
-    """A user who may touch this test's keys alone."""
+    """A Redis user who may only access this test's keys."""
     await redis.acl_setuser(USER, enabled=True, passwords=[f"+{PASSWORD}"], keys=[f"{prefix}*"], categories=["+@all"])
     yield
     await redis.acl_deluser(USER)

@@ -1,4 +1,4 @@
-"""Retraining from the chat, end to end: real processes, a real server, a corpus and a model of toy size."""
+"""Retraining from the chat, end to end: real processes, a real server, a toy corpus and model."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def environ(server: RedisServer, prefix: str, telegram: FakeTelegram, prepared: 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """So large a corpus that no machine is through with a hundred epochs before the test is."""
+    """A corpus so large that no machine finishes a hundred epochs before the test ends."""
     return train_tiny.prepared(tmp_path_factory.mktemp("many"), 20_000) / "corpus"
 
 
 @pytest.fixture
 def endless(environ: dict[str, str], many: Path) -> None:
-    """A training does not end by itself."""
+    """A training that does not end by itself."""
     shutil.copytree(many, Path(environ["TRAIN_DIR"]) / "corpus", dirs_exist_ok=True)
 
 
@@ -96,7 +96,7 @@ async def order(telegram: FakeTelegram, text: str, **options: Any) -> None:
 
 
 async def asked(telegram: FakeTelegram, text: str, words: str) -> str:
-    """What the admin is answered with."""
+    """The answer to the administrator."""
     before = len(telegram.sent)
     await order(telegram, text)
     await telegram.until(lambda: any(words in sent.plain for sent in telegram.sent[before:]))

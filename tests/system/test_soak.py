@@ -1,4 +1,5 @@
-"""The quick form of every soak: the same faults in real programs, a few of them. ``make soak`` is the long form."""
+"""The short form of every soak test: the same faults in real programs, a few of each. ``make soak`` is the long
+form."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ from tests.soak.harness import QUICK_WORKER, SoakResult
 
 FAST = {"LEASE": "0.5"}
 SLOW_WORKER = (*QUICK_WORKER, "0.3")
-"""So that something is in flight when it dies."""
+"""Slow enough that something is in flight when it dies."""
 
 
 def kept(figures: SoakResult) -> bool:
-    """Everybody has a poem, one."""
+    """Whether everybody got exactly one poem."""
     return (figures.lost, figures.duplicated, figures.more["without_poem"]) == (0, 0, 0)
 
 
