@@ -128,13 +128,13 @@ def _programs() -> list[tuple[str, tuple[str, ...]]]:
 
 async def _wait_until_stopped(keepers: list[ServiceKeeper], stop: asyncio.Event, url: str, chats: bool) -> int:
     """Wait for Ctrl-C. FailedError: a program keeps failing."""
-    kept = [keeper.kept for keeper in keepers if keeper.kept is not None]
+    tasks = [keeper.task for keeper in keepers if keeper.task is not None]
     stopped = asyncio.create_task(stop.wait())
     greeting = asyncio.create_task(_greet(url, chats))
-    await asyncio.wait([stopped, *kept], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     greeting.cancel()
     stopped.cancel()
-    for task in kept:
+    for task in tasks:
         if task.done():
             task.result()
     return 0

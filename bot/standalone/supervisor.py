@@ -78,24 +78,24 @@ class RestartPolicy:
 
 
 class ServiceKeeper:
-    """Keeps one service running until ``stop``. ``kept`` fails with FailedError if the service keeps failing."""
+    """Keeps one service running until ``stop``. ``task`` fails with FailedError if the service keeps failing."""
 
     def __init__(self, service: SupervisedService, hurry: asyncio.Event) -> None:
         self.service = service
-        self.kept: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._hurry = hurry
         self._stopping = asyncio.Event()
 
     async def start(self) -> None:
         """Raises FailedError if the first start fails."""
         await self.service.start()
-        self.kept = asyncio.create_task(self._keep())
+        self.task = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
         """Stop the service; a failure of its keeper is ignored."""
         self._stopping.set()
-        if self.kept is not None:
-            await asyncio.gather(self.kept, return_exceptions=True)
+        if self.task is not None:
+            await asyncio.gather(self.task, return_exceptions=True)
 
     async def _keep(self) -> None:
         service, restarts = self.service, RestartPolicy()

@@ -17,7 +17,7 @@ from tests.support.fake_telegram import FakeTelegram
 from tests.support.running import running_bot, running_worker
 
 
-async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:
+async def answer_to(telegram: FakeTelegram, text: str, **options: Any) -> str:
     """The answer to a message, in a chat of its own so that nothing waits for the rate limit."""
     options = {"chat": len(telegram.handed_out) + 500} | options
     await telegram.write(text, **options)
@@ -25,12 +25,12 @@ async def said(telegram: FakeTelegram, text: str, **options: Any) -> str:
     return sent.plain
 
 
-async def silent(chat: FakeTelegram, number: int) -> bool:
+async def is_ignored(chat: FakeTelegram, number: int) -> bool:
     """Whether an update was handled without any answer; a later one that is answered proves that the first is not just
     late."""
     await chat.confirmed(number)
     before = len(chat.sent)
-    await said(chat, "/help", chat=999_000 + number)
+    await answer_to(chat, "/help", chat=999_000 + number)
     return len(chat.sent) == before + 1
 
 
@@ -82,37 +82,37 @@ async def test_bad_input_is_answered_in_words(chat: FakeTelegram) -> None:
 
 
 async def test_people_are_answered_in_their_language(chat: FakeTelegram) -> None:
-    assert "These two work" in await said(chat, "hi you", language="en")
-    assert "體裁" in await said(chat, "/help", language="zh-TW")
-    assert "体裁" in await said(chat, "/start", language=None)
-    assert "Chinese characters" in await said(chat, "/continue hello", language="fr")
+    assert "These two work" in await answer_to(chat, "hi you", language="en")
+    assert "體裁" in await answer_to(chat, "/help", language="zh-TW")
+    assert "体裁" in await answer_to(chat, "/start", language=None)
+    assert "Chinese characters" in await answer_to(chat, "/continue hello", language="fr")
 
 
 async def test_every_command_of_words_is_answered(chat: FakeTelegram) -> None:
-    assert "/continue" in await said(chat, "/start")
-    assert "/acrostic" in await said(chat, "/help")
-    assert "队列" in await said(chat, "/privacy")
-    assert "/help" in await said(chat, "/nonsense")
+    assert "/continue" in await answer_to(chat, "/start")
+    assert "/acrostic" in await answer_to(chat, "/help")
+    assert "队列" in await answer_to(chat, "/privacy")
+    assert "/help" in await answer_to(chat, "/nonsense")
 
 
 async def test_retraining_is_refused_to_all_but_admins_who_hear_what_to_install(chat: FakeTelegram) -> None:
-    assert "管理员" in await said(chat, "/retrain 1")
-    assert "管理员" in await said(chat, "/model")
-    assert "没有训练进程" in await said(chat, "/retrain 1", user=ADMIN)
-    assert "用法" in await said(chat, "/retrain nan", user=ADMIN)
-    assert "没有训练" in await said(chat, "/retrain status", user=ADMIN)
-    assert "私聊" in await said(chat, "/retrain 1", user=ADMIN, chat=-7, kind="supergroup")
+    assert "管理员" in await answer_to(chat, "/retrain 1")
+    assert "管理员" in await answer_to(chat, "/model")
+    assert "没有训练进程" in await answer_to(chat, "/retrain 1", user=ADMIN)
+    assert "用法" in await answer_to(chat, "/retrain nan", user=ADMIN)
+    assert "没有训练" in await answer_to(chat, "/retrain status", user=ADMIN)
+    assert "私聊" in await answer_to(chat, "/retrain 1", user=ADMIN, chat=-7, kind="supergroup")
 
 
 async def test_a_group_is_answered_only_when_it_asks_this_bot(chat: FakeTelegram) -> None:
     group: dict[str, Any] = {"chat": -100, "kind": "supergroup"}
     for text in ("春风十里", "/nonsense", "/acrostic@other_bot 春", "hello"):
-        assert await silent(chat, await chat.write(text, **group))
-    assert (await said(chat, f"/acrostic@{BOT_NAME} 春风十里", **group)).startswith("春")
+        assert await is_ignored(chat, await chat.write(text, **group))
+    assert (await answer_to(chat, f"/acrostic@{BOT_NAME} 春风十里", **group)).startswith("春")
 
 
 async def test_a_private_message_for_another_bot_is_not_answered(chat: FakeTelegram) -> None:
-    assert await silent(chat, await chat.write("/acrostic@other_bot 春"))
+    assert await is_ignored(chat, await chat.write("/acrostic@other_bot 春"))
 
 
 async def test_a_topic_is_kept(chat: FakeTelegram) -> None:
@@ -142,7 +142,7 @@ NOT_NEW_TEXT: list[tuple[str | None, dict[str, Any]]] = [
 
 async def test_what_is_no_new_text_message_is_ignored(chat: FakeTelegram, caplog: pytest.LogCaptureFixture) -> None:
     for text, options in NOT_NEW_TEXT:
-        assert await silent(chat, await chat.write(text, **options))
+        assert await is_ignored(chat, await chat.write(text, **options))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
@@ -160,7 +160,7 @@ async def test_a_sticker_in_a_private_chat_gets_one_line_and_an_album_no_more(ch
     for _ in range(3):
         last = await chat.write(None, extra={"photo": [], "media_group_id": "g1"}, chat=62)
     await chat.confirmed(last)
-    assert await said(chat, "/acrostic 春", chat=63)
+    assert await answer_to(chat, "/acrostic 春", chat=63)
     assert len(await chat.messages(1, 62)) == 1
 
 
@@ -182,25 +182,25 @@ async def test_another_poem_is_what_was_asked_for_last(chat: FakeTelegram) -> No
     _, again = await chat.messages(2, 71)
     assert again.plain.startswith("老夫聊发少年狂，")
     assert again.plain.endswith("七绝")
-    assert (await said(chat, "再来一首", chat=72)).count("山") == 28
+    assert (await answer_to(chat, "再来一首", chat=72)).count("山") == 28
 
 
 async def test_words_work_in_a_group_after_the_bots_name(chat: FakeTelegram) -> None:
-    assert (await said(chat, f"@{BOT_NAME} 藏头 春风", chat=-81, kind="supergroup")).startswith("春山")
-    assert await silent(chat, await chat.write("藏头 春风", chat=-82, kind="supergroup"))
+    assert (await answer_to(chat, f"@{BOT_NAME} 藏头 春风", chat=-81, kind="supergroup")).startswith("春山")
+    assert await is_ignored(chat, await chat.write("藏头 春风", chat=-82, kind="supergroup"))
 
 
 async def test_what_is_left_out_is_said_and_english_readers_get_the_form_explained(chat: FakeTelegram) -> None:
-    assert (await said(chat, "/continue 春眠不觉晓❤", chat=91)).endswith("五律\n略去：❤")
-    assert "Regulated verse: 8 lines of 5 characters" in await said(
+    assert (await answer_to(chat, "/continue 春眠不觉晓❤", chat=91)).endswith("五律\n略去：❤")
+    assert "Regulated verse: 8 lines of 5 characters" in await answer_to(
         chat, "/continue 春眠不觉晓", chat=92, language="en"
     )
 
 
 async def test_an_admins_help_names_the_admins_commands(chat: FakeTelegram) -> None:
-    text = await said(chat, "/help", user=ADMIN, chat=ADMIN)
+    text = await answer_to(chat, "/help", user=ADMIN, chat=ADMIN)
     assert all(name in text for name in ("/retrain", "/model", "/stats"))
-    assert "/retrain" not in await said(chat, "/help", chat=94)
+    assert "/retrain" not in await answer_to(chat, "/help", chat=94)
 
 
 async def test_telegram_is_told_what_the_bot_is_for(chat: FakeTelegram) -> None:
@@ -225,7 +225,7 @@ async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:
     await chat.confirmed(again["update_id"])
     # As from a bot that died before it could confirm.
     await chat.put(again)
-    assert await silent(chat, again["update_id"])
+    assert await is_ignored(chat, again["update_id"])
 
 
 async def test_a_flood_is_answered_politely_once_and_others_are_served(
@@ -237,7 +237,7 @@ async def test_a_flood_is_answered_politely_once_and_others_are_served(
     ):
         flood = [await telegram.write("/acrostic 春", chat=100 + n, user=1) for n in range(20)]
         await telegram.confirmed(flood[-1])
-        assert (await said(telegram, "/acrostic 夏", user=2)).startswith("夏")
+        assert (await answer_to(telegram, "/acrostic 夏", user=2)).startswith("夏")
         of_flood = [sent.plain for sent in telegram.sent if sent.chat < 200]
     assert sum(text.startswith("春") for text in of_flood) == 2
     assert sum("太频繁" in text for text in of_flood) == 1
@@ -262,7 +262,7 @@ async def test_without_any_worker_the_user_hears_of_it_after_the_deadline(
     server: RedisServer, queue: Queue, redis: Redis, prefix: str, telegram: FakeTelegram
 ) -> None:
     async with running_bot(server.url, prefix, telegram, JOB_DEADLINE="0.2", LEASE="0.2"):
-        assert "暂时没有运行" in await said(telegram, "/acrostic 春")
+        assert "暂时没有运行" in await answer_to(telegram, "/acrostic 春")
     assert (await queue.status()).waiting == 0
 
 

@@ -17,7 +17,7 @@ from engine.contract.script import Script
 from engine.generation.poet import RELEASED, read_prosody
 from engine.prosody.check import examine_lines
 from tests.bot.conftest import ADMIN
-from tests.bot.test_chat import said, silent
+from tests.bot.test_chat import answer_to, is_ignored
 from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.running import running_bot
@@ -35,9 +35,9 @@ def reply_to(text: str, author: dict[str, Any], chat: int) -> dict[str, Any]:
 
 async def test_a_poem_is_examined_typed_or_replied_to(chat: FakeTelegram) -> None:
     for text in (
-        await said(chat, f"/check {STORK}"),
-        await said(chat, "/check", **reply_to(f"{STORK}\n\n五绝 · 十一尤", ME, 501)),
-        await said(chat, "/check", **reply_to(STORK, SOMEBODY, 502)),
+        await answer_to(chat, f"/check {STORK}"),
+        await answer_to(chat, "/check", **reply_to(f"{STORK}\n\n五绝 · 十一尤", ME, 501)),
+        await answer_to(chat, "/check", **reply_to(STORK, SOMEBODY, 502)),
     ):
         assert text.startswith("五绝·仄起首句不入韵 · 十一尤\n韵脚：流、楼\n白日依山尽\n仄仄平平仄\n")
         assert text.splitlines()[-1].startswith("无误")
@@ -78,46 +78,46 @@ def test_oblique_rhymes_are_named_with_their_group_and_free_of_tones() -> None:
 
 
 async def test_faults_are_named_with_their_place_as_they_were_written(chat: FakeTelegram) -> None:
-    assert "第2句第5字「风」：落韵" in await said(chat, f"/check {STORK.replace('流', '风')}")
-    assert "line 2, character 5 風: 落韵" in await said(chat, f"/check {STORK.replace('流', '風')}", language="en")
+    assert "第2句第5字「风」：落韵" in await answer_to(chat, f"/check {STORK.replace('流', '风')}")
+    assert "line 2, character 5 風: 落韵" in await answer_to(chat, f"/check {STORK.replace('流', '風')}", language="en")
 
 
 async def test_nothing_to_examine_is_said_with_an_example(chat: FakeTelegram) -> None:
-    assert "/check 白日" in await said(chat, "/check")
-    assert "400" in await said(chat, f"/check {'春' * 401}")
+    assert "/check 白日" in await answer_to(chat, "/check")
+    assert "400" in await answer_to(chat, f"/check {'春' * 401}")
 
 
 async def test_a_line_alone_is_continued_in_private(chat: FakeTelegram) -> None:
-    assert (await said(chat, "老夫聊发少年狂")).startswith("老夫聊发少年狂，山")
-    assert "最多32字" in await said(chat, "春" * 33)
+    assert (await answer_to(chat, "老夫聊发少年狂")).startswith("老夫聊发少年狂，山")
+    assert "最多32字" in await answer_to(chat, "春" * 33)
 
 
 async def test_nonsense_gets_two_examples_that_work(chat: FakeTelegram) -> None:
     for text in ("hello world", "唉", "春风 ok", "?"):
-        one, two = (await said(chat, text)).splitlines()[1:3]
+        one, two = (await answer_to(chat, text)).splitlines()[1:3]
         assert interpret(one) or parse(one, BOT_NAME)
         assert interpret(two) or parse(two, BOT_NAME)
 
 
 async def test_what_is_no_wish_is_answered_by_what_it_is(chat: FakeTelegram) -> None:
-    assert (await said(chat, "我爱你")).splitlines()[1] == "/acrostic 我爱你"
-    assert "只看得懂文字" in await said(chat, "😂")
-    assert "再来一首" in await said(chat, "好的")
-    assert "夸奖" in await said(chat, "写得真好！")
-    assert "两条" in await said(chat, "今天天气怎么样")
-    assert "声调" in await said(chat, "什么是平仄？")
-    assert "随时" in await said(chat, "晚安")
-    assert "抱歉" in await said(chat, "写得不好")
-    assert "句首" in await said(chat, "写一首藏尾诗：春风十里")
+    assert (await answer_to(chat, "我爱你")).splitlines()[1] == "/acrostic 我爱你"
+    assert "只看得懂文字" in await answer_to(chat, "😂")
+    assert "再来一首" in await answer_to(chat, "好的")
+    assert "夸奖" in await answer_to(chat, "写得真好！")
+    assert "两条" in await answer_to(chat, "今天天气怎么样")
+    assert "声调" in await answer_to(chat, "什么是平仄？")
+    assert "随时" in await answer_to(chat, "晚安")
+    assert "抱歉" in await answer_to(chat, "写得不好")
+    assert "句首" in await answer_to(chat, "写一首藏尾诗：春风十里")
 
 
 async def test_a_misspelled_command_is_followed_in_private_and_in_a_group_only_if_it_names_the_bot(
     chat: FakeTelegram,
 ) -> None:
-    assert "题：春" in await said(chat, "/peom 春")
-    assert "题：春" in await said(chat, f"/peom@{BOT_NAME} 春", chat=-100, kind="supergroup")
+    assert "题：春" in await answer_to(chat, "/peom 春")
+    assert "题：春" in await answer_to(chat, f"/peom@{BOT_NAME} 春", chat=-100, kind="supergroup")
     await chat.write("/peom 春", chat=-200, kind="supergroup")
-    assert "题：秋" in await said(chat, "/poem 秋", chat=-200, kind="supergroup")
+    assert "题：秋" in await answer_to(chat, "/poem 秋", chat=-200, kind="supergroup")
 
 
 def test_every_example_can_be_written() -> None:
@@ -133,12 +133,14 @@ def test_every_example_can_be_written() -> None:
 
 async def test_a_group_is_answered_where_the_bot_is_named_or_replied_to(chat: FakeTelegram) -> None:
     group: dict[str, Any] = {"kind": "supergroup"}
-    assert (await said(chat, f"@{BOT_NAME} 老夫聊发少年狂", chat=-1, **group)).startswith("老夫聊发少年狂")
-    assert (await said(chat, "老夫聊发少年狂", chat=-2, **group, **reply_to("春", ME, -2))).startswith("老夫聊发少年狂")
-    assert "/help" in await said(chat, f"/nonsense@{BOT_NAME}", chat=-5, **group)
+    assert (await answer_to(chat, f"@{BOT_NAME} 老夫聊发少年狂", chat=-1, **group)).startswith("老夫聊发少年狂")
+    assert (await answer_to(chat, "老夫聊发少年狂", chat=-2, **group, **reply_to("春", ME, -2))).startswith(
+        "老夫聊发少年狂"
+    )
+    assert "/help" in await answer_to(chat, f"/nonsense@{BOT_NAME}", chat=-5, **group)
     for more in (reply_to("春", SOMEBODY, -3), {}):
-        assert await silent(chat, await chat.write("老夫聊发少年狂", chat=-3, **group, **more))
-    assert await silent(chat, await chat.write("@other_bot 老夫聊发少年狂", chat=-4, **group))
+        assert await is_ignored(chat, await chat.write("老夫聊发少年狂", chat=-3, **group, **more))
+    assert await is_ignored(chat, await chat.write("@other_bot 老夫聊发少年狂", chat=-4, **group))
 
 
 async def test_a_language_is_chosen_kept_and_forgotten(
@@ -151,11 +153,11 @@ async def test_a_language_is_chosen_kept_and_forgotten(
         await telegram.answered(await telegram.press(asked, "繁體中文", user=9))
         await telegram.until(lambda: any("續寫" in c for c in telegram.menus.get(("chat", 9, ""), [])))
     async with running_bot(server.url, prefix, telegram):
-        assert "體裁" in await said(telegram, "/help", user=9, language="en")
-        assert "English" in await said(telegram, "/language en", user=9)
-        assert "Forms" in await said(telegram, "/help", user=9)
+        assert "體裁" in await answer_to(telegram, "/help", user=9, language="en")
+        assert "English" in await answer_to(telegram, "/language en", user=9)
+        assert "Forms" in await answer_to(telegram, "/help", user=9)
         await telegram.answered(await telegram.press_data(asked, "language::auto", user=9))
-        assert "体裁" in await said(telegram, "/help", user=9)
+        assert "体裁" in await answer_to(telegram, "/help", user=9)
 
 
 async def test_lists_of_commands_are_told_by_language_for_groups_and_for_admins(chat: FakeTelegram) -> None:

@@ -27,7 +27,9 @@ Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @contextlib.asynccontextmanager
-async def silent(where: str, count: int, start: bytes = b"", address: str = "127.0.0.1") -> AsyncIterator[list[Stream]]:
+async def silent_connections(
+    where: str, count: int, start: bytes = b"", address: str = "127.0.0.1"
+) -> AsyncIterator[list[Stream]]:
     """So many connections that only send ``start``."""
     host, port = where.removeprefix("http://").split(":")
     streams = [await asyncio.open_connection(host, port, local_addr=(address, 0)) for _ in range(count)]
@@ -40,9 +42,9 @@ async def silent(where: str, count: int, start: bytes = b"", address: str = "127
             writer.close()
 
 
-async def said(where: str, words: bytes) -> bytes:
+async def raw_answer(where: str, words: bytes) -> bytes:
     """Everything that the server answers until it closes the connection."""
-    async with silent(where, 1, words) as [(reader, _)]:
+    async with silent_connections(where, 1, words) as [(reader, _)]:
         with contextlib.suppress(ConnectionError):
             return await reader.read()
         return b""
@@ -52,7 +54,10 @@ async def test_where_connections_are_many_the_oldest_idle_one_makes_room(
     server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 16)
-    async with running_bot(server.url, prefix) as where, silent(where, 40, b"GET /healthz HTTP/1.1\r\nA:") as streams:
+    async with (
+        running_bot(server.url, prefix) as where,
+        silent_connections(where, 40, b"GET /healthz HTTP/1.1\r\nA:") as streams,
+    ):
         await until(partial(_closed, streams, 24))
         async with aiohttp.ClientSession() as http, http.get(f"{where}/healthz") as answer:
             assert answer.status == 200
@@ -64,9 +69,9 @@ async def test_a_request_in_progress_is_not_closed_to_make_room(
 ) -> None:
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 8)
     begun = b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{"
-    async with running_bot(server.url, prefix) as where, silent(where, 8, begun) as busy:
+    async with running_bot(server.url, prefix) as where, silent_connections(where, 8, begun) as busy:
         await asyncio.sleep(0.2)
-        assert await said(where, b"GET /healthz HTTP/1.1\r\n\r\n") == b""
+        assert await raw_answer(where, b"GET /healthz HTTP/1.1\r\n\r\n") == b""
         for reader, writer in busy:
             writer.write(b"}")
             assert (await reader.readline()).startswith(b"HTTP/1.1 400")
@@ -78,9 +83,9 @@ async def test_who_sends_no_request_or_no_body_is_not_waited_for(
     monkeypatch.setattr(bot.http.connections, "FIRST_REQUEST_SECONDS", 0.2)
     monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.2)
     async with running_bot(server.url, prefix) as where:
-        assert await said(where, b"") == b""
-        assert await said(where, b"GET /healthz HTTP/1.1\r\nHost: ") == b""
-        slow = await said(where, b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert await raw_answer(where, b"") == b""
+        assert await raw_answer(where, b"GET /healthz HTTP/1.1\r\nHost: ") == b""
+        slow = await raw_answer(where, b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         assert slow.startswith(b"HTTP/1.1 408")
         assert json.loads(slow.partition(b"\r\n\r\n")[2])["error"]["code"] == "too_slow"
 
@@ -90,7 +95,7 @@ async def test_what_is_no_http_is_answered_in_the_one_form_and_leaves_no_traceba
     server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture, nonsense: bytes
 ) -> None:
     async with running_bot(server.url, prefix) as where:
-        head, _, body = (await said(where, nonsense)).partition(b"\r\n\r\n")
+        head, _, body = (await raw_answer(where, nonsense)).partition(b"\r\n\r\n")
     assert head.split()[1] == b"400"
     assert b"nosniff" in head
     assert b"Server: poem" in head
@@ -129,9 +134,9 @@ async def test_who_does_not_read_the_answers_keeps_no_connection_for_ever(
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 8)
     monkeypatch.setattr(bot.http.connections, "FIRST_REQUEST_SECONDS", 0.2)
     asked = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
-    async with running_bot(server.url, prefix) as where, unread(where, 8, asked):
+    async with running_bot(server.url, prefix) as where, unread_connections(where, 8, asked):
         await asyncio.sleep(0.2)
-        assert await said(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") == b""
+        assert await raw_answer(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") == b""
         await until(partial(_healthy, where))
 
 
@@ -141,7 +146,7 @@ async def test_one_caller_has_no_more_than_its_share_of_the_connections(
     monkeypatch.setattr(bot.http.connections, "MAX_CONNECTIONS", 16)
     monkeypatch.setattr(Callers, "of_connection", lambda _, peer: None if peer == "127.0.0.1" else peer)
     begun = b"POST /api/poems HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{"
-    async with running_bot(server.url, prefix) as where, silent(where, 40, begun, "127.0.0.2") as streams:
+    async with running_bot(server.url, prefix) as where, silent_connections(where, 40, begun, "127.0.0.2") as streams:
         await until(partial(_closed, streams, 36))
         assert await _healthy(where)
         kept = [(reader, writer) for reader, writer in streams if not reader.at_eof()]
@@ -160,12 +165,12 @@ def test_this_machine_and_trusted_proxies_have_no_share_of_their_own(peer: str, 
 
 
 async def _healthy(where: str) -> bool:
-    answer = await said(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    answer = await raw_answer(where, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     return answer.startswith(b"HTTP/1.1 200")
 
 
 @contextlib.asynccontextmanager
-async def unread(where: str, count: int, words: bytes) -> AsyncIterator[None]:
+async def unread_connections(where: str, count: int, words: bytes) -> AsyncIterator[None]:
     """So many connections that send requests and read nothing."""
     host, port = where.removeprefix("http://").split(":")
     with contextlib.ExitStack() as stack:

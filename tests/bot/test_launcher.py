@@ -68,13 +68,13 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.0)
 
 
-async def kept(*words: str) -> None:
+async def supervise_until_given_up(*words: str) -> None:
     """Supervise a program until the supervisor gives up."""
     keeper = ServiceKeeper(Program("toy", *words, environ=dict(os.environ)), asyncio.Event())
     await keeper.start()
     try:
-        assert keeper.kept is not None
-        await keeper.kept
+        assert keeper.task is not None
+        await keeper.task
     finally:
         await keeper.stop()
 
@@ -83,7 +83,7 @@ async def test_a_program_that_goes_on_dying_ends_the_launcher_with_a_sentence(
     no_pause: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(FailedError, match=r"The toy exited with code 1 at once 5 times"):
-        await kept("-c", "import sys; print('the reason'); sys.exit(1)")
+        await supervise_until_given_up("-c", "import sys; print('the reason'); sys.exit(1)")
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("toy     | the reason") == 5
     assert sum("restarting in" in line for line in lines) == 4
@@ -91,7 +91,7 @@ async def test_a_program_that_goes_on_dying_ends_the_launcher_with_a_sentence(
 
 async def test_a_wrong_setting_is_not_tried_again(no_pause: None, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FailedError, match="exited with code 2") as given_up:
-        await kept("-c", "import sys; print('THREADS is wrong'); sys.exit(2)")
+        await supervise_until_given_up("-c", "import sys; print('THREADS is wrong'); sys.exit(2)")
     assert capsys.readouterr().out.count("THREADS is wrong") == 1
     assert given_up.value.code == 2
 
@@ -100,7 +100,7 @@ async def test_a_line_of_any_length_is_shown_and_blocks_nobody(
     no_pause: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(FailedError):
-        await kept("-c", "import sys; print('x' * 1_000_000); print('after it'); sys.exit(2)")
+        await supervise_until_given_up("-c", "import sys; print('x' * 1_000_000); print('after it'); sys.exit(2)")
     out = capsys.readouterr().out
     assert out.count("x") == 1_000_000
     assert "toy     | after it" in out
@@ -193,15 +193,15 @@ async def test_a_store_without_a_folder_is_one_sentence(tmp_path: Path, place: s
 
 
 @pytest.fixture
-def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def deep_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose path is too long for a socket, and a separate folder for temporary files."""
     with tempfile.TemporaryDirectory(prefix="poem-tests-") as folder:
         monkeypatch.setattr("tempfile.tempdir", folder)
         yield Path(folder) / ("x" * 100)
 
 
-def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(far: Path) -> None:
-    store = RedisServer(far)
+def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(deep_folder: Path) -> None:
+    store = RedisServer(deep_folder)
     try:
         assert store.start()
         place = Path(store.url.removeprefix("unix://")).parent
@@ -211,21 +211,21 @@ def test_a_socket_among_temporary_files_lies_in_a_folder_of_its_user_alone(far: 
     assert not place.exists()
 
 
-def test_a_socket_folder_that_others_may_enter_is_refused(far: Path) -> None:
-    store = RedisServer(far)
+def test_a_socket_folder_that_others_may_enter_is_refused(deep_folder: Path) -> None:
+    store = RedisServer(deep_folder)
     place = Path(store.url.removeprefix("unix://")).parent
     place.mkdir()
     place.chmod(0o777)
     with pytest.raises(RedisServerError, match="this user alone"):
         store.start()
     place.rmdir()
-    place.symlink_to(far.parent)
+    place.symlink_to(deep_folder.parent)
     with pytest.raises(RedisServerError, match="this user alone"):
         store.start()
 
 
-def test_a_socket_folder_of_another_user_is_refused(far: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, own = RedisServer(far), os.getuid()
+def test_a_socket_folder_of_another_user_is_refused(deep_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, own = RedisServer(deep_folder), os.getuid()
     place = Path(store.url.removeprefix("unix://")).parent
     place.mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: own + 1)

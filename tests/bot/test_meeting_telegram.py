@@ -79,13 +79,13 @@ async def test_health_says_whether_telegram_is_reached(
     telegram.faults.append(Fault("getMe", 200, body=body, times=2))
     async with running_bot(server.url, prefix, telegram) as where, aiohttp.ClientSession() as http:
 
-        async def said() -> str:
+        async def telegram_state() -> str:
             async with http.get(f"{where}/healthz") as answer:
                 return str((await answer.json())["telegram"])
 
-        assert await said() == "connecting"
+        assert await telegram_state() == "connecting"
         await telegram.called("getUpdates")
-        assert await said() == "on"
+        assert await telegram_state() == "on"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_make_run_says_that_the_bot_is_on_when_it_is(
             await _greet(f"http://127.0.0.1:{runner.addresses[0][1]}", chats)
     finally:
         await runner.cleanup()
-    said = capsys.readouterr().out
-    places = [said.index(each) for each in words]
+    output = capsys.readouterr().out
+    places = [output.index(each) for each in words]
     assert places == sorted(places)
-    assert said.count("The Telegram bot is on.") == words.count("The Telegram bot is on.")
+    assert output.count("The Telegram bot is on.") == words.count("The Telegram bot is on.")

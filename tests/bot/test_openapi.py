@@ -34,11 +34,11 @@ LISTED = {
     for status in way["responses"]
     if status.isdecimal()
 }
-KEPT: set[tuple[str, int]] = set()
+SEEN_ANSWERS: set[tuple[str, int]] = set()
 """The answers that the tests below have seen."""
 
 
-async def keeps(
+async def conforms(
     where: str,
     path: str,
     status: int,
@@ -60,30 +60,30 @@ async def keeps(
             Draft202012Validator(schema).validate(json.loads(content))
         if status in (429, 503) and path.startswith("/api"):
             assert int(answer.headers["Retry-After"]) > 0
-    KEPT.add((path, status))
+    SEEN_ANSWERS.add((path, status))
     return content
 
 
 async def test_what_is_right_is_answered_as_written(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    poem = await keeps(where, "/api/poems", 200, GOOD)
-    await keeps(where, "/api/pictures", 200, poem)
+    poem = await conforms(where, "/api/poems", 200, GOOD)
+    await conforms(where, "/api/pictures", 200, poem)
     for path in ("/api/queue", "/healthz", "/readyz", "/metrics"):
-        await keeps(where, path, 200)
-    await keeps(where, "/api/templates", 200, query="?name=五律·平起首句入韵&length=5&lines=8")
-    await keeps(where, "/api/templates", 404, query="?name=五律&length=5&lines=8")
+        await conforms(where, path, 200)
+    await conforms(where, "/api/templates", 200, query="?name=五律·平起首句入韵&length=5&lines=8")
+    await conforms(where, "/api/templates", 404, query="?name=五律&length=5&lines=8")
     for path in ("/api/poems", "/api/pictures"):
-        await keeps(where, path, 400, b"{")
-        await keeps(where, path, 413, b"x" * 9000)
-        await keeps(where, path, 415, b"{", headers={"Content-Encoding": "gzip"})
-        await keeps(where, path, 403, b"{", headers={"Sec-Fetch-Site": "cross-site"})
-    await keeps(where, "/api/pictures", 403, json.dumps({**json.loads(poem), "lines": ["春山"]}).encode())
-    unknown = await keeps(where, "/api/poems", 200, '{"mode":"acrostic","text":"𠮷"}'.encode())
-    await keeps(where, "/api/pictures", 422, unknown)
+        await conforms(where, path, 400, b"{")
+        await conforms(where, path, 413, b"x" * 9000)
+        await conforms(where, path, 415, b"{", headers={"Content-Encoding": "gzip"})
+        await conforms(where, path, 403, b"{", headers={"Sec-Fetch-Site": "cross-site"})
+    await conforms(where, "/api/pictures", 403, json.dumps({**json.loads(poem), "lines": ["春山"]}).encode())
+    unknown = await conforms(where, "/api/poems", 200, '{"mode":"acrostic","text":"𠮷"}'.encode())
+    await conforms(where, "/api/pictures", 422, unknown)
     monkeypatch.setattr(bot.http.page, "MAX_PICTURES_WAITING", 0)
-    await keeps(where, "/api/pictures", 503, poem)
+    await conforms(where, "/api/pictures", 503, poem)
     monkeypatch.setattr(bot.http.body, "BODY_SECONDS", 0.1)
     for path in ("/api/poems", "/api/pictures"):
-        await keeps(where, path, 408, slowly())
+        await conforms(where, path, 408, slowly())
 
 
 async def slowly() -> AsyncIterator[bytes]:
@@ -107,17 +107,17 @@ async def test_a_poems_own_address_is_answered_as_written(
             async with http.post(f"{where}/api/poems", json={"mode": "acrostic", "text": heads}) as answer:
                 ids.append(answer.headers["Content-Location"].rpartition("/")[2])
         for path in paths:
-            await keeps(where, path, 200, name=ids[0])
-            await keeps(where, path, 404, name="0-0.aaaaaaaa")
-        await keeps(where, "/api/pictures/{id}", 422, name=ids[1])
-        await keeps(where, "/api/pictures/{id}", 429, name=ids[0])
-        async with http.post(f"{where}/api/pictures", data=await keeps(where, paths[0], 200, name=ids[0])) as answer:
+            await conforms(where, path, 200, name=ids[0])
+            await conforms(where, path, 404, name="0-0.aaaaaaaa")
+        await conforms(where, "/api/pictures/{id}", 422, name=ids[1])
+        await conforms(where, "/api/pictures/{id}", 429, name=ids[0])
+        async with http.post(f"{where}/api/pictures", data=await conforms(where, paths[0], 200, name=ids[0])) as answer:
             assert answer.status == 400  # the poem stands in it, it is none
-        poem = json.loads(await keeps(where, paths[0], 200, name=ids[0]))["poem"]
-        await keeps(where, "/api/pictures", 429, json.dumps(poem).encode())
+        poem = json.loads(await conforms(where, paths[0], 200, name=ids[0]))["poem"]
+        await conforms(where, "/api/pictures", 429, json.dumps(poem).encode())
     async with running_bot(server.url, prefix, BLOCKLIST_FILE=str(tmp_path / "words")) as where:
         for path in paths:
-            await keeps(where, path, 400, name=ids[0])
+            await conforms(where, path, 400, name=ids[0])
 
 
 async def test_what_there_is_not_is_answered_in_the_one_form(where: str) -> None:
@@ -160,23 +160,23 @@ async def test_too_fast_too_late_and_nobody_there_are_answered_as_written(
         running_worker(redis, prefix, FakePoet()),
         running_bot(server.url, prefix, USER_PER_MINUTE="1", TRUSTED_PROXIES="127.0.0.1") as where,
     ):
-        await keeps(where, "/api/poems", 200, GOOD)
-        await keeps(where, "/api/poems", 429, GOOD)
+        await conforms(where, "/api/poems", 200, GOOD)
+        await conforms(where, "/api/poems", 429, GOOD)
     poet = FakePoet()
     poet.may_go_on.clear()
     async with running_worker(redis, prefix, poet), running_bot(server.url, prefix, JOB_DEADLINE="0.3") as where:
-        await keeps(where, "/api/poems", 504, GOOD)
+        await conforms(where, "/api/poems", 504, GOOD)
     async with running_bot(NOWHERE, prefix) as where:
         for path, body in (("/api/poems", GOOD), ("/api/queue", None), ("/readyz", None)):
-            await keeps(where, path, 503, body)
+            await conforms(where, path, 503, body)
         for path in ("/api/poems/{id}", "/api/pictures/{id}"):
-            await keeps(where, path, 503, name="0-0.aaaaaaaa")
+            await conforms(where, path, 503, name="0-0.aaaaaaaa")
 
 
 def test_every_answer_that_is_written_was_seen() -> None:
-    if not KEPT:
+    if not SEEN_ANSWERS:
         pytest.skip("the tests above were not run")
-    assert KEPT == LISTED
+    assert SEEN_ANSWERS == LISTED
 
 
 async def test_the_description_is_served_and_names_every_route(where: str) -> None:

@@ -8,7 +8,7 @@ from bot.updates.commands import ChatCommand, closest_command, interpret, parse,
 from engine.contract import PoemRequest, outline
 
 
-def meant(text: str) -> PoemRequest | str | None:
+def meaning_of(text: str) -> PoemRequest | str | None:
     """The poem that a message asks for, or the name of the command that it means."""
     found = parse(text, "bot") or interpret(text)
     if not isinstance(found, ChatCommand):
@@ -41,7 +41,7 @@ def meant(text: str) -> PoemRequest | str | None:
     ],
 )
 def test_a_line_is_continued_however_it_is_asked_for(text: str, line: str, form: str) -> None:
-    assert meant(text) == PoemRequest("continue", line, form)
+    assert meaning_of(text) == PoemRequest("continue", line, form)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_line_is_continued_however_it_is_asked_for(text: str, line: str, form:
     ],
 )
 def test_words_are_hidden_however_it_is_asked_for(text: str, heads: str, form: str) -> None:
-    assert meant(text) == PoemRequest("acrostic", heads, form)
+    assert meaning_of(text) == PoemRequest("acrostic", heads, form)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_words_are_hidden_however_it_is_asked_for(text: str, heads: str, form: s
     ],
 )
 def test_a_theme_is_written_on_however_it_is_asked_for(text: str, theme: str, form: str) -> None:
-    found = meant(text)
+    found = meaning_of(text)
     assert found == PoemRequest("theme", theme, form)
     if theme:
         assert isinstance(found, PoemRequest)
@@ -147,7 +147,7 @@ def test_a_theme_is_written_on_however_it_is_asked_for(text: str, theme: str, fo
     ],
 )
 def test_a_rhyme_group_may_stand_anywhere(text: str, rhyme: str, mood: str | None) -> None:
-    assert meant(text) == PoemRequest("continue", "老夫聊发少年狂", rhyme=rhyme, mood=mood)
+    assert meaning_of(text) == PoemRequest("continue", "老夫聊发少年狂", rhyme=rhyme, mood=mood)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_rhyme_group_may_stand_anywhere(text: str, rhyme: str, mood: str | Non
     ],
 )
 def test_other_commands_have_words_too(text: str, command: str) -> None:
-    assert meant(text) == command
+    assert meaning_of(text) == command
 
 
 def test_the_last_poem_is_written_longer_or_in_another_form() -> None:
@@ -231,7 +231,7 @@ def test_the_last_poem_is_written_longer_or_in_another_form() -> None:
     "text", ["好" * 200, "真的" * 100, "a " * 100, "请你能会再来" * 33, "写得太太太太" * 30, "so " * 66]
 )
 def test_no_message_keeps_the_table_busy(text: str) -> None:
-    meant(text)
+    meaning_of(text)
 
 
 @pytest.mark.parametrize(
@@ -251,19 +251,19 @@ def test_no_message_keeps_the_table_busy(text: str) -> None:
     ],
 )
 def test_what_is_neither_verse_nor_a_wish_is_nothing(text: str) -> None:
-    assert meant(text) is None
+    assert meaning_of(text) is None
 
 
 @pytest.mark.parametrize(
     "line", ["来是空言去绝踪", "续断桥边草自生", "再到天台访玉真", "请君暂上凌烟阁", "用尽闺中力", "取次花丛懒回顾"]
 )
 def test_verse_that_begins_like_a_wish_stays_verse(line: str) -> None:
-    assert meant(line) == PoemRequest("continue", line)
+    assert meaning_of(line) == PoemRequest("continue", line)
 
 
 @pytest.mark.parametrize("lines", ["空山新雨后，天气晚来秋", "春风再见无多日，可以相携上酒楼。"])
 def test_a_couplet_stays_verse_even_with_words_of_conversation(lines: str) -> None:
-    assert meant(lines) == PoemRequest("continue", lines)
+    assert meaning_of(lines) == PoemRequest("continue", lines)
 
 
 _QUATRAIN = "白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。"
@@ -277,7 +277,7 @@ def test_a_whole_poem_is_examined_and_not_continued(text: str) -> None:
 
 
 def test_a_quatrain_without_title_is_continued() -> None:
-    assert meant(_QUATRAIN) == PoemRequest("continue", _QUATRAIN)
+    assert meaning_of(_QUATRAIN) == PoemRequest("continue", _QUATRAIN)
 
 
 @pytest.mark.parametrize(

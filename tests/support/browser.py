@@ -61,7 +61,7 @@ class Browser:
         names = self.driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
         return [str(name).partition("/api/")[2] for name in names if "/api/" in str(name)]
 
-    def told(self, text: str) -> None:
+    def wait_for_status(self, text: str) -> None:
         """Wait until ``text`` is in the status line."""
         self.until(lambda: text in self.find("#said").text)
 

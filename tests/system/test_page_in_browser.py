@@ -132,7 +132,7 @@ def test_the_browsers_back_leads_to_the_poem_before(page: Page) -> None:
 
 def test_a_link_that_is_too_old_says_so_and_leaves_a_page_to_write_with(page: Page) -> None:
     browser = page("/poems/0-0.aaaaaaaa")
-    browser.told("三十天")
+    browser.wait_for_status("三十天")
     assert len(browser.poem()) == 4
     browser.ask(LINE)
     assert browser.written()[0] == LINE
@@ -160,10 +160,10 @@ def test_copy_puts_poem_and_link_into_the_clipboard_and_says_so(page: Page, clip
     if clipboard == "old":  # what a page without TLS finds
         browser.driver.execute_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.find("#copy").click()
-    browser.told("已复制")
+    browser.wait_for_status("已复制")
     assert "".join(pasted(browser).split()) == f"{lines[0]}，{lines[1]}。{lines[2]}，{lines[3]}。"
     browser.find("#link").click()
-    browser.told("链接已复制")
+    browser.wait_for_status("链接已复制")
     assert pasted(browser) == browser.driver.current_url
 
 
@@ -184,10 +184,10 @@ def test_a_picture_is_drawn_in_sight_and_saved(page: Page, tmp_path: Path) -> No
         " await new Promise((go) => { window.go = go; }); return ask(...words); }"
     )
     browser.find("#picture").click()
-    browser.told("正在画")
+    browser.wait_for_status("正在画")
     assert not browser.find("#picture").is_enabled()
     browser.driver.execute_script("window.go()")
-    browser.told("画好")
+    browser.wait_for_status("画好")
     assert browser.find("#picture").is_enabled()
     browser.until(lambda: list(tmp_path.glob("*.png")))
     [saved] = tmp_path.glob("*.png")
@@ -199,7 +199,7 @@ def test_a_picture_is_drawn_in_sight_and_saved(page: Page, tmp_path: Path) -> No
 def test_what_cannot_be_served_is_told_in_words_and_kept_in_the_field(page: Page, text: str, word: str) -> None:
     browser = page("/")
     browser.ask(text)
-    browser.told(word)
+    browser.wait_for_status(word)
     assert "error" in str(browser.find("#said").get_attribute("class"))
     assert browser.find("[name=text]").get_attribute("value") == text
     assert not browser.find("#actions").is_displayed()
@@ -208,11 +208,11 @@ def test_what_cannot_be_served_is_told_in_words_and_kept_in_the_field(page: Page
 def test_an_error_follows_the_chosen_language(page: Page) -> None:
     browser = page("/")
     browser.ask("hello")
-    browser.told("汉字")
+    browser.wait_for_status("汉字")
     browser.speak("zh-Hant")
-    browser.told("漢字")
+    browser.wait_for_status("漢字")
     browser.speak("en")
-    browser.told("Chinese characters")
+    browser.wait_for_status("Chinese characters")
     assert "汉字" not in browser.find("#said").text
     browser.speak("zh-Hans")
 
@@ -233,7 +233,7 @@ def test_the_page_is_there_in_three_languages_and_remembers_which(page: Page) ->
     browser.driver.refresh()
     assert browser.find(".write").text == "Write"
     browser.ask("hello")
-    browser.told("Chinese")
+    browser.wait_for_status("Chinese")
     browser.speak("zh-Hans")
 
 

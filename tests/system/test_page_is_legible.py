@@ -25,19 +25,19 @@ EVERYWHERE = [(size, scheme) for size in (PHONE, DESK) for scheme in ("light", "
 
 
 @pytest.fixture(scope="module")
-def kept() -> dict[str, str]:
+def poem_addresses() -> dict[str, str]:
     """The addresses of the poems that were written, so that each is written once."""
     return {}
 
 
 @pytest.fixture
-def shown(page: Page, kept: dict[str, str], size: tuple[int, int], scheme: str, state: str) -> Browser:
-    browser = page(kept.get(state, STATES[state]), size, scheme)
+def shown(page: Page, poem_addresses: dict[str, str], size: tuple[int, int], scheme: str, state: str) -> Browser:
+    browser = page(poem_addresses.get(state, STATES[state]), size, scheme)
     if state == "error":
-        browser.told("汉字")
+        browser.wait_for_status("汉字")
     elif state != "empty":
         browser.written()
-        kept[state] = f"/poems/{browser.driver.current_url.rpartition('/')[2]}"
+        poem_addresses[state] = f"/poems/{browser.driver.current_url.rpartition('/')[2]}"
         browser.find("#tones").click()
         browser.until(lambda: browser.all("#lines rt"))
     return browser
