@@ -50,8 +50,8 @@ class Submitter:
         idempotency_key: str,
         sender: str,
         cost: int | None = None,
-    ) -> Job | None:
-        """Queue a request; durable when this returns. None: limited, and the sender was already told to slow down.
+    ) -> bool:
+        """Queue a request; durable when this returns. False: limited, and the sender was already told to slow down.
 
         ``idempotency_key`` identifies the update or HTTP request, so that a repetition adds nothing. ``cost``: if
         already computed. An HTTP request always gets an answer: it is refused if no worker is alive, or if limited.
@@ -73,9 +73,9 @@ class Submitter:
         if verdict.kind == "busy":
             raise busy((await self.queue.status()).wait_seconds)
         if verdict.kind == "silent":
-            return None
+            return False
         log.info("%s", verdict.kind, extra={"job": verdict.id})
-        return job
+        return True
 
     def limits_of(self, sender: str) -> Limits:
         return Limits() if sender == LOCAL_SENDER else self.limits

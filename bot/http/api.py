@@ -104,21 +104,19 @@ class Api:
         return json_response({"waiting": status.waiting, "wait_seconds": status.wait_seconds})
 
     async def _write(self, poem_request: PoemRequest, sender: str, language: Language, cost: int) -> Poem:
-        address, answer = self.pending.expect()
         content: PoemOrError | None = None
-        try:
-            job = await self.submitter.submit(poem_request, address, language, address.idempotency_key, sender, cost)
-            assert job is not None
-            async with asyncio.timeout(self.submitter.seconds):
-                content = await answer
-        except TimeoutError:
-            raise deadline_error() from None
-        finally:
-            self.pending.forget(address)
-            if content is None:
-                # The deadline passed or the client disconnected: nobody needs the poem any more.
-                with contextlib.suppress(RedisError):
-                    await self.submitter.queue.abandon(address.idempotency_key)
+        with self.pending.expecting() as (address, answer):
+            try:
+                await self.submitter.submit(poem_request, address, language, address.idempotency_key, sender, cost)
+                async with asyncio.timeout(self.submitter.seconds):
+                    content = await answer
+            except TimeoutError:
+                raise deadline_error() from None
+            finally:
+                if content is None:
+                    # The deadline passed or the client disconnected: nobody needs the poem any more.
+                    with contextlib.suppress(RedisError):
+                        await self.submitter.queue.abandon(address.idempotency_key)
         if isinstance(content, Poem):
             content = self.blocklist.screen(content)
         if isinstance(content, PoemError):

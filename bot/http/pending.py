@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
+from collections.abc import Iterator
 
 from bot.metrics import Metrics
 from engine.contract import Poem, PoemError
@@ -27,15 +29,15 @@ class PendingRequests:
         self._waiting: dict[str, asyncio.Future[PoemOrError]] = {}
         self._stopping = asyncio.Event()
 
-    def expect(self) -> tuple[PendingRequest, asyncio.Future[PoemOrError]]:
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[tuple[PendingRequest, asyncio.Future[PoemOrError]]]:
         """A new address, and the future that receives the answer to it."""
         address = PendingRequest(self._process, secrets.token_hex(8))
-        future: asyncio.Future[PoemOrError] = asyncio.get_running_loop().create_future()
-        self._waiting[address.id] = future
-        return address, future
-
-    def forget(self, address: PendingRequest) -> None:
-        self._waiting.pop(address.id, None)
+        future = self._waiting[address.id] = asyncio.get_running_loop().create_future()
+        try:
+            yield address, future
+        finally:
+            del self._waiting[address.id]
 
     def stop(self) -> None:
         self._stopping.set()

@@ -143,13 +143,8 @@ async def _wait_until_stopped(keepers: list[ServiceKeeper], stop: asyncio.Event,
 async def _greet(url: str, chats: bool) -> None:
     """Print the address once poems can be written, and report the connection to Telegram."""
     async with aiohttp.ClientSession() as session:
-        while True:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"{url}/readyz") as answer:
-                    if answer.status == 200:
-                        break
-            await asyncio.sleep(0.2)
-        on = chats and await _telegram_is_on(session, url, TELEGRAM_SECONDS)
+        await _until(session, f"{url}/readyz", status="ready")
+        on = chats and await _until(session, f"{url}/healthz", TELEGRAM_SECONDS, telegram="on")
         chat = "The Telegram bot is on." if on else "Telegram cannot be reached yet; the bot keeps trying."
         if not chats:
             chat = "No TELEGRAM_BOT_TOKEN is set: HTTP only."
@@ -158,18 +153,18 @@ async def _greet(url: str, chats: bool) -> None:
             f"\nReady on {url}. {chat} Ctrl-C stops everything.\nA poem: curl -s {url}/api/poems -d '{body}'\n",
             flush=True,
         )
-        if chats and not on and await _telegram_is_on(session, url):
+        if chats and not on and await _until(session, f"{url}/healthz", telegram="on"):
             print("The Telegram bot is on.", flush=True)
 
 
-async def _telegram_is_on(session: aiohttp.ClientSession, url: str, seconds: float | None = None) -> bool:
-    """Whether the bot reaches Telegram within so many seconds (None: wait for ever)."""
+async def _until(session: aiohttp.ClientSession, url: str, seconds: float | None = None, **wanted: str) -> bool:
+    """Whether the JSON at ``url`` has the ``wanted`` fields within so many seconds (None: wait for ever)."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
                 with contextlib.suppress(aiohttp.ClientError, ValueError):
-                    async with session.get(f"{url}/healthz") as answer:
-                        if (await answer.json()).get("telegram") == "on":
+                    async with session.get(url) as answer:
+                        if wanted.items() <= (await answer.json()).items():
                             return True
                 await asyncio.sleep(0.2)
     return False

@@ -116,7 +116,7 @@ class Callbacks:
             return Refusal(message_text("already_writing", language), already_writing=True)
         outcome, refusal = "accepted", None
         try:
-            if await self.submitter.submit(request, to, language, idempotency_key, sender) is None:
+            if not await self.submitter.submit(request, to, language, idempotency_key, sender):
                 outcome, refusal = "silent", Refusal(message_text("slower", language))
         except PoemError as error:
             outcome, refusal = error.code, Refusal(error_text(error, language))

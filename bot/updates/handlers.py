@@ -177,7 +177,7 @@ class Handlers:
         to, language, idempotency_key, sender = context.to, context.language, context.idempotency_key, context.sender
         outcome = "accepted"
         try:
-            if await self._submitter.submit(request, to, language, idempotency_key, sender) is None:
+            if not await self._submitter.submit(request, to, language, idempotency_key, sender):
                 outcome = "silent"
             elif isinstance(request, PoemRequest):
                 await self._chats.remember(_last_request_key(context), replace(request, seed=None))

@@ -108,7 +108,7 @@ async def test_make_run_says_that_the_bot_is_on_when_it_is(
         return web.json_response({"telegram": "on" if reached or asked > 3 else "connecting"})
 
     async def ready(_: web.Request) -> web.Response:
-        return web.json_response({})
+        return web.json_response({"status": "ready"})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", health), web.get("/readyz", ready)])
