@@ -20,14 +20,14 @@ def main() -> int:
     ).parse_args()
     # Otherwise python-telegram-bot warns of a future change of types at every "too many requests".
     os.environ.setdefault("PTB_TIMEDELTA", "true")
-    from bot.app import serve
+    from bot.app import run_bot
     from bot.http.listening import PortTakenError
     from bot.settings import BotSettings
 
     try:
         settings = BotSettings.read(os.environ)
         set_up(settings.log_level, settings.log_format)
-        asyncio.run(serve(settings))
+        asyncio.run(run_bot(settings))
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2

@@ -247,7 +247,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def serve(settings: BotSettings) -> None:
+async def run_bot(settings: BotSettings) -> None:
     """Run until SIGTERM or Ctrl-C."""
     app = App(settings)
     loop = asyncio.get_running_loop()

@@ -181,13 +181,13 @@ def _parse_true(result: object) -> bool:
     return True
 
 
-def _parse_message(result: Any) -> dict[str, object]:
+def _parse_sent_message(result: Any) -> dict[str, object]:
     """Only the number of a sent message is used; python-telegram-bot requires the other fields."""
     return {"message_id": _integer(result["message_id"], 1), "date": 0, "chat": {"id": 0, "type": "private"}}
 
 
-def _parse_message_or_true(result: object) -> object:
-    return True if result is True else _parse_message(result)
+def _parse_sent_message_or_true(result: object) -> object:
+    return True if result is True else _parse_sent_message(result)
 
 
 def _parse_bot(result: Any) -> dict[str, object]:
@@ -216,9 +216,9 @@ _RESULT_PARSERS: dict[str, Callable[[Any], object]] = {
     "getMe": _parse_bot,
     "getUpdates": _parse_updates,
     "getWebhookInfo": _parse_webhook,
-    "sendMessage": _parse_message,
-    "sendPhoto": _parse_message,
-    "editMessageText": _parse_message_or_true,
-    "editMessageReplyMarkup": _parse_message_or_true,
+    "sendMessage": _parse_sent_message,
+    "sendPhoto": _parse_sent_message,
+    "editMessageText": _parse_sent_message_or_true,
+    "editMessageReplyMarkup": _parse_sent_message_or_true,
 }
 """Parsers for the results of the methods used here; all other methods return ``true``."""

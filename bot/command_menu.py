@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from telegram import BotCommandScope, BotCommandScopeAllGroupChats, BotCommandScopeChat, BotCommandScopeDefault
 
 from bot.best_effort import BestEffortSender
-from bot.views.command_lists import DESCRIPTION, SHORT_DESCRIPTION, command_list
+from bot.views.command_lists import BOT_DESCRIPTION, BOT_SHORT_DESCRIPTION, command_list
 from bot.views.messages import Language, pick
 
 _MENU_LANGUAGES: dict[str | None, Language] = {None: "en", "zh": "zh-hans"}
@@ -28,8 +28,10 @@ class CommandMenu:
             for admin in sorted(self.admins):
                 self._set(BotCommandScopeChat(admin), command_list(language, admin=True), code)
             bot = self.best_effort.bot
-            self.best_effort.start(bot.set_my_description(pick(DESCRIPTION, language), language_code=code))
-            self.best_effort.start(bot.set_my_short_description(pick(SHORT_DESCRIPTION, language), language_code=code))
+            self.best_effort.start(bot.set_my_description(pick(BOT_DESCRIPTION, language), language_code=code))
+            self.best_effort.start(
+                bot.set_my_short_description(pick(BOT_SHORT_DESCRIPTION, language), language_code=code)
+            )
 
     def change(self, user: int, language: Language | None) -> None:
         """Show a person's command list in the language they chose; None: the language of their Telegram app."""

@@ -54,7 +54,7 @@ class Store:
         await asyncio.to_thread(self._server.stop)
 
 
-async def run(environ: Mapping[str, str]) -> int:
+async def run_launcher(environ: Mapping[str, str]) -> int:
     """Returns the exit code. Raises SettingError, FailedError."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -192,7 +192,7 @@ def main() -> int:
         epilog="example: TELEGRAM_BOT_TOKEN=123456:ABC-def HTTP_PORT=8081 python -m bot.standalone",
     ).parse_args()
     try:
-        return asyncio.run(run(os.environ))
+        return asyncio.run(run_launcher(os.environ))
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2

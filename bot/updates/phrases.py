@@ -88,7 +88,7 @@ def match_phrase(text: str) -> PhraseMatch | None:
 
 def _undecorated(text: str) -> str:
     """``text`` without white space and emoji around it."""
-    kept = [place for place, c in enumerate(text) if not (c.isspace() or unicodedata.category(c) in _DECORATION)]
+    kept = [position for position, c in enumerate(text) if not (c.isspace() or unicodedata.category(c) in _DECORATION)]
     return text[kept[0] : kept[-1] + 1] if kept else ""
 
 

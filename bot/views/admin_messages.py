@@ -118,7 +118,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
         loss, held_out = f"{report.loss:.3f}", "–" if report.validation is None else f"{report.validation:.1f}"
         lines.append((f"损失 {loss}　验证困惑度 {held_out}", f"loss {loss}, held-out perplexity {held_out}"))
     if phase == "training" and report.speed:
-        speed, (zh, en) = f"{report.speed:,.0f}", _duration(report.seconds_left)
+        speed, (zh, en) = f"{report.speed:,.0f}", _format_duration(report.seconds_left)
         lines.append((f"每秒 {speed} 字　约剩 {zh}", f"{speed} tokens/s, {en} left"))
     if report.interruptions:
         times = "once" if report.interruptions == 1 else f"{report.interruptions} times"
@@ -226,7 +226,7 @@ def _progress_bar(part: float) -> str:
     return "▓" * done + "░" * (10 - done)
 
 
-def _duration(seconds: float | None) -> tuple[str, str]:
+def _format_duration(seconds: float | None) -> tuple[str, str]:
     if seconds is None:
         return "?", "?"
     if seconds < 60:

@@ -20,14 +20,14 @@ _ADMIN_MENU_COMMANDS = {
     "model": ("模型版本", "model versions"),
     "stats": ("今日统计", "today in numbers"),
 }
-DESCRIPTION = (
+BOT_DESCRIPTION = (
     "写诗的机器人：按题目写一首，接着您的首句续写，或写藏头诗；合平仄，押平水韵。\n\n"
     "发一句诗（老夫聊发少年狂）、一个题目（春天），或说：写一首藏头诗：春风十里",
     "I write classical Chinese poems: on a theme, from your first line, or as an acrostic, with true tones and rhymes."
     "\n\nNo Chinese needed: send spring, or autumn moon.",
 )
 """What an empty chat shows before it begins; 512 characters at most."""
-SHORT_DESCRIPTION = (
+BOT_SHORT_DESCRIPTION = (
     "写古诗：命题、续写、藏头，合格律。例：写一首春天的七绝",
     "Classical Chinese poems on a theme, from your line, or as an acrostic. Try: spring",
 )

@@ -123,8 +123,8 @@ class _Page:
         """The title, and below it the notes in two narrow columns (双行小注)."""
         pen = ImageDraw.Draw(image)
         longest = max(map(len, notes))
-        room = self.rows * self.size
-        size = min(self.px(0.74), int(room / (len(title) * 1.25 + 0.6 + longest * 0.5)))
+        available = self.rows * self.size
+        size = min(self.px(0.74), int(available / (len(title) * 1.25 + 0.6 + longest * 0.5)))
         x, y = self.middle(0), self.frame[1] + (_PAD + _ADVANCE / 2) * self.size
         for character in title:
             pen.text((x, y), character, INK, font(size), "mm", stroke_width=size / 60)
@@ -152,12 +152,12 @@ def _columns(lines: list[Glyphs], acrostic: bool) -> list[list[Glyphs]]:
         per_column = min((2, 4), key=lambda per_column: _distance(lines, per_column))
         return [lines[i : i + per_column] for i in range(0, len(lines), per_column)]
     # Lines of different lengths are set continuously, with gaps, in columns of equal height.
-    room = max(9.0, min(_MAX_ROWS, math.sqrt(sum(len(line) + 1 for line, _ in lines) * 1.6)))
+    available = max(9.0, min(_MAX_ROWS, math.sqrt(sum(len(line) + 1 for line, _ in lines) * 1.6)))
     columns: list[list[Glyphs]] = [[]]
     for line, head in lines:
         for start in range(0, len(line), _MAX_ROWS):
             piece = (line[start : start + _MAX_ROWS], head and start == 0)
-            if columns[-1] and _height([*columns[-1], piece]) > room * _ADVANCE:
+            if columns[-1] and _height([*columns[-1], piece]) > available * _ADVANCE:
                 columns.append([])
             columns[-1].append(piece)
     return columns

@@ -63,10 +63,10 @@ def for_reader(poem: Poem, request: PoemRequest, language: Language) -> Poem:
     kept = _head_positions(poem, request)
     if poem.mode == "continue":
         given = "".join(clauses(request.text))
-        places = [place for place, character in enumerate(poem.text) if is_chinese(character)]
-        kept = set(places[: len(given)])
+        positions = [position for position, character in enumerate(poem.text) if is_chinese(character)]
+        kept = set(positions[: len(given)])
     converted = enumerate(zip(poem.text, script.traditional(poem.text), strict=True))
-    text = "".join(typed if place in kept else other for place, (typed, other) in converted)
+    text = "".join(typed if position in kept else other for position, (typed, other) in converted)
     return replace(poem, text=text, lines=tuple(clauses(text)))
 
 
@@ -97,12 +97,12 @@ def head_count(poem: Poem, request: PoemRequest | None) -> int:
 
 def _head_positions(poem: Poem, request: PoemRequest | None) -> set[int]:
     """The positions of the heads in ``poem.text``."""
-    places: set[int] = set()
+    positions: set[int] = set()
     start = 0
     for line in poem.lines[: head_count(poem, request)]:
         at = poem.text.find(line, start)
         if at < 0:
             return set()
-        places.add(at)
+        positions.add(at)
         start = at + len(line)
-    return places
+    return positions
