@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engine.contract import CodecError, PoemError, PoemRequest, outline
@@ -76,9 +76,8 @@ def _write(options: argparse.Namespace, settings: EngineSettings) -> int:
     outline(request)  # refuse invalid requests before loading a model
     if options.count < 1:
         raise CodecError("'--count' must be 1 or more")
-    fields = asdict(request)
     seeds = [None if request.seed is None else request.seed + i for i in range(options.count)]
-    poems = _poet(options, settings).write([PoemRequest(**{**fields, "seed": seed}) for seed in seeds])
+    poems = _poet(options, settings).write([replace(request, seed=seed) for seed in seeds])
     if options.json:
         for poem in poems:
             print(dumps(poem.to_json()))

@@ -19,6 +19,7 @@ from train.data import corpus as corpora
 from train.evaluation.blind_reading import Side, score, write_pairs
 from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable
+from train.export.card import ancestor
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.fit.data_parallel import locked_by_first, rank_of, wait_for_run
 from train.fit.flags import fit_settings
@@ -146,10 +147,8 @@ def _new_run(folder: Path, config: TrainConfig, train_dir: Path) -> Run:
     corpus_folder, parent = _corpus_folder(config, train_dir), None
     vocabulary = corpora.load_corpus(corpus_folder).vocabulary()
     if config.model_path:
-        from train.export.model_folder import parent_card
-
-        model, parent = checkpoint.load(Path(config.model_path)), parent_card(Path(config.model_path))
-        vocabulary = model.vocabulary
+        model = checkpoint.load(Path(config.model_path))
+        vocabulary, parent = model.vocabulary, ancestor(model.card)
         config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
     manifest = corpora.manifest(corpus_folder, config.song_share > 0)
     teacher = identity(find_teacher(Path(config.teacher), vocabulary)) if config.teacher else None

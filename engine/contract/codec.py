@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -94,6 +94,15 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number that is not finite")
     return number
+
+
+def or_none(what: str, read: Callable[[], T]) -> T | None:
+    """What ``read`` returns; None if it raises CodecError, which is counted and logged."""
+    try:
+        return read()
+    except CodecError as error:
+        skip_unreadable(what, error)
+        return None
 
 
 def skip_unreadable(what: str, error: CodecError) -> None:

@@ -95,10 +95,10 @@ def in_stages(options: Sequence[Plan]) -> list[Plan]:
     followed by a choice (in the longest poems, after every second)."""
     fixed = [takewhile(lambda cell: not cell.needs_scores, plan.cells[: plan.cells_to_read]) for plan in options]
     shared = sum(1 for _ in takewhile(lambda cells: len(set(cells)) == 1, zip(*fixed, strict=False)))
-    return [_in_stages(plan, shared) for plan in options]
+    return [_with_branches(plan, shared) for plan in options]
 
 
-def _in_stages(plan: Plan, opening: int) -> Plan:
+def _with_branches(plan: Plan, opening: int) -> Plan:
     ends = [
         i + 1
         for i, cell in enumerate(plan.cells[: plan.cells_to_read])

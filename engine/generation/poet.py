@@ -26,7 +26,7 @@ from engine.generation.variety import COMMON_CHARACTERS, NO_VARIETY, Variety
 from engine.model.backend import Backend
 from engine.model.checkpoint import Checkpoint
 from engine.model.checkpoint import load as load_checkpoint
-from engine.model.folder import ModelFolder, ModelFolderError
+from engine.model.folder import ModelFolder
 from engine.model.paddle_runtime import DeviceChoice, gpu_ready
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
@@ -88,14 +88,16 @@ class Poet:
         seconds. ``second_reading``: the share of them that is read twice.
         ModelFolderError names the part that is missing or does not match.
         """
-        parts = ModelFolder.read(Path(folder))
-        checkpoint = load_checkpoint(parts)
-        associations = _associations(parts)
+        model_folder = ModelFolder.read(Path(folder))
+        checkpoint = load_checkpoint(model_folder)
+        associations = None  # in models of earlier versions
+        if ASSOCIATIONS in model_folder.parts:
+            associations = model_folder.parsed(ASSOCIATIONS, Associations.from_bytes, "a table of associations")
         return cls(
-            backend or _backend(parts, checkpoint, device, threads),
+            backend or _backend(model_folder, checkpoint, device, threads),
             checkpoint.vocabulary,
-            _prosody(parts),
-            _lines(parts),
+            model_folder.parsed(PROSODY, Prosody.from_bytes, "a prosody table"),
+            model_folder.parsed(LINES, LineIndex.from_bytes, "an index of lines"),
             Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], associations),
             checkpoint.version,
             candidates,
@@ -203,27 +205,4 @@ def _backend(folder: ModelFolder, checkpoint: Checkpoint, device: DeviceChoice, 
 
 def read_prosody(folder: Path) -> Prosody:
     """The prosody table of a model folder."""
-    return _prosody(ModelFolder.read(folder, frozenset((PROSODY,))))
-
-
-def _prosody(folder: ModelFolder) -> Prosody:
-    try:
-        return Prosody.from_bytes(folder.part(PROSODY))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelFolderError(f"{folder.path / PROSODY} is not a prosody table: {error}") from error
-
-
-def _lines(folder: ModelFolder) -> LineIndex:
-    try:
-        return LineIndex.from_bytes(folder.part(LINES))
-    except ValueError as error:
-        raise ModelFolderError(f"{folder.path / LINES} is not an index of lines: {error}") from error
-
-
-def _associations(folder: ModelFolder) -> Associations | None:
-    if ASSOCIATIONS not in folder.parts:
-        return None  # a model of an earlier version
-    try:
-        return Associations.from_bytes(folder.part(ASSOCIATIONS))
-    except ValueError as error:
-        raise ModelFolderError(f"{folder.path / ASSOCIATIONS} is not a table of associations: {error}") from error
+    return ModelFolder.read(folder, frozenset((PROSODY,))).parsed(PROSODY, Prosody.from_bytes, "a prosody table")

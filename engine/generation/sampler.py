@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,6 @@ TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.55, 0.9, 5.0
 characters up to the probability mass ``TOP_P``; here none of them may be more than so many nats below the best."""
 
 Numbers = npt.NDArray[np.uint64]
-ALL_BITS = 2**64 - 1
-MIN_BATCH_ROWS = 4
-"""From this many rows on, operating on all of them at once is faster than row by row."""
 NO_ID = -1
 """Returned if nothing is allowed."""
 
@@ -41,26 +37,24 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
-        if len(rows) < MIN_BATCH_ROWS:
-            return [self._draw_one(*each) for each in zip(rows, log_probabilities, strict=True)]
         chosen = self._draw_batch(rows, log_probabilities)
         for i, row in enumerate(rows):
             if chosen[i] == NO_ID or self._copies(row, chosen[i]):
-                chosen[i] = self._draw_one(row, log_probabilities[i])
+                chosen[i] = self._draw_another(row, log_probabilities[i])
         return chosen
 
-    def _draw_one(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
-        """If every allowed character is banned or would complete a corpus line, bans are dropped first, then the
-        cell's tone and rhyme."""
+    def _draw_another(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
+        """An id that completes no corpus line. If there is none, bans are dropped first, then the cell's tone and
+        rhyme."""
         mask, anything, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
-        banned, chance = self._banned(row, log_probabilities), uniform(row.draw_seed, row.chosen)
+        banned, chance = self._banned(row, log_probabilities), _chances([row])
         for allowed, banned_here in ((mask, banned), (mask, ""), (anything, "")):
             ids, places = self._allowed_ids.ids[allowed], self._allowed_ids.positions[allowed]
             pool = log_probabilities.take(ids)
             pool[-1] = -np.inf
             pool[places.take(self._vocabulary.ids_of(banned_here))] = -np.inf
             pool[places[copies]] = -np.inf
-            while (place := self._sample(pool, chance)) != NO_ID:
+            while (place := _sample(pool[None], chance)[0]) != NO_ID:
                 if not self._copies(row, drawn := int(ids[place])):
                     return drawn
                 copies.append(drawn)
@@ -74,23 +68,8 @@ class Sampler:
             return banned.replace(row.last, "")
         return banned
 
-    def _sample(self, pool: FloatArray, chance: float) -> int:
-        """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``TOP_P``;
-        ``NO_ID`` if none is left."""
-        top = pool.max()
-        if top == -np.inf:
-            return NO_ID
-        near = (pool >= top - MAX_NATS_BELOW_BEST).nonzero()[0]  # [k]
-        below = top - pool.take(near)
-        ordered = np.sort(below)
-        reached = np.exp(ordered / -TEMPERATURE).cumsum()
-        last = reached.searchsorted(TOP_P * reached[-1])
-        place = min(reached.searchsorted(chance * reached[last], side="right"), last)
-        rank = place - ordered.searchsorted(ordered[place])  # among equals, which are in the order of their ids
-        return int(near[(below == ordered[place]).nonzero()[0][rank]])
-
     def _draw_batch(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
-        """What ``_sample`` draws for each row, before the corpus check, computed for all rows at once."""
+        """An id for each row, before the corpus check; ``NO_ID`` if nothing is allowed."""
         allowed_ids = [self._allowed_set(row) for row in rows]
         pools = self._pools(allowed_ids, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
@@ -98,8 +77,7 @@ class Sampler:
         ids = self._vocabulary.ids_of("".join(banned))
         places = self._allowed_ids.positions[np.repeat(allowed_ids, counts), ids]
         pools[np.arange(len(rows)).repeat(counts), places] = -np.inf
-        seeds, numbers = np.array([(row.draw_seed, row.chosen) for row in rows], np.uint64).T
-        drawn = self._sample_batch(pools, uniform(seeds, numbers).astype(np.float32))
+        drawn = _sample(pools, _chances(rows))
         return [
             NO_ID if p == NO_ID else int(self._allowed_ids.ids[m][p]) for m, p in zip(allowed_ids, drawn, strict=True)
         ]
@@ -119,34 +97,6 @@ class Sampler:
             ids = self._allowed_ids.ids[mask][:-1]
             pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
         return pools
-
-    def _sample_batch(self, pool: FloatArray, chances: FloatArray) -> list[int]:
-        """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
-        make up ``TOP_P``; ``NO_ID`` if none is left."""
-        top = pool.max(axis=1)
-        near = pool >= np.where(top == -np.inf, np.inf, top - MAX_NATS_BELOW_BEST)[:, None].astype(np.float32)
-        flat = near.ravel().nonzero()[0]  # [hits], row by row
-        each = np.arange(len(pool))
-        starts = flat.searchsorted(each * pool.shape[1])
-        sizes = np.diff(starts, append=len(flat))
-        most = sizes.max()
-        if not most:
-            return [NO_ID] * len(pool)
-        below = top.repeat(sizes) - pool.ravel().take(flat)
-        ordered = np.full((len(pool), most), np.inf, np.float32)
-        ordered[np.arange(most) < sizes[:, None]] = below
-        ordered.sort(axis=1)
-        reached = np.exp(ordered / -TEMPERATURE).cumsum(axis=1)
-        last = (reached >= TOP_P * reached[:, -1:]).argmax(axis=1)
-        drawn = chances * reached[each, last]  # [rows]
-        place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
-        value = ordered[each, place]
-        rank = place - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
-        equals = (below == value.repeat(sizes)).nonzero()[0]
-        chosen = flat.take(equals.take(equals.searchsorted(starts) + rank, mode="clip")) - each * pool.shape[1]
-        chosen[sizes == 0] = NO_ID
-        indices: list[int] = chosen.tolist()
-        return indices
 
     def _copies(self, row: TokenSequence, drawn: int) -> bool:
         """Whether this character would complete a line of the corpus."""
@@ -175,16 +125,47 @@ class Sampler:
         return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 
-@overload
-def uniform(seed: int, number: int) -> float: ...
-@overload
-def uniform(seed: int | Numbers, number: Numbers) -> npt.NDArray[np.floating]: ...
-def uniform(seed: int | Numbers, number: int | Numbers) -> float | npt.NDArray[np.floating]:
-    """The number in [0, 1) at place ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
+def _sample(pool: FloatArray, chances: FloatArray) -> list[int]:
+    """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
+    make up ``TOP_P``; ``NO_ID`` if none is left."""
+    top = pool.max(axis=1)
+    near = pool >= np.where(top == -np.inf, np.inf, top - MAX_NATS_BELOW_BEST)[:, None].astype(np.float32)
+    flat = near.ravel().nonzero()[0]  # [hits], row by row
+    each = np.arange(len(pool))
+    starts = flat.searchsorted(each * pool.shape[1])
+    sizes = np.diff(starts, append=len(flat))
+    most = sizes.max()
+    if not most:
+        return [NO_ID] * len(pool)
+    below = top.repeat(sizes) - pool.ravel().take(flat)
+    ordered = np.full((len(pool), most), np.inf, np.float32)
+    ordered[np.arange(most) < sizes[:, None]] = below
+    ordered.sort(axis=1)
+    reached = np.exp(ordered / -TEMPERATURE).cumsum(axis=1)
+    last = (reached >= TOP_P * reached[:, -1:]).argmax(axis=1)
+    drawn = chances * reached[each, last]  # [rows]
+    place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
+    value = ordered[each, place]
+    rank = place - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
+    equals = (below == value.repeat(sizes)).nonzero()[0]
+    chosen = flat.take(equals.take(equals.searchsorted(starts) + rank, mode="clip")) - each * pool.shape[1]
+    chosen[sizes == 0] = NO_ID
+    indices: list[int] = chosen.tolist()
+    return indices
+
+
+def _chances(rows: Sequence[TokenSequence]) -> FloatArray:
+    """The random number of each row's next draw, [rows]."""
+    seeds, numbers = np.array([(row.draw_seed, row.chosen) for row in rows], np.uint64).T
+    return uniform(seeds, numbers).astype(np.float32)
+
+
+def uniform(seed: int | Numbers, number: Numbers) -> npt.NDArray[np.floating]:
+    """The number in [0, 1) at position ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
 
     It has 24 bits, which float32 holds exactly.
     """
-    bits = seed + (number + 1) * 0x9E3779B97F4A7C15 & ALL_BITS
-    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & ALL_BITS
-    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & ALL_BITS
+    bits: npt.NDArray[np.integer] = seed + (number + 1) * 0x9E3779B97F4A7C15
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB
     return ((bits ^ bits >> 31) >> 40) * 2.0**-24

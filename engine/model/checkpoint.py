@@ -148,7 +148,7 @@ def record(folder: Path, facts: Mapping[str, Any]) -> None:
 def load(folder: Path | ModelFolder) -> Checkpoint:
     """Read a model folder. ModelFolderError names the part that does not match. Nothing is unpickled."""
     read = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
-    shape, vocabulary = Shape(**read.card["shape"]), _vocabulary(read)
+    shape, vocabulary = Shape(**read.card["shape"]), read.parsed(VOCABULARY, _vocabulary, "a vocabulary")
     if (count := shape.parameters(len(vocabulary))) > MAX_PARAMETERS:
         raise ModelFolderError(f"{read.path / CARD}: a model of {count:,} weights; {MAX_PARAMETERS:,} are the most")
     try:
@@ -163,14 +163,11 @@ def load(folder: Path | ModelFolder) -> Checkpoint:
     return Checkpoint(shape, vocabulary, weights, read.card)
 
 
-def _vocabulary(folder: ModelFolder) -> Vocabulary:
-    try:
-        characters = loads(folder.part(VOCABULARY))
-        if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
-            raise ValueError("a list of characters is expected")
-        return Vocabulary(tuple(characters))
-    except ValueError as error:
-        raise ModelFolderError(f"{folder.path / VOCABULARY} is not a vocabulary: {error}") from error
+def _vocabulary(content: bytes) -> Vocabulary:
+    characters = loads(content)
+    if not isinstance(characters, list) or not all(isinstance(c, str) for c in characters):
+        raise ValueError("a list of characters is expected")
+    return Vocabulary(tuple(characters))
 
 
 def write_durably(file: Path, content: bytes) -> None:

@@ -11,12 +11,14 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.contract.codec import CodecError, loads_object
+
+T = TypeVar("T")
 
 WEIGHTS, VOCABULARY, CARD = "weights.safetensors", "vocabulary.json", "card.json"
 
@@ -101,6 +103,14 @@ class ModelFolder:
         if name not in self.parts:
             raise ModelFolderError(f"{self.path / CARD} names no {name}: this model folder was made without it")
         return self.parts[name]
+
+    def parsed(self, name: str, parse: Callable[[bytes], T], what: str) -> T:
+        """What ``parse`` makes of a part. ModelFolderError: it is not ``what`` it should be."""
+        content = self.part(name)
+        try:
+            return parse(content)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelFolderError(f"{self.path / name} is not {what}: {error}") from error
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.contract.codec import CodecError, decode, skip_unreadable
@@ -69,33 +69,19 @@ class Versions:
 
     def _info(self, place: Path) -> VersionInfo:
         card = read_card(place)
-        try:
-            known = decode(_Card, {name: value for name, value in card.items() if value is not None})
-        except CodecError as error:
-            raise ModelFolderError(f"{place / 'card.json'}: {error}") from error
         home = place == self.home
         # A trained version is known by its folder, so that a copied card cannot shadow another.
-        name = (known.version or card["parts"]["weights.safetensors"][:12]) if home else place.name
-        parent, perplexity = known.parent.version, known.perplexity
-        return VersionInfo(name, known.date, perplexity.validation, perplexity.test, parent, home)
-
-
-@dataclass(frozen=True)
-class _Perplexity:
-    validation: float | None = None
-    test: float | None = None
-
-
-@dataclass(frozen=True)
-class _Parent:
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class _Card:
-    """The part of a card that is shown; the rest is in free form."""
-
-    version: str = ""
-    date: str = ""
-    perplexity: _Perplexity = field(default_factory=_Perplexity)
-    parent: _Parent = field(default_factory=_Parent)
+        name = (card.get("version") or card["parts"]["weights.safetensors"][:12]) if home else place.name
+        try:
+            perplexity, parent = card.get("perplexity") or {}, card.get("parent") or {}
+            fields = {
+                "version": name,
+                "date": card.get("date") or "",
+                "validation": perplexity.get("validation"),
+                "test": perplexity.get("test"),
+                "parent": parent.get("version") or "",
+                "home": home,
+            }
+            return decode(VersionInfo, fields)
+        except (CodecError, AttributeError) as error:
+            raise ModelFolderError(f"{place / 'card.json'}: {error}") from error

@@ -54,13 +54,6 @@ class ModelReload(Generic[P]):
         self.serving = Serving(self.serving.version, desired.serial, error)
         return None
 
-    async def tell(self, worker: str, ttl: int) -> None:
-        """Report which version this worker serves."""
-        await self._models.tell(worker, self.serving, ttl)
-
     async def publish(self) -> None:
         """Publish the versions that this worker could serve."""
         await self._models.publish(await asyncio.to_thread(lambda: list(self._list_versions())))
-
-    async def leave(self, worker: str) -> None:
-        await self._models.leave(worker)

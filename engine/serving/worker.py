@@ -81,7 +81,7 @@ class Worker(StreamConsumer):
     async def _leave(self) -> None:
         await self._queue.workers.leave(self.name)
         if self._model_reload is not None:
-            await self._model_reload.leave(self.name)
+            await self._queue.models.leave(self.name)
         await super()._leave()
 
     async def _take(self) -> None:
@@ -191,7 +191,7 @@ class Worker(StreamConsumer):
             self._published = time.monotonic()
         await self._reload_model()
         if self._model_reload.serving != before:
-            await self._model_reload.tell(self.name, self._beat_ttl)
+            await self._queue.models.tell(self.name, self._model_reload.serving, self._beat_ttl)
 
     @property
     def _beat_ttl(self) -> int:
@@ -200,7 +200,7 @@ class Worker(StreamConsumer):
     async def _beat(self) -> None:
         await self._queue.workers.beat(self.name, self._beat_ttl, self._throughput.seconds)
         if self._model_reload is not None:
-            await self._model_reload.tell(self.name, self._beat_ttl)
+            await self._queue.models.tell(self.name, self._model_reload.serving, self._beat_ttl)
 
 
 ReloadFactory = Callable[[Queue], ModelReload[PoetLike]]

@@ -25,7 +25,8 @@ from tests.support.tiny_corpus import weights
 from train.__main__ import main
 from train.data import corpus as corpora
 from train.evaluation.tutorial_decoder import generate
-from train.export.model_folder import export, parent_card
+from train.export.card import ancestor
+from train.export.model_folder import export
 from train.fit.config import TrainConfig
 from train.fit.progress import Progress
 from train.fit.run_folder import Run, RunError, Setup, State
@@ -363,7 +364,7 @@ def test_weights_trained_elsewhere_become_a_model_folder_with_their_parents(
     card = json.loads(said)
     assert (card["version"], card["made_by"], card["training"]) == ("twin-2", "Again.", {"tokens": 2})
     assert card["perplexity"].keys() == {"validation", "test", "test_int8"}
-    assert card["parent"] == {**first, "parent": parent_card(base)}
+    assert card["parent"] == {**first, "parent": ancestor(checkpoint.read_card(base))}
     assert card["parent"]["parent"]["version"] == "base-1"
     assert "config" not in card["parent"]["parent"]["training"]
     made = checkpoint.load(out)
@@ -382,7 +383,8 @@ def test_a_card_says_with_what_song_poems_began(tmp_path: Path, corpus: corpora.
     card = export(run, mixed, tmp_path / "model")
     assert card["start_symbols"] == {"tang": "<START>", "song": "</s>"}
     further = Run.create(
-        tmp_path / "on", Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, parent_card(tmp_path / "model"))
+        tmp_path / "on",
+        Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, ancestor(checkpoint.read_card(tmp_path / "model"))),
     )
     Trainer(further, corpus, stop=StopAfter(1)).train()
     assert export(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]

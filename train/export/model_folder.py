@@ -23,7 +23,7 @@ from train.data.corpus import Corpus, load_corpus
 from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
-from train.export.card import ancestor, read_notes, stages_card, start_symbols
+from train.export.card import read_notes, stages_card, start_symbols
 from train.export.onnx_decoder import build_decoder
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
@@ -76,7 +76,8 @@ def export_weights(
     vocabulary is kept; ``notes``: how they were trained (``train.export.card.read_notes``).
     """
     _check_replaceable(out)
-    origin, card = checkpoint.load(base), stages_card(read_notes(notes), parent_card(base))
+    origin = checkpoint.load(base)
+    card = stages_card(read_notes(notes), origin.card)
     try:
         weights = {name: tensor.astype(np.float32) for name, tensor in load_file(file).items()}
         checkpoint.check_weights(origin.shape, len(origin.vocabulary), weights)
@@ -187,8 +188,3 @@ def held_out(corpus: Corpus, split: str) -> list[str]:
 def tokens_per_epoch(maxlen: int, corpus: Corpus) -> int:
     """The number of targets in one pass over the training poems: characters after truncation, and end symbols."""
     return sum(min(len(poem) + 2, maxlen) - 1 for poem in corpus.poems["train"])
-
-
-def parent_card(folder: Path) -> dict[str, Any]:
-    """The part of a model's card that a run based on it keeps."""
-    return ancestor(checkpoint.read_card(folder))

@@ -13,10 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from engine.contract.queue.models import Models
 from engine.contract.queue.retry import retry_until_available
 from engine.contract.queue.store import Queue
-from engine.contract.queue.training import Trainings
 from engine.generation.poet import RELEASED
 from engine.model.paddle_runtime import DeviceChoice
 from engine.model.versions import Versions
@@ -51,14 +49,6 @@ class TrainerContext:
     settings: TrainSettings
     options: TrainOptions
     stopping: asyncio.Event
-
-    @property
-    def trainings(self) -> Trainings:
-        return self.queue.trainings
-
-    @property
-    def models(self) -> Models:
-        return self.queue.models
 
     @property
     def home(self) -> Path:

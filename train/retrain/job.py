@@ -213,14 +213,12 @@ def explain(error: Exception) -> tuple[Failure, str]:
         return "small", ""
     if isinstance(error, CorpusError):
         return ("npm" if "npm" in str(error) else "corpus"), str(error)
-    if isinstance(error, ModelFolderError):
-        return "model", str(error)
-    if isinstance(error, PaddleMissingError):
-        return "paddle", str(error)
-    if isinstance(error, KilledError):
-        return "died", str(error)
-    if isinstance(error, RunError | TrainingError):
-        return "other", str(error)
+    failures: dict[type[Exception], Failure] = {
+        ModelFolderError: "model", PaddleMissingError: "paddle", KilledError: "died", RunError: "other",
+        TrainingError: "other",
+    }  # fmt: skip
+    if type(error) in failures:
+        return failures[type(error)], str(error)
     return "other", type(error).__name__
 
 

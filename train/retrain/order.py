@@ -73,7 +73,7 @@ class OrderExecution:
     async def _resume(self, reclaimed: bool) -> TrainingReport | None:
         """Continue from the report of an earlier trainer; returns the last report if the order ends here."""
         trainer = self._trainer
-        before = await trainer.persist(trainer.trainings.current)
+        before = await trainer.persist(trainer.queue.trainings.current)
         paused_before = False
         if before is not None and before.id == self._entry:
             paused_before = before.report.phase == "paused"
@@ -117,11 +117,12 @@ class OrderExecution:
             return self._failed(last["failure"], last["detail"])
         if last["curve"]:
             png = await asyncio.to_thread(Path(last["curve"]).read_bytes)
-            await trainer.persist(partial(trainer.trainings.keep_curve, png))
-        await trainer.persist(self._publish)
+            await trainer.persist(partial(trainer.queue.trainings.keep_curve, png))
+        versions = await asyncio.to_thread(trainer.versions.all_versions)
+        await trainer.persist(partial(trainer.queue.models.publish, versions))
         if last["better"]:
             requester = encode_text(Requester(self._order.to, self._order.language))
-            await trainer.persist(partial(trainer.models.use, self._version, requester))
+            await trainer.persist(partial(trainer.queue.models.use, self._version, requester))
         await trainer.persist(self._prune)
         return self._update(phase="done", promoted=last["better"], table=last["table"], part=1.0)
 
@@ -145,21 +146,18 @@ class OrderExecution:
         for place in (folder / self._version, folder / f".{self._version}.new"):
             shutil.rmtree(place, ignore_errors=True)
 
-    async def _publish(self) -> None:
-        await self._trainer.models.publish(self._trainer.versions.all_versions())
-
     async def _prune(self) -> None:
         trainer = self._trainer
-        desired = await trainer.models.desired()
-        serving = [each.version for each in (await trainer.models.serving()).values()]
+        desired = await trainer.queue.models.desired()
+        serving = [each.version for each in (await trainer.queue.models.serving()).values()]
         used = {*serving, *([desired.version, desired.before] if desired else [])}
         deleted = await asyncio.to_thread(trainer.versions.prune, trainer.settings.model_keep, used)
-        await trainer.models.forget(deleted)
+        await trainer.queue.models.forget(deleted)
 
     async def _base(self) -> Path:
         """The model in use, from which the new one starts and with which it is compared."""
         versions = self._trainer.versions
-        desired = await self._trainer.persist(self._trainer.models.desired)
+        desired = await self._trainer.persist(self._trainer.queue.models.desired)
         try:
             return versions.find(versions.home_version() if desired is None else desired.version)
         except ModelFolderError:
@@ -192,9 +190,9 @@ class OrderExecution:
         """Renew the lease; end the job if it is cancelled, reclaimed by another trainer, or this trainer stops."""
         trainer = self._trainer
         with contextlib.suppress(RedisError):
-            if await trainer.trainings.cancelled(self._entry):
+            if await trainer.queue.trainings.cancelled(self._entry):
                 self._cancelled = True
-            elif not await trainer.trainings.hold(trainer.name, self._entry, self._order, self._report):
+            elif not await trainer.queue.trainings.hold(trainer.name, self._entry, self._order, self._report):
                 self._lost = True
                 log.warning("another trainer has reclaimed the order", extra={"job": self._entry})
         if self._cancelled or self._lost:
@@ -204,7 +202,7 @@ class OrderExecution:
     async def _send_report(self) -> None:
         """Report progress; while Redis is unavailable, training continues without reports."""
         with contextlib.suppress(RedisError):
-            await self._trainer.trainings.report(self._entry, self._report)
+            await self._trainer.queue.trainings.report(self._entry, self._report)
 
 
 def _changes(report: TrainingReport, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, dumps, loads_object, skip_unreadable
+from engine.contract.codec import CodecError, dumps, loads_object, or_none
 from engine.contract.poem import VERSION, Poem, PoemRequest
 from engine.contract.text import clauses
 
@@ -63,20 +63,16 @@ class Card:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> Card | None:
-        """None: unreadable, or of another version."""
+        """Decode a stream entry; None: it is of another version. CodecError: it is not a card."""
         if fields.get("v") != str(VERSION):
             return None
-        try:
-            value = loads_object(fields.get("body", ""))
-            request, poem = PoemRequest.from_json(value.get("request", {})), value.get("poem")
-            if poem is None:
-                return cls(request)
-            if not isinstance(poem, dict) or not isinstance(poem.get("text"), str):
-                raise CodecError("'poem' must be a poem")
-            return cls(request, Poem.from_json({**_implied(request, poem["text"]), **poem}))
-        except CodecError as error:
-            skip_unreadable("card", error)
-            return None
+        value = loads_object(fields.get("body", ""))
+        request, poem = PoemRequest.from_json(value.get("request", {})), value.get("poem")
+        if poem is None:
+            return cls(request)
+        if not isinstance(poem, dict) or not isinstance(poem.get("text"), str):
+            raise CodecError("'poem' must be a poem")
+        return cls(request, Poem.from_json({**_implied(request, poem["text"]), **poem}))
 
 
 def _implied(request: PoemRequest, text: str) -> dict[str, object]:
@@ -130,15 +126,9 @@ class Cards:
             entry, key = match.groups()
             entries: Any = await self._redis.xrange(self._stream, entry, entry)
             known = bool(entries) and hmac.compare_digest(entries[0][1].get("k", "").encode(), key.encode())
-            return Card.from_fields(entries[0][1]) if known else None
+            return or_none("card", lambda: Card.from_fields(entries[0][1])) if known else None
         stored: Any = await self._redis.get(self._unwritten(name))
-        if stored is None:
-            return None
-        try:
-            return Card.from_fields(loads_object(stored))
-        except CodecError as error:
-            skip_unreadable("card", error)
-            return None
+        return None if stored is None else or_none("card", lambda: Card.from_fields(loads_object(stored)))
 
     async def ready(self, requests: Sequence[PoemRequest]) -> list[tuple[str, Card] | None]:
         """For each request, the name and card of a poem written recently for an equal request."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode, dumps, skip_unreadable
+from engine.contract.codec import decode, dumps, or_none
 from engine.contract.poem import PoemRequest
 
 NOTICE_TTL_SECONDS = 86_400
@@ -116,10 +116,5 @@ class Chats:
 
 
 def _notice(stored: Mapping[Any, Any]) -> Notice | None:
-    if not stored:
-        return None
-    try:
-        return decode(Notice, {"message": stored.get("message"), "position": stored.get("place")})
-    except CodecError as error:
-        skip_unreadable("notice", error)
-        return None
+    fields = {"message": stored.get("message"), "position": stored.get("place")}
+    return or_none("notice", lambda: decode(Notice, fields)) if stored else None

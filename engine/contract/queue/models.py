@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode_text, encode_text, skip_unreadable
+from engine.contract.codec import decode_text, encode_text, or_none
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.messages import Chat
 from engine.contract.version_info import VersionInfo
@@ -126,9 +126,4 @@ class Models:
 
 
 def _decoded(kind: type[T], text: str) -> T | None:
-    """None: unreadable; it is counted and skipped."""
-    try:
-        return decode_text(kind, text)
-    except CodecError as error:
-        skip_unreadable(kind.__name__, error)
-        return None
+    return or_none(kind.__name__, lambda: decode_text(kind, text))

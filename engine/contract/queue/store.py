@@ -20,15 +20,15 @@ Keys, all under one prefix; those in the second group carry a time to live:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
-from engine.contract.codec import CodecError, skip_unreadable
+from engine.contract.codec import or_none
 from engine.contract.poem import VERSION
 from engine.contract.queue.acceptance import Acceptance, Limits, Verdict
 from engine.contract.queue.cards import Cards
@@ -160,7 +160,7 @@ class Queue:
         key = self._prefix + reply_stream(PendingRequest(process, ""))
         response: Any = await self._redis.xread({key: "0"}, block=max(1, int(block * 1000)))
         entries = [entry for _, entries in response or [] for entry in entries]
-        read = [(fields, _reply_or_none(fields)) for _, fields in entries]
+        read = [(fields, or_none("reply", partial(Reply.from_fields, fields))) for _, fields in entries]
         replies = [reply for _, reply in read if reply is not None]
         if entries:
             accepted = [
@@ -184,11 +184,3 @@ def _comparable(entry: str) -> tuple[int, int]:
     """An entry's ID in a form that can be compared."""
     milliseconds, _, serial = entry.partition("-")
     return int(milliseconds), int(serial or 0)
-
-
-def _reply_or_none(fields: Mapping[str, str]) -> Reply | None:
-    try:
-        return Reply.from_fields(fields)
-    except CodecError as error:
-        skip_unreadable("reply", error)
-        return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from engine.contract.codec import CodecError, skip_unreadable
+from engine.contract.codec import or_none
 from engine.contract.poem import VERSION
 from engine.contract.queue.messages import Address, Job, PendingRequest, Reply
 
@@ -224,12 +225,8 @@ def reply_stream(to: Address) -> str:
 async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
     """The oldest ``count`` jobs of a stream: ID, job (None: it is none), why it is a dead letter."""
     response: Any = await redis.xrange(key, count=count)
-    jobs: list[tuple[str, Job | None, str]] = []
+    jobs = []
     for entry, fields in response:
-        try:
-            job = Job.from_fields(fields)
-        except CodecError as error:
-            skip_unreadable("job", error)
-            job = None
-        jobs.append((entry, job, fields.get("why", "").encode("utf-8", "replace").decode()))
+        why = fields.get("why", "").encode("utf-8", "replace").decode()
+        jobs.append((entry, or_none("job", partial(Job.from_fields, fields)), why))
     return jobs

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError, decode_text, encode_text, skip_unreadable
+from engine.contract.codec import CodecError, decode_text, encode_text, or_none, skip_unreadable
 from engine.contract.poem import VERSION
 from engine.contract.queue.heartbeats import Heartbeats
 from engine.contract.queue.locks import Locks
@@ -129,6 +129,15 @@ class Training:
     message: int | None
     closed: bool
 
+    @classmethod
+    def from_hash(cls, stored: Mapping[str, str]) -> Training:
+        """CodecError: order or report cannot be read."""
+        order = decode_text(Order, stored.get("order", ""))
+        report = decode_text(TrainingReport, stored.get("report", ""))
+        message = stored.get("message", "")
+        shown_in = int(message) if message.isdecimal() else None
+        return cls(stored.get("id", ""), order, report, shown_in, "closed" in stored)
+
 
 class Trainings:
     """Raises redis.exceptions.RedisError while Redis is unavailable."""
@@ -163,15 +172,7 @@ class Trainings:
         stored: Mapping[Any, Any] = await self._redis.hgetall(self._key("training"))
         if not stored:
             return None
-        message = stored.get("message", "")
-        try:
-            order = decode_text(Order, stored.get("order", ""))
-            report = decode_text(TrainingReport, stored.get("report", ""))
-        except CodecError as error:
-            skip_unreadable("training", error)
-            return None
-        shown_in = int(message) if message.isdecimal() else None
-        return Training(stored.get("id", ""), order, report, shown_in, "closed" in stored)
+        return or_none("training", lambda: Training.from_hash(stored))
 
     async def report(self, entry: str, report: TrainingReport) -> bool:
         """Store a trainer's report. False: another order has replaced this one."""
