@@ -19,7 +19,7 @@ from engine.serving import worker
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.tiny_model import write_model
 
-# As the bot's own main program does before the library is used.
+# As bot/__main__.py does before it imports the library.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 _prefixes = itertools.count()

@@ -43,7 +43,7 @@ MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 QUEUE = 40
-"""Poems asked for at once, so that somebody waits."""
+"""Poems requested at once, so that some users wait."""
 
 
 async def main(messages: list[str], model: str) -> None:

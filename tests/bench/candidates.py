@@ -31,7 +31,7 @@ for _ in range(3):
     times.append(time.perf_counter() - began)
 print(min(times))
 """
-"""Runs in any checkout since the engine has candidates."""
+"""A program that runs in every checkout that has candidates."""
 
 
 def seconds(checkout: Path) -> float:

@@ -30,14 +30,14 @@ MESSAGES = (
     "/continue 明月几时有，把酒问青天",
 )
 PATIENCE = 30.0
-"""Seconds after the last command in which its reply may still come."""
+"""Seconds after the last command in which replies may still arrive."""
 
 
 async def measure(rates: list[float], seconds: float) -> dict[str, float]:
     found: dict[str, float] = {}
     async with stage() as here, here.program("worker", *WORKER) as worker, here.program("bot", *BOT) as bot:
         await here.ready()
-        await offered(here, 2, 5)  # everything has been used once before it counts
+        await offered(here, 2, 5)  # warm up
         for rate in rates:
             before = await candidates(here)
             waits, lost = await offered(here, rate, seconds)

@@ -24,7 +24,7 @@ from engine.model.paddle_backend import PaddleBackend
 from tests.bench.tutorial import TorchMissingError, Tutorial
 
 STEPS, CROWD, ROUNDS = 24, 256, 5
-"""A 五绝 is START, 20 characters and 4 marks: 24 are written."""
+"""A 五绝 is START, 20 characters and 4 punctuation marks, of which 24 are written."""
 
 PAUSE = 0.3
 

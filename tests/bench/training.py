@@ -19,7 +19,7 @@ from tests.bench.speed import in_turn
 from tests.bench.tutorial import TorchMissingError, import_torch
 
 ROWS, LENGTH, VOCABULARY = 64, 64, 8293
-"""4,096 tokens a batch, and the vocabulary of the tutorial's file."""
+"""4,096 tokens per batch, and the vocabulary size of the tutorial's file."""
 PAD = VOCABULARY - 1
 
 

@@ -126,7 +126,7 @@ async def test_too_many_requests_are_told_when_to_come_back(
             status, body, headers = await post(http, where, GOOD)
             assert (status, body["error"]["code"]) == (429, "rate_limited")
             assert 0 < int(headers["Retry-After"]) <= 60
-        # Somebody else behind the same proxy.
+        # Another caller behind the same proxy.
         assert (await post(http, where, GOOD, {"X-Forwarded-For": "203.0.113.9"}))[0] == 200
 
 
@@ -255,7 +255,7 @@ async def test_the_webhook_answers_200_only_to_who_knows_the_secret(
             assert await hook(update, secret) == 403
         for nonsense in (b"", b"{", b"[]", b"{}", b"[" * 100_000):
             assert await hook(nonsense, SECRET) == 400
-        # Confirmed, or Telegram would bring it again and again before all others.
+        # Confirmed, or Telegram would resend it and hold back all others.
         assert await hook(b'{"update_id":1,"message":7}', SECRET) == 200
         assert await hook(b" " * 300_000, SECRET) == 413
         assert telegram.sent == []
@@ -307,9 +307,9 @@ async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Re
     [
         ("203.0.113.1", [], "ip:203.0.113.1"),
         ("203.0.113.1", ["198.51.100.7"], "ip:203.0.113.1"),
-        ("192.168.0.9", ["198.51.100.7"], "ip:192.168.0.9"),  # near, and yet not configured
+        ("192.168.0.9", ["198.51.100.7"], "ip:192.168.0.9"),  # in a private network, but not configured
         ("10.0.0.1", ["198.51.100.7"], "ip:198.51.100.7"),
-        ("10.0.0.1", ["1.2.3.4", "198.51.100.7"], "ip:198.51.100.7"),  # the caller's own line comes first
+        ("10.0.0.1", ["1.2.3.4", "198.51.100.7"], "ip:198.51.100.7"),  # the caller's own header comes first
         ("10.0.0.1", ["1.2.3.4, 198.51.100.7, 10.0.0.2"], "ip:198.51.100.7"),  # through two proxies
         ("10.0.0.1", ["[2001:db8:1:2::9]:443"], "ip:2001:db8:1:2::"),
         ("10.0.0.1", ["198.51.100.7:5000"], "ip:198.51.100.7"),
@@ -321,7 +321,7 @@ async def test_an_address_that_is_not_here_is_not_called_a_taken_port(server: Re
         (None, [], "ip:unknown"),
         ("127.0.0.1", [], LOCAL_SENDER),
         ("::1", [], LOCAL_SENDER),
-        # A proxy on this machine that nobody configured: it is not a person.
+        # A proxy on this machine that is not configured: not a local user.
         ("127.0.0.1", ["198.51.100.7"], "ip:127.0.0.1"),
     ],
 )
@@ -342,7 +342,7 @@ def test_a_trusted_proxy_on_this_machine_is_no_local_user() -> None:
         ({"Host": "[::1]:8080"}, True),
         ({"Host": "bot:8080"}, True),
         ({"Host": "Poems.example.org"}, True),
-        ({"Host": "evil.example.com"}, False),  # a name that was made to lead here
+        ({"Host": "evil.example.com"}, False),  # a foreign name that resolves to this machine
         ({"Host": "evil.example.com", "Sec-Fetch-Site": "same-origin"}, False),
         ({"Host": ""}, False),
         ({"Host": "localhost:8080", "Origin": "http://localhost:8080"}, True),

@@ -223,7 +223,7 @@ async def test_a_repeated_update_is_answered_once(chat: FakeTelegram) -> None:
     await chat.put(again)
     await chat.messages(1)
     await chat.confirmed(again["update_id"])
-    # As from a bot that died before it could confirm.
+    # As if the bot had died before confirming them.
     await chat.put(again)
     assert await is_ignored(chat, again["update_id"])
 

@@ -173,7 +173,7 @@ def test_a_blocked_word_is_found_through_marks_and_scripts_and_not_repeated() ->
 
 def test_a_finished_poem_with_a_blocked_word_is_not_shown() -> None:
     assert isinstance(Blocklist(["山山"]).screen(ACROSTIC), PoemError)
-    assert Blocklist(["山风"]).screen(ACROSTIC) is ACROSTIC  # over the end of a line
+    assert Blocklist(["山风"]).screen(ACROSTIC) is ACROSTIC  # across the end of a line
 
 
 def test_the_list_that_comes_with_the_bot_lets_verse_pass() -> None:

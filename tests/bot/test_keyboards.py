@@ -85,7 +85,7 @@ async def test_pressing_again_while_the_poem_is_written_adds_nothing(chat: FakeT
     assert [answer["text"] for answer in answers] == ["正在写……", *["正在写，请稍候。"] * 3]
     poet.may_go_on.set()
     await chat.messages(2)
-    # Once it is there, it may be asked for again.
+    # Once it has arrived, another one may be requested.
     assert (await chat.answered(await chat.press(first, "再来一首")))["text"] == "正在写……"
     await chat.messages(3)
     assert poet.batches == [["春风十里"]] * 3

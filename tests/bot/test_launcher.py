@@ -161,7 +161,7 @@ INTERRUPTED = """if True:
     del sys.argv[1]
     runpy.run_module("bot.standalone", run_name="__main__", alter_sys=True)
 """
-"""The launcher, with Ctrl-C at a moment before it has started anything."""
+"""The launcher, interrupted by Ctrl-C before it has started anything."""
 
 
 @pytest.mark.parametrize("moment", ["importing", "reading settings"])

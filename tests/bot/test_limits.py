@@ -30,7 +30,7 @@ MANY = FairShare().__dict__["_share"]
         (PoemRequest("continue", LINE), 1),
         (PoemRequest("continue", "床前明月光", "五绝", candidates=1), 1),
         (PoemRequest("continue", LINE, "七律", candidates=64), 8),
-        (PoemRequest("continue", LINE, "七律", seed=7), 8),  # all candidates, however busy the worker
+        (PoemRequest("continue", LINE, "七律", seed=7), 8),  # the full number of candidates, however busy the worker is
         (PoemRequest("continue", LINE, "七律", seed=7, candidates=1), 1),
         (PoemRequest("continue", LINE, "排律", lines=24), 3),
         (PoemRequest("continue", LINE, "排律", lines=24, candidates=64), 24),
@@ -46,7 +46,7 @@ async def test_who_spends_more_than_the_limit_at_once_waits_longer(queue: Queue,
     dear = await queue.submit(job, "u100001", "tg:1", limits, cost=28)
     assert dear.kind == "accepted"
     verdict = await queue.submit(job, "u100002", "tg:1", limits)
-    # 28 usual poems are those of 280 seconds at six a minute.
+    # It costs 28 usual poems, as many as 280 seconds allow at six per minute.
     assert (verdict.kind, 270 < verdict.wait <= 280) == ("limited", True)
     for number in range(6):
         assert (await queue.submit(job, f"u20000{number}", "tg:2", limits)).kind == "accepted"

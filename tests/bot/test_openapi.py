@@ -112,7 +112,7 @@ async def test_a_poems_own_address_is_answered_as_written(
         await conforms(where, "/api/pictures/{id}", 422, name=ids[1])
         await conforms(where, "/api/pictures/{id}", 429, name=ids[0])
         async with http.post(f"{where}/api/pictures", data=await conforms(where, paths[0], 200, name=ids[0])) as answer:
-            assert answer.status == 400  # the poem stands in it, it is none
+            assert answer.status == 400  # it contains a poem, but is none
         poem = json.loads(await conforms(where, paths[0], 200, name=ids[0]))["poem"]
         await conforms(where, "/api/pictures", 429, json.dumps(poem).encode())
     async with running_bot(server.url, prefix, BLOCKLIST_FILE=str(tmp_path / "words")) as where:

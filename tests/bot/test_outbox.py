@@ -49,7 +49,7 @@ async def test_a_chat_that_must_wait_holds_up_no_other(queue: Queue, telegram: F
 async def test_a_bot_that_dies_between_sending_and_acknowledging_loses_nothing(
     queue: Queue, telegram: FakeTelegram
 ) -> None:
-    # The answer to the first message is slow; the program that waits for it is gone before it comes.
+    # The answer to the first message is slow, and its bot has ended before it arrives.
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=0.4))
     request = BotApiRequest(seconds=5.0)
     async with Bot(TOKEN, base_url=telegram.base_url, request=request) as bot:
@@ -167,5 +167,5 @@ async def test_a_bot_that_was_stalled_sends_nothing_that_another_has_taken_over(
             await asyncio.sleep(0.5)
             goes_on.set()
             await asyncio.sleep(0.5)
-    # The one that was on its way, again, and the others once.
+    # The message that was being sent is sent twice, all others once.
     assert sorted(sent.text for sent in telegram.sent) == ["0", "0", "1", "2", "3", "4"]

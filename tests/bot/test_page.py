@@ -154,7 +154,7 @@ async def test_a_poems_page_shows_it_whatever_serves_now_and_counts_against_no_l
     http: aiohttp.ClientSession, server: RedisServer, queue: Queue, redis: Redis, prefix: str
 ) -> None:
     name = await queue.cards.keep(Card(SAMPLE_REQUEST, SAMPLE))
-    # No worker lives, and a stranger may ask for one poem a day.
+    # No worker is alive, and a remote caller may request one poem per day.
     async with running_bot(server.url, prefix, USER_PER_DAY="1", TRUSTED_PROXIES="127.0.0.1") as where:
         for _ in range(3):
             page = await text_of(http, f"{where}/poems/{name}")
@@ -236,7 +236,7 @@ async def test_a_poems_link_shows_the_same_poem_and_its_picture_and_counts_again
         drawn = link.replace("poems", "pictures")
         async with http.get(where + drawn) as answer:
             assert (await answer.read()).startswith(b"\x89PNG")
-        # Drawing is work: pictures are held to the limits, counted apart.
+        # Pictures have the same limits as poems, but separate counts.
         async with http.get(where + drawn) as answer:
             assert answer.status == 429
             assert int(answer.headers["Retry-After"]) > 0

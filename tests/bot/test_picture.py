@@ -13,7 +13,7 @@ from engine.contract.poem import Mode
 
 MOST_BYTES = 500_000
 SMALLEST = 30
-"""Pixels from one character to the next that are still read at ease."""
+"""Minimum pixels from one character to the next for easy reading."""
 
 
 def poem(*lines: str, form: str = "古风", mode: str = "continue", **more: str) -> Poem:
@@ -53,12 +53,12 @@ def test_every_shape_of_poem_fits_its_page_and_its_size(shape: str) -> None:
     assert len(file) < MOST_BYTES
     image = _image(file).convert("L")
     assert max(image.size) <= MAX_SIDE_PIXELS
-    # Paper all around: nothing runs over the edge.
+    # Only paper at the edges: nothing is cut off.
     width, height = image.size
     dark = image.point([255 if level < 150 else 0 for level in range(256)])
     left, top, right, bottom = dark.getbbox() or (0, 0, 0, 0)
     assert min(left, top, width - right, height - bottom) > 8
-    # And the page is large enough for its characters to be read.
+    # The characters are large enough to read.
     characters = sum(map(len, SHAPES[shape].lines))
     assert width * height > characters * SMALLEST**2 * 2
 

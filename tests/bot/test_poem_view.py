@@ -21,7 +21,7 @@ def poem(mode: Mode, *lines: str) -> Poem:
         ("theme", "moon", "zh-hant", ("風動後山", "雲歸萬里")),
         ("theme", "月", "zh-hans", ("风动后山", "云归万里")),
         ("theme", "moon", "en", ("风动后山", "云归万里")),
-        # Who types simplified characters gets them.
+        # Those who type simplified characters get simplified ones.
         ("theme", "思乡", "zh-hant", ("风动后山", "云归万里")),
     ],
 )

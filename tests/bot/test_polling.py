@@ -110,7 +110,7 @@ async def test_whatever_getupdates_answers_polling_goes_on_and_pauses(
     last = await telegram.write("春")
     async with reading(telegram) as found:
         await asyncio.sleep(0.1)
-        # Without a pause all four had been asked for by now.
+        # Without a pause, all four would have been requested by now.
         assert telegram.calls["getUpdates"] <= 2
         await telegram.confirmed(last)
     assert "春" in found.texts

@@ -74,7 +74,7 @@ async def test_the_secret_is_compared_in_constant_time_and_by_nothing_else(monke
         return False
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
-    # Right as it is, it stays out when that one comparison says no.
+    # The right secret is refused if the constant-time comparison fails, so nothing else decides.
     assert await refused(opened(), webhook_request({HEADER: SECRET})) == 403
     assert compared == [(SECRET.encode(), SECRET.encode())]
 
@@ -122,7 +122,7 @@ def test_every_container_is_without_root_and_rights_and_cannot_write_its_files()
     assert len(stages) == 3
     for stage in stages:
         users = re.findall(r"(?m)^USER (.+)$", stage)
-        # The GPU image sets its packages up as root; what runs is what stands last.
+        # The GPU image installs packages as root; the last USER line decides.
         assert users, stage.splitlines()[0]
         assert users[-1] == "10001:10001"
 

@@ -48,7 +48,7 @@ async def test_cancelling_again_and_again_reads_the_queue_no_oftener_than_the_li
 
     async def counted(self: Queue, count: int) -> object:
         nonlocal looks
-        looks += count != 500  # the notices look by themselves
+        looks += count != 500  # not the reads by the queue notices
         return await oldest_jobs(self, count)
 
     monkeypatch.setattr(Queue, "oldest_jobs", counted)

@@ -74,5 +74,5 @@ async def _hold(port: int, stop: asyncio.Event) -> None:
                 task.cancel()
             await asyncio.gather(reading, stopped, return_exceptions=True)
             writer.close()
-        # A moment, as an attacker on another machine would need.
+        # The time that an attacker on another machine would need.
         await asyncio.sleep(0.2)

@@ -227,7 +227,7 @@ async def answered(
         telegram.clean = True
         dead = await _settled(redis, telegram, users, pressing)
         share = cpu_seconds(bot.pid) / (time.monotonic() - began) if not bot.has_ended else 1.0
-        # Of those whose poem came, a picture may lie there.
+        # Users whose poem arrived may have a dead letter too, for a picture.
         unanswered = users.asked.keys() - {sent.chat for sent in telegram.sent}
         users.expect_no_answer({chat for chat in dead & unanswered if isinstance(chat, int)})
         figures = users.figures(

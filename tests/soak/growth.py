@@ -17,7 +17,7 @@ from tests.support.stage import WORKER, Stage, stage
 from tests.support.store_process import store_pid
 
 KEPT = {"jobs:v1", "replies", "dead", "trainings", "model", "versions"}
-"""The streams and the registered state: all that may have no time to live."""
+"""The streams and the registered state: all keys that may have no time to live."""
 
 
 async def measure(

@@ -37,7 +37,7 @@ from tests.support.fake_telegram import FakeTelegram
 
 TAGS = {"b", "i", "code"}
 LONGEST = 4096
-"""UTF-16 units of what is seen."""
+"""Maximum visible text, in UTF-16 units."""
 ALPHABETS = (
     [(0x4E00, 0x9FFF)],
     [(0x20, 0x7E)],
@@ -49,8 +49,8 @@ ALPHABETS = (
     [(0x0000, 0xD7FF), (0xE000, 0x10FFFF)],
     [(0xD800, 0xDFFF)],
 )
-"""Ranges: ideographs, ASCII, controls, marks of direction, full width, combining and emoji, rare ideographs, every
-plane, halves of surrogate pairs (Telegram sends none, but JSON can hold them)."""
+"""Ranges: ideographs, ASCII, controls, direction marks, full width, combining and emoji, rare ideographs, every plane,
+lone surrogates (Telegram sends none, but JSON may contain them)."""
 MENTIONS = (
     "",
     f"@{BOT_NAME}",
@@ -245,7 +245,7 @@ class Fuzzing:
 
 async def fuzzed(count: int = 100_000, batch: int = 1000) -> SoakResult:
     """``lost``: messages without the expected answer; the first one ends the test, as an exception does."""
-    logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it names everyone who is refused
+    logging.getLogger("bot.updates.handlers").setLevel(logging.ERROR)  # it logs every refused user
     with tempfile.TemporaryDirectory(prefix="poem-fuzz-") as folder:
         store = RedisServer(Path(folder))
         store.start()

@@ -29,7 +29,7 @@ ACTIONS = ("another", "forms", "moods", "picture", "back", "write", "form", "moo
 NO_CARDS = ("2-0", "", "*", "../..", "{0}", "99999999999999999999-1", "1-", "-1-1", "²-²")
 CHOICES = ("", "七绝", "七律", "六绝", "0", "5", "6", "-1", "²", "en", "zh-hant", "auto", "xx", "\x00", "<b>")
 AT_ONCE = 100
-"""Fewer than what the bot says beside the queue at a time before it drops some."""
+"""Fewer than the number of best-effort calls after which the bot drops some."""
 
 
 def queries(count: int, seed: int, card: str) -> Iterator[dict[str, Any]]:
@@ -68,7 +68,7 @@ def _press(choose: random.Random, message: Message, sender: dict[str, Any], card
     where = choose.random()
     if where < 0.5:
         chat = {"id": message.place["chat"], "type": message.place["kind"], "title": "诗社", "first_name": "某"}
-        # Date 0: a message that the bot may not see any more.
+        # Date 0: a message that the bot has no access to any more.
         query["message"] = {"message_id": choose.randint(1, 9), "date": choose.choice((0, 1_700_000_000)), "chat": chat}
     elif where < 0.9:
         query["inline_message_id"] = f"inline{choose.randint(1, 9)}"

@@ -37,7 +37,7 @@ async def stalled(
             await here.telegram.messages(answers, CHAT)
             os.kill(stopped, signal.SIGCONT)
             await asyncio.sleep(0.6 * seconds)
-        # What is left of two dead bots' work, if anything, is sent now.
+        # Replies that neither bot has sent yet, if any, are sent now.
         await asyncio.sleep(0.4 * seconds)
         sent = len(here.telegram.sent)
         return SoakResult(

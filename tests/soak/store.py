@@ -24,7 +24,7 @@ from tests.support.store_process import kill_store, store_pid
 from tests.support.waiting import until
 
 ATTEMPT = "next attempt in"
-"""What the programs log whenever they have tried in vain."""
+"""What the programs log after each failed attempt."""
 
 
 async def killed(

@@ -41,7 +41,7 @@ async def killed(
         answered = asyncio.create_task(_answered(users, jobs, asking))
         while not answered.done():
             victim = choose.choice(worker_group.members)
-            # On a slow machine none would ever write if it were killed before.
+            # Not before it serves: on a slow machine, no worker would ever get that far.
             await until(partial(_serves, queue, victim))
             await asyncio.wait({answered}, timeout=every)
             if answered.done():

@@ -113,7 +113,7 @@ class BotApi:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    # What Telegram does.
+    # As Telegram does.
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]

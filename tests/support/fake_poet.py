@@ -112,7 +112,7 @@ class StepByStepPoet(FakePoet):
         try:
             return [(handle, self._write(handle)) for handle in done]
         except Exception:
-            self._left.clear()  # all in flight are lost, as the worker expects of a poet that raises
+            self._left.clear()  # all in flight are lost, as the worker expects after an exception
             raise
 
 

@@ -91,7 +91,7 @@ class FakeTelegram(BotApi):
         if feedback:
             person = {"id": user, "is_bot": False, "first_name": "某", "language_code": language}
             chosen = {"result_id": result["id"], "from": person, "query": text}
-            if sent.markup is not None:  # else Telegram does not tell which message it became
+            if sent.markup is not None:  # otherwise Telegram does not report the message
                 chosen["inline_message_id"] = inline
             await self.put({"update_id": number, "chosen_inline_result": chosen})
         return sent

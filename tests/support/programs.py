@@ -107,7 +107,7 @@ def environment(redis_url: str, telegram: FakeTelegram | None, **more: str) -> d
     }
 
 
-# Below those that the kernel gives to outgoing connections, and other ones for a test process beside this one.
+# Below the ports that the kernel uses for outgoing connections, and different in each test process.
 _ports = itertools.count(10_000 + 1_000 * (os.getpid() % 20))
 
 

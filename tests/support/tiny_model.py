@@ -19,7 +19,8 @@ from engine.prosody import Prosody
 from train.export.onnx_decoder import build_decoder
 
 CHARACTERS = tuple(bytes((0xB0 + i // 94, 0xA1 + i % 94)).decode("gb2312") for i in range(600))
-"""Common ideographs with made-up readings: even places are level, odd ones oblique; six rhyme groups in turn."""
+"""Common ideographs with invented readings: those at even positions are level, the others oblique; six rhyme groups in
+turn."""
 GROUPS = LEVEL_RHYMES[:6]
 VOCABULARY = Vocabulary((*CLAUSE_MARKS, *CHARACTERS))
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from engine.contract.queue.store import Queue
 
 PATIENCE_SECONDS = 100.0
-"""Below the time limit of a test, and long enough for a busy machine."""
+"""Below the time limit of a test, but long enough for a busy machine."""
 _HERE = ("tests/support/", "contextlib.py")
 
 

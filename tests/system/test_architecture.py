@@ -160,9 +160,7 @@ def test_what_serves_without_a_model_loads_none_of_the_heavy_libraries(module: s
 
 
 def test_what_people_see_of_the_bot_is_written_under_views() -> None:
-    understood = {
-        f"bot.updates.{name}" for name in ("phrases", "phrase_table", "commands", "admin")
-    }  # what people type
+    understood = {f"bot.updates.{name}" for name in ("phrases", "phrase_table", "commands", "admin")}  # what users type
     shown = {"bot.standalone.launcher"}  # an example for the terminal
     elsewhere = [
         f"{module}: {text}"

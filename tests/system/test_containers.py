@@ -26,9 +26,9 @@ SETTINGS: dict[str, type[Settings]] = {
     "trainer": TrainSettings,
 }
 OF_THE_CONTAINER = {"HTTP_HOST", "HTTP_PORT", "TRAIN_DIR", "OWN_POEMS_DIR"}
-"""What the file itself decides."""
+"""Settings that the compose file itself decides."""
 OF_A_WORKER_ALONE = {"CANDIDATES", "WRITE_BUDGET", "JOB_DEADLINE"}
-"""What a trainer reads and does not use."""
+"""Settings that a trainer reads but does not use."""
 
 
 @pytest.fixture(scope="module")

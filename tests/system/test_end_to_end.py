@@ -90,7 +90,7 @@ async def test_a_bot_killed_between_update_and_queue_loses_no_command_and_repeat
             await telegram.write("/acrostic 春", chat=1)
             await telegram.messages(1, 1)
             await until(lambda: _no_replies(queue))
-            # The command gets no further than the door, or Redis has it and the bot never hears of that.
+            # Either the command does not reach Redis, or its answer does not reach the bot.
             if shut == "requests":
                 proxy.shut_requests("夏".encode())
             else:
@@ -111,7 +111,7 @@ async def test_a_bot_killed_between_update_and_queue_loses_no_command_and_repeat
 async def test_a_bot_killed_between_sending_and_acknowledging_sends_twice_rather_than_never(
     queue: Queue, environ: dict[str, str], telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    # Telegram has the message; its answer does not reach the bot any more.
+    # Telegram has the message, but its answer does not reach the bot.
     telegram.faults.append(Fault("sendMessage", 500, after=True, seconds=5.0))
     async with program(tmp_path / "worker.log", *FAKE_WORKER, environ=environ):
         async with program(tmp_path / "bot.log", *BOT, environ=environ) as bot:

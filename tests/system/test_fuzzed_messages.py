@@ -16,7 +16,7 @@ from tests.support.fake_bot_api import BOT_NAME
 from tests.support.fake_telegram import FakeTelegram
 
 EVERYTHING = st.characters(exclude_categories=())
-"""Every plane, controls and halves of surrogate pairs."""
+"""Every plane, control characters and lone surrogates."""
 TEXTS = st.one_of(
     st.text(EVERYTHING, min_size=1, max_size=60),
     st.builds(

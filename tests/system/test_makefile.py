@@ -48,7 +48,7 @@ def test_an_old_python_is_named_in_one_sentence_and_leaves_nothing(folder: Path)
 
 
 def test_a_venv_of_another_interpreter_is_built_anew_and_a_good_one_stays(folder: Path) -> None:
-    script(folder / ".venv" / "bin" / "python", "exit 1")  # what a Python that is gone or too old leaves
+    script(folder / ".venv" / "bin" / "python", "exit 1")  # as left by a Python that was removed or is too old
     (folder / ".venv" / "serve").touch()
     python = f"PYTHON={sys.executable}"
     venv = folder / ".venv" / "bin" / "python"
@@ -57,7 +57,7 @@ def test_a_venv_of_another_interpreter_is_built_anew_and_a_good_one_stays(folder
 
     mark = folder / ".venv" / "mark"
     mark.touch()
-    for words in ([python], []):  # the same one, and none named: nothing is installed again
+    for words in ([python], []):  # the same Python, or none named: nothing is installed again
         kept = make(folder, *words)
         assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
         assert mark.exists()

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LINGER_SECONDS = 12
-"""A collector is asked for some seconds after the library was loaded, from a thread of its own."""
+"""A library may contact its collector from a thread some seconds after it was loaded."""
 WRITES_AND_LINGERS = """
 import sys, time
 from pathlib import Path

@@ -157,7 +157,7 @@ def test_copy_puts_poem_and_link_into_the_clipboard_and_says_so(page: Page, clip
     browser.driver.execute_cdp_cmd(
         "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
     )
-    if clipboard == "old":  # what a page without TLS finds
+    if clipboard == "old":  # as on a page without TLS
         browser.driver.execute_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     browser.find("#copy").click()
     browser.wait_for_status("已复制")

@@ -13,7 +13,7 @@ from tests.support.programs import ROOT
 
 pytestmark = needs_chromium
 TEXT, BORDER = 4.5, 3.0
-"""The contrast that WCAG 2.2 (AA) asks of text, and of what a control is known by."""
+"""The contrast that WCAG 2.2 (AA) requires of text, and of what identifies a control."""
 TWENTY = "夜月一帘幽梦春风十里柔情一二三四五六七八"
 STATES = {
     "empty": "/",

@@ -95,7 +95,7 @@ async def test_bot_and_worker_speak_tls_with_a_password_and_keep_to_their_prefix
             assert (await worker.end(), await bot.end()) == (0, 0)
             logs = worker.output() + bot.output()
     assert sent.plain.startswith("春")
-    # The account may touch nothing else, and Redis writes down who tried.
+    # The account may access nothing else; Redis logs violations.
     assert [entry for entry in await redis.acl_log() if entry["username"] == USER and entry["reason"] == "key"] == []
     assert PASSWORD not in logs
 

@@ -48,7 +48,7 @@ FULL_DISK = """if True:
     sys.argv[0] = "train"
     runpy.run_module("train", run_name="__main__")
 """
-"""A program that may write no file larger than this: less than a checkpoint has."""
+"""A program that may write no file as large as a checkpoint."""
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +162,9 @@ async def test_an_admin_retrains_promotes_and_rolls_back_while_readers_are_serve
         assert await model_of(environ, http) == "tiny"
         await order(telegram, "/retrain 3")
         await telegram.until(lambda: any("再训练" in sent.plain for sent in telegram.sent))
-        assert "再训练" in await asked(telegram, "/retrain 1", "再训练")  # the first goes on, the second hears of it
+        assert "再训练" in await asked(
+            telegram, "/retrain 1", "再训练"
+        )  # the first continues, the second gets its state
         models = set()
         while not telegram.photos:
             models.add(await model_of(environ, http))
@@ -195,7 +197,7 @@ async def test_a_version_that_is_no_better_is_kept_and_not_used_and_old_ones_are
     corpus = corpora.load_corpus(Path(environ["TRAIN_DIR"]) / "corpus")
     knowing = train_tiny.checkpoint(characters="".join(corpus.vocabulary().characters))
     knowing.weights["output.weight"][:] = 0
-    # It knows how often each character comes, and each end: more than one step can teach.
+    # It knows the frequency of each character and of the end symbol, more than one step can teach.
     counts = Counter("".join(corpus.poems["train"]))
     ends = [len(corpus.poems["train"])] * 4
     known = [counts[c] for c in knowing.vocabulary.characters]

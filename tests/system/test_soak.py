@@ -59,7 +59,7 @@ async def test_a_store_killed_under_load_loses_nothing_and_is_found_again() -> N
 async def test_while_the_store_is_gone_nothing_crashes_or_spins_and_everybody_hears_afterwards() -> None:
     figures = await store.gone(4.0, 10, 10, SLOW_WORKER, **FAST)
     assert (figures.lost, figures.duplicated, figures.more["programs_that_ended"]) == (0, 0, 0)
-    # A dozen loops that double their pauses; one without a pause would try thousands of times.
+    # A dozen loops with growing pauses; a single one without would make thousands of attempts.
     assert 0 < figures.more["attempts"] < 200
 
 
@@ -100,11 +100,11 @@ async def test_garbage_for_answers_ends_nothing_spins_nothing_and_loses_no_reply
     assert (figures.lost, figures.more["without_poem"], figures.more["programs_that_ended"]) == (0, 0, 0)
     assert figures.duplicated <= figures.more["delivered_with_a_spoilt_answer"]
     assert figures.more["kinds"] >= 8
-    # Whatever a bot in use calls: updates in; messages, pictures, edits of text and of buttons, three answers out.
+    # getUpdates; messages, pictures, edits of texts and of buttons, and three kinds of answers.
     assert figures.more["methods"] >= 7
     assert min(figures.more["pictures"], figures.more["inline_poems"]) > 0
     assert figures.more["pictures_and_inline_poems_lost"] == 0
-    # Without pauses it would be hundreds.
+    # Without pauses there would be hundreds.
     assert figures.more["most_getupdates_a_second"] < 50
     assert (figures.more["tracebacks"], figures.more["garbage_in_logs"], figures.more["messages_in_logs"]) == (0, 0, 0)
 
@@ -127,7 +127,7 @@ async def test_a_flood_is_held_to_the_limit_and_told_once_while_others_are_serve
 async def test_one_address_that_asks_for_the_dearest_poems_gets_one_in_minutes() -> None:
     figures = await limits.expensive_poems(4, 5, QUICK_WORKER)
     assert each_got_one_poem(figures)
-    assert figures.more["poems_for_it"] <= 4  # those asked for in the very first moment
+    assert figures.more["poems_for_it"] <= 4  # those requested before the first one was counted
     assert figures.more["refused"] > 0
 
 
@@ -154,7 +154,7 @@ async def test_poems_in_a_row_leave_nothing_behind() -> None:
     figures = await growth.measure(400, 100, 8, QUICK_WORKER)
     assert each_got_one_poem(figures)
     assert (figures.more["over_http_failed"], figures.more["keys_that_never_expire_unasked"]) == (0, 0)
-    # Memory is for the soak: this is too short to tell growth from warming up.
+    # Memory is only compared in the long form: this one is too short to distinguish growth from warming up.
 
 
 async def test_updates_that_come_again_and_out_of_order_are_answered_once() -> None:
