@@ -66,17 +66,16 @@ class ModelFolder:
     def read(cls, path: Path, only: frozenset[str] | None = None) -> ModelFolder:
         """Read the card and all parts, or ``only`` some, verifying their hashes. ModelFolderError names the part that
         does not match."""
-        for attempt in range(READ_ATTEMPTS):
+        for _ in range(READ_ATTEMPTS - 1):
             before = _identity(path)
             try:
                 return cls._read_once(path, only)
             except ModelFolderError:
                 # In this order: if the exchange ends between the two checks, the second one sees the new folder.
-                replaced = _in_exchange(path) or before != _identity(path)
-                if attempt == READ_ATTEMPTS - 1 or not replaced:
+                if not _in_exchange(path) and before == _identity(path):
                     raise
             time.sleep(READ_AGAIN_SECONDS)
-        raise AssertionError("unreachable")
+        return cls._read_once(path, only)
 
     @classmethod
     def _read_once(cls, path: Path, only: frozenset[str] | None) -> ModelFolder:

@@ -97,23 +97,14 @@ class Acceptance:
         cost: int,
     ) -> Verdict:
         """Add ``mail`` to ``stream``; see ``Queue.submit``."""
-        names = (f"minute:{sender}", f"day:{sender}", f"told:{sender}")
-        fields, now = mail.fields(), await self._clock.now()
         accepted, field = self.hash_and_field(idempotency_key)
-        kind, entry, wait = await self._accept(
-            keys=[stream, accepted, *(self._prefix + name for name in names)],
-            args=[
-                field,
-                fields["v"],
-                fields["body"],
-                _ttl_seconds(mail, now),
-                limits.per_minute,
-                limits.per_day,
-                capacity,
-                cost,
-            ],
+        counters = (f"{self._prefix}{counter}:{sender}" for counter in ("minute", "day", "told"))
+        entry, ttl = mail.fields(), _ttl_seconds(mail, await self._clock.now())
+        kind, entry_id, wait = await self._accept(
+            keys=[stream, accepted, *counters],
+            args=[field, entry["v"], entry["body"], ttl, limits.per_minute, limits.per_day, capacity, cost],
         )
-        return Verdict(kind, entry, int(wait))
+        return Verdict(kind, entry_id, int(wait))
 
     async def entry(self, idempotency_key: str) -> str | None:
         """The entry accepted under a key; None: nothing was, or it is forgotten."""

@@ -169,18 +169,13 @@ class Stream:
 
     async def finish(self, entry: str, reply: Reply | None = None, why: str = "") -> bool:
         """Finish an entry and add its answer; False if it was already finished. ``why``: also make it a dead letter."""
-        body, ttl = (
-            ("", 0)
-            if reply is None
-            else (reply.fields()["body"], HTTP_REPLY_TTL_SECONDS if isinstance(reply.to, PendingRequest) else 0)
-        )
-        target = self.key if reply is None else self._prefix + reply_stream(reply.to)
-        return bool(
-            await self._finish(
-                keys=[self.key, self._tries(entry), target, f"{self._prefix}dead"],
-                args=[self.group, entry, VERSION, body, ttl, why, MAX_DEAD, MAX_DEAD_WORDS],
-            )
-        )
+        target, body, ttl = self.key, "", 0  # without a reply nothing is added to the target
+        if reply is not None:
+            target, body = self._prefix + reply_stream(reply.to), reply.fields()["body"]
+            ttl = HTTP_REPLY_TTL_SECONDS if isinstance(reply.to, PendingRequest) else 0
+        keys = [self.key, self._tries(entry), target, f"{self._prefix}dead"]
+        args: list[str | int] = [self.group, entry, VERSION, body, ttl, why, MAX_DEAD, MAX_DEAD_WORDS]
+        return bool(await self._finish(keys=keys, args=args))
 
     async def length(self) -> int:
         """Number of unfinished entries."""
