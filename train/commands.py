@@ -16,8 +16,8 @@ from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import import_paddle
 from train.command_line import Command
 from train.data import corpus as corpora
-from train.evaluation.blind_reading import Side, score, write_pairs
-from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, columns
+from train.evaluation.blind_reading import Side, score_answers, write_pairs
+from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, evaluation_columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.card import ancestor
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
@@ -26,7 +26,7 @@ from train.fit.flags import fit_settings
 from train.fit.progress import stop_signals
 from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
-from train.fit.teacher import find_teacher, identity
+from train.fit.teacher import find_teacher, teacher_identity
 from train.settings import TrainSettings
 
 
@@ -52,11 +52,11 @@ def _fit(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
         if setup.corpus["sha1"] != corpora.manifest(folder, song)["sha1"]:
             raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
 
-        from train.fit.progress_bar import Bar
+        from train.fit.progress_bar import ProgressBar
         from train.fit.trainer import Trainer
 
         device = device_of(settings.get("use_gpu", setup.config.use_gpu))
-        with locked_by_first(run, options.environment), closing(Bar()) as bar:
+        with locked_by_first(run, options.environment), closing(ProgressBar()) as bar:
             trainer = Trainer(run, corpus, bar.show, stop_requested, device)
             state = trainer.train()
     return summary(run.folder, name, setup, state, trainer.loss, trainer.finished)
@@ -66,7 +66,7 @@ def _evaluate(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     if options.duel and not options.pairs:
         raise ConfigError("--duel needs --pairs DIR, the folder where the pairs go")
     if options.score:
-        return score(Path(options.score))
+        return score_answers(Path(options.score))
     folder = Path(options.model)
     model = checkpoint.load(folder)
     corpus = corpora.load_corpus(Path(options.data_path) if options.data_path else train_dir / "corpus")
@@ -80,7 +80,7 @@ def _evaluate(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     judge = RhymeToneTable.read(Path(options.rhyme_table)) if options.rhyme_table else RhymeToneTable.of(poet.prosody)
     context = EvalContext.of(corpus, judge, poems, options.seed)
     backend = OnnxBackend(read_part(folder, DECODER), model, options.threads)
-    table = columns(poet, backend, model.vocabulary, context, _print_progress)
+    table = evaluation_columns(poet, backend, model.vocabulary, context, _print_progress)
     for name in ("ours", "tutorial"):  # both decode the same weights
         table[name]["perplexity"] = held_out_perplexities(model, corpus, options.device)
     result = {
@@ -116,10 +116,10 @@ def _export(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     run = Run(_run_folder(options.run, train_dir))
     setup = run.setup()
     import_paddle(options.threads)
-    from train.export.model_folder import export
+    from train.export.model_folder import export_run
 
     corpus = corpora.load_corpus(_corpus_folder(setup.config, train_dir), setup.config.song_share > 0)
-    return export(run, corpus, Path(options.out), options.version, options.device)
+    return export_run(run, corpus, Path(options.out), options.version, options.device)
 
 
 def _export_weights(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _new_run(folder: Path, config: TrainConfig, train_dir: Path) -> Run:
         vocabulary, parent = model.vocabulary, ancestor(model.card)
         config = dataclasses.replace(config, **dataclasses.asdict(model.shape))
     manifest = corpora.manifest(corpus_folder, config.song_share > 0)
-    teacher = identity(find_teacher(Path(config.teacher), vocabulary)) if config.teacher else None
+    teacher = teacher_identity(find_teacher(Path(config.teacher), vocabulary)) if config.teacher else None
     return Run.create(folder, Setup(config, vocabulary, manifest, parent, teacher))
 
 

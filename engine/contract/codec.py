@@ -42,7 +42,7 @@ def loads(text: str | bytes) -> Any:
     """Strict JSON. CodecError: invalid JSON, invalid UTF-8, lone surrogates, numbers that are not finite, or nesting
     too deep to parse."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_reject_constant, parse_float=_parse_finite)
         # Invalid UTF-8 from Redis is decoded to lone surrogates (see ``connect``); JSON can escape them as well.
         (text if isinstance(text, bytes) else text.encode()).decode()
         if "\\u" in (text if isinstance(text, str) else text.decode()):
@@ -85,11 +85,11 @@ def decode_text(kind: type[T], text: str) -> T:
     return decode(kind, loads_object(text))
 
 
-def _refuse(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
         raise ValueError("a number that is not finite")

@@ -76,7 +76,7 @@ def _continuation(form: str, given: tuple[str, ...], lines: int | None, rhyme: s
         raise _line_length_error(
             f"{form}每句{each}", f"each line of a {form} has {wanted or '5 or 7'} characters", given, fits
         )
-    count = _count(form, length, lines)
+    count = _line_count(form, length, lines)
     if len(given) > count:
         fits = f"{_digit(length)}律" if len(given) <= _LINES["律"] else "古风"
         many = len(given) - count
@@ -93,7 +93,7 @@ def _themed(form: str, lines: int | None, rhyme: str | None) -> Outline:
     length = 7 if form[0] == "七" else 5
     if form == "古风":
         return _old_style((), length, lines, rhyme)
-    return Outline(form, (), length, _count(form, length, lines), True, rhyme)
+    return Outline(form, (), length, _line_count(form, length, lines), True, rhyme)
 
 
 def _old_style(given: tuple[str, ...], length: int | None, lines: int | None, rhyme: str | None) -> Outline:
@@ -143,7 +143,7 @@ def _split_lines(given: tuple[str, ...], wanted: int | None) -> tuple[str, ...]:
     return given
 
 
-def _count(form: str, length: int, lines: int | None) -> int:
+def _line_count(form: str, length: int, lines: int | None) -> int:
     """The number of lines of a regulated form."""
     if form != "排律":
         _refuse_lines(form, lines)

@@ -29,7 +29,7 @@ _CYCLE_STARTS = (
 
 
 @dataclass(frozen=True)
-class Line:
+class TemplateLine:
     """One line of a template.
 
     ``tones``: the tone of each character. ``strict``: whether that tone is mandatory; 一三五不论 makes it optional at
@@ -52,7 +52,7 @@ class Line:
         return len(self.tones) - 5 if "".join(self.tones[-5:]) == _CYCLE[1] else None
 
     @property
-    def opposite_start(self) -> Line:
+    def opposite_start(self) -> TemplateLine:
         """The line with the same ending but opposite tones at even positions, which breaks 粘 or 对."""
         kind = _CYCLE.index("".join(self.tones[-5:]))
         return _template_line((kind + 2) % 4, len(self.tones))
@@ -68,7 +68,7 @@ class Template:
     """``name``: such as 五律·仄起首句不入韵; ``lines``: from first to last."""
 
     name: str
-    lines: tuple[Line, ...]
+    lines: tuple[TemplateLine, ...]
 
 
 @cache
@@ -106,11 +106,11 @@ def _name_for_seven(name: str) -> str:
     return name.translate(str.maketrans("平仄", "仄平"))
 
 
-def _template_line(kind: int, length: int) -> Line:
+def _template_line(kind: int, length: int) -> TemplateLine:
     tones: list[Tone] = ["平" if c == "平" else "仄" for c in _CYCLE[kind]]
     # positions 1 and 3 of the five are free unless that could break a rule
     strict = [kind == 1, True, kind in (2, 3), True, True]
     if length == 7:
         tones = [_OPPOSITE[tones[1]]] * 2 + tones
         strict = [False, True, *strict]
-    return Line(tuple(tones), tuple(strict))
+    return TemplateLine(tuple(tones), tuple(strict))

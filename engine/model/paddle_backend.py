@@ -30,7 +30,7 @@ class PaddleBackend:
         self.vocabulary_size = len(checkpoint.vocabulary)
         self._state_shape = (2 * self.shape.num_layers, self.shape.hidden_dim)
         self._block = BLOCK_ROWS[self.device.split(":")[0]]
-        self._take(checkpoint.weights)
+        self._load_weights(checkpoint.weights)
 
     def start(self, rows: int) -> FloatArray:
         """Zeros [rows, 2 * layers, H]."""
@@ -75,7 +75,7 @@ class PaddleBackend:
         log_probabilities: FloatArray = paddle.nn.functional.log_softmax(scores, axis=1).numpy()  # [B, V]
         return log_probabilities
 
-    def _take(self, weights: dict[str, FloatArray]) -> None:
+    def _load_weights(self, weights: dict[str, FloatArray]) -> None:
         tensor = self._paddle.to_tensor
         self._embedding = tensor(weights["embedding.weight"])  # [V, E]
         self._layers = []

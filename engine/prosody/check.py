@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from engine.contract.check import Examination, ProsodyFault
 from engine.contract.script import Script
-from engine.contract.templates import Line, Template, Tone, templates
+from engine.contract.templates import Template, TemplateLine, Tone, templates
 from engine.prosody.table import Prosody
 
 NEIGHBOURS = (
@@ -78,11 +78,11 @@ def _examine_regulated(form: str, lines: Sequence[str], prosody: Prosody) -> Exa
     options = templates(form, len(lines[0]), len(lines))
     first = [t for t in options if prosody.fits(lines[0][-1], t.lines[0].tones[-1])] or list(options)
     # If the end of line 1 has both tones, it counts as a rhyme word where this adds no fault or missed tone.
-    judged = [(count_misses(lines, t, prosody), _examine_by(lines, t, prosody)) for t in first]
+    judged = [(count_misses(lines, t, prosody), _examine_under(lines, t, prosody)) for t in first]
     return min(judged, key=lambda pair: (len(pair[1].faults), pair[0], -len(pair[1].rhymes)))[1]
 
 
-def _examine_by(lines: Sequence[str], template: Template, prosody: Prosody) -> Examination:
+def _examine_under(lines: Sequence[str], template: Template, prosody: Prosody) -> Examination:
     """The faults of ``lines`` under one template."""
     rhyming = [i for i, line in enumerate(template.lines) if line.rhymes]
     rhyme = _rhyme([lines[i][-1] for i in rhyming], prosody)
@@ -174,7 +174,7 @@ def _neighbours(group: str) -> list[str]:
     return next((groups for names in NEIGHBOURS if group in (groups := names.split())), [group])
 
 
-def _line_faults(text: str, line: Line, number: int, prosody: Prosody) -> list[ProsodyFault]:
+def _line_faults(text: str, line: TemplateLine, number: int, prosody: Prosody) -> list[ProsodyFault]:
     length = len(text)
     wrong = {place for place in range(length) if not prosody.fits(text[place], line.tones[place])}
     even = set(range(1, length - 1, 2))

@@ -92,7 +92,7 @@ class Batcher:
     """``poet`` may be replaced at any time; poems in progress are finished by the poet that started them.
 
     If a poet violates its protocol, for example by finishing a poem that was not requested, the thread ends: then
-    every poem in progress has failed, and ``write`` and ``check`` raise BrokenPoetError.
+    every poem in progress has failed, and ``write`` and ``raise_if_broken`` raise BrokenPoetError.
     """
 
     def __init__(self, poet: PoetLike) -> None:
@@ -109,12 +109,12 @@ class Batcher:
         """PoemError: the request cannot be served. Other exceptions: this request, or another in its batch, failed."""
         answer: PoemFuture = asyncio.get_running_loop().create_future()
         with self._changed:
-            self.check()
+            self.raise_if_broken()
             self._requests.append((self.poet, request, answer))
             self._changed.notify()
         return await answer
 
-    def check(self) -> None:
+    def raise_if_broken(self) -> None:
         """BrokenPoetError: the thread has ended by itself."""
         if self._broken is not None:
             raise self._broken

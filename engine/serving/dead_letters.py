@@ -59,7 +59,7 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
         await redis.aclose()
 
 
-def _asked(request: Request | None) -> str:
+def _request_summary(request: Request | None) -> str:
     if request is None:
         return "text"
     return "check" if isinstance(request, CheckRequest) else f"{request.mode} {request.form}"
@@ -71,7 +71,7 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
     rows = [
         {
             "id": entry,
-            "died": _moment(entry),
+            "died": _added_at(entry),
             "why": why,
             "request": None if (request := requests.get(entry)) is None else request.to_json(),
         }
@@ -81,13 +81,13 @@ def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Repl
         print(json.dumps(rows, ensure_ascii=False))
         return
     for row in rows:
-        asked = _asked(requests[row["id"]]) if row["id"] in requests else "unreadable"
+        asked = _request_summary(requests[row["id"]]) if row["id"] in requests else "unreadable"
         print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
     if not rows:
         print("No dead letters.")
 
 
-def _moment(entry: str) -> str:
+def _added_at(entry: str) -> str:
     """When an entry was added: its ID contains the time, unless it was set by hand."""
     try:
         return datetime.fromtimestamp(int(entry.split("-")[0]) / 1000, UTC).isoformat(timespec="seconds")

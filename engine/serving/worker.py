@@ -72,7 +72,7 @@ class Worker(StreamConsumer):
         async with self._consuming(beat, renew, (MODEL_POLL_SECONDS, self._watch_models)):
             try:
                 while not self._stopping.is_set():
-                    self._batcher.check()
+                    self._batcher.raise_if_broken()
                     await self._persist(self._take)
                 await self._finish_in_flight(JOB_DRAIN_SECONDS)
             finally:
@@ -124,7 +124,7 @@ class Worker(StreamConsumer):
         self._start(self._serve(delivery), delivery.id)
 
     async def _serve(self, delivery: Delivery) -> None:
-        job = await self._readable(delivery)
+        job = await self._decode_job(delivery)
         if job is None:
             return
         work = None
@@ -153,7 +153,7 @@ class Worker(StreamConsumer):
         waited = max(0.0, await self._persist(self._queue.now) - wrote - delivery.queued)
         return written.poem, WorkDone(waited, wrote, written.together, written.characters)
 
-    async def _readable(self, delivery: Delivery) -> Job | None:
+    async def _decode_job(self, delivery: Delivery) -> Job | None:
         """The job, or None if it ends here: unreadable, out of attempts, or past its deadline."""
         try:
             job = Job.from_fields(delivery.fields)

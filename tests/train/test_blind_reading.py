@@ -15,7 +15,7 @@ from engine.contract.text import clauses
 from tests.support import tiny_corpus as tiny
 from train.__main__ import main
 from train.data.corpus import Corpus
-from train.evaluation.blind_reading import BlindReadingError, Side, score, write_pairs
+from train.evaluation.blind_reading import BlindReadingError, Side, score_answers, write_pairs
 
 MARKS = {"fluency": 3, "coherence": 2, "meaning": 2, "poetry": 3}
 
@@ -104,7 +104,7 @@ def test_wins_and_marks_are_counted_by_side(tmp_path: Path) -> None:
     good = {name: mark + 1 for name, mark in MARKS.items()}
     judge(tmp_path, [{"n": 1, "A": good, "B": MARKS, "better": "A"}, {"n": 2, "A": MARKS, "B": MARKS, "better": "="}])
     judge(tmp_path, [{"n": 3, "A": MARKS, "B": good, "better": "A"}], "judge2.json")
-    assert score(tmp_path) == {
+    assert score_answers(tmp_path) == {
         "wins": {"1": 1, "2": 1, "=": 1},
         "share_of_decided": 0.5,
         "side 1": {name: float(mark) for name, mark in MARKS.items()},

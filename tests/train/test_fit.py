@@ -26,10 +26,10 @@ from train.__main__ import main
 from train.data import corpus as corpora
 from train.evaluation.tutorial_decoder import generate
 from train.export.card import ancestor
-from train.export.model_folder import export
+from train.export.model_folder import export_run
 from train.fit.config import TrainConfig
 from train.fit.progress import Progress
-from train.fit.run_folder import Run, RunError, Setup, State
+from train.fit.run_folder import Run, RunError, RunState, Setup
 from train.fit.summary import summary
 from train.fit.trainer import FIRST_SAVE_STEPS, Trainer
 
@@ -146,7 +146,7 @@ def test_a_summary_calls_worse_worse_and_says_how_to_go_on(corpus: corpora.Corpu
     parent = {"corpus": measured, "perplexity": {"validation": 102.5}}
 
     def told(validation: float, finished: bool = True, parent: dict[str, Any] | None = parent) -> dict[str, Any]:
-        state = State(step=9, history=[{"step": 9, "tokens": 9, "validation": validation}])
+        state = RunState(step=9, history=[{"step": 9, "tokens": 9, "validation": validation}])
         setup = Setup(CONFIG, corpus.vocabulary(), measured, parent)
         return summary(Path("runs/mine"), "mine", setup, state, 6.7301, finished)
 
@@ -162,7 +162,7 @@ def test_a_summary_calls_worse_worse_and_says_how_to_go_on(corpus: corpora.Corpu
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path: Path, corpus: corpora.Corpus) -> None:
     run = begin(tmp_path / "run", corpus)
     for step in (1, 2):
-        run.save(State(step=step), {"w": np.full(3, step, np.float32)}, {})
+        run.save(RunState(step=step), {"w": np.full(3, step, np.float32)}, {})
     newest = run.folder / "checkpoints" / "step-000000002"
     content = (newest / "weights.safetensors").read_bytes()
     for spoil in (content[:-1], content[:-1] + b"\xff", b""):
@@ -180,7 +180,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused_by_their_names(
 ) -> None:
     run = begin(tmp_path / "run", corpus)
     for step in (1, 2):
-        run.save(State(step=step), {"w": np.full(3, step, np.float32)}, {})
+        run.save(RunState(step=step), {"w": np.full(3, step, np.float32)}, {})
     (run.folder / "checkpoints" / "step-000000002" / "weights.safetensors").write_bytes(b"")
     assert run.newest() is not None
     assert "step-000000002 (weights.safetensors is not what was written)" in caplog.text
@@ -244,7 +244,7 @@ def test_weights_that_grew_beyond_bounds_are_refused_in_words(tmp_path: Path, co
     state.step += 1
     run.save(state, grown, {})
     with pytest.raises(RunError, match="--clip"):
-        export(run, corpus, tmp_path / "model")
+        export_run(run, corpus, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
@@ -266,7 +266,7 @@ def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
 def test_export_refuses_a_folder_that_is_no_model_before_it_begins(tmp_path: Path, corpus: corpora.Corpus) -> None:
     (tmp_path / "thesis.txt").write_text("years of work", "utf-8")
     with pytest.raises(RunError, match=r"--out: .* contains .* no model"):
-        export(Run(tmp_path / "no-such-run"), corpus, tmp_path)
+        export_run(Run(tmp_path / "no-such-run"), corpus, tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 
 
@@ -345,7 +345,7 @@ def test_weights_trained_elsewhere_become_a_model_folder_with_their_parents(
     base, out = tmp_path / "base", tmp_path / "out"
     run = begin(tmp_path / "run", corpus)
     Trainer(run, corpus, stop=StopAfter(1)).train()
-    export(run, corpus, base, "base-1")
+    export_run(run, corpus, base, "base-1")
     weights_file, notes = tmp_path / "twin.safetensors", tmp_path / "notes.json"
     changed = {name: tensor * np.float32(0.5) for name, tensor in weights(run).items()}
     save_file({name: tensor.astype(np.float16) for name, tensor in changed.items()}, weights_file)
@@ -380,11 +380,11 @@ def test_a_card_says_with_what_song_poems_began(tmp_path: Path, corpus: corpora.
     mixed = corpora.Corpus(corpus.poems, tiny.poems(150, seed=1))
     run = begin(tmp_path / "run", mixed, dataclasses.replace(CONFIG, song_share=0.4))
     Trainer(run, mixed, stop=StopAfter(1)).train()
-    card = export(run, mixed, tmp_path / "model")
+    card = export_run(run, mixed, tmp_path / "model")
     assert card["start_symbols"] == {"tang": "<START>", "song": "</s>"}
     further = Run.create(
         tmp_path / "on",
         Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, ancestor(checkpoint.read_card(tmp_path / "model"))),
     )
     Trainer(further, corpus, stop=StopAfter(1)).train()
-    assert export(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]
+    assert export_run(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]

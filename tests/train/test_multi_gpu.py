@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from train.data import corpus as corpora
 from train.export.model_folder import derived_parts
 from train.fit.run_folder import Run
-from train.retrain.job import Task
+from train.retrain.job import RetrainTask
 from train.retrain.multi_gpu import process_count
 
 IN_TWO = "import sys; from train.retrain.job import main; sys.exit(main(sys.argv[1:], lambda device: 2))"
@@ -26,13 +26,13 @@ SECRET = {"REDIS_URL": "redis://:hushhush@nowhere", "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> Task:
+def task(tmp_path: Path) -> RetrainTask:
     home = train_tiny.prepared(tmp_path / "home")
     model = train_tiny.checkpoint()
     checkpoint.save(tmp_path / "model", model, derived_parts(model, corpora.load_corpus(home / "corpus")))
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mine.txt").write_text("\n\n".join(train_tiny.poems(3, seed=9)), "utf-8")
-    return Task(
+    return RetrainTask(
         home=str(home),
         run="retrain-1",
         version="new",
@@ -47,7 +47,7 @@ def task(tmp_path: Path) -> Task:
     )
 
 
-def endless(task: Task) -> str:
+def endless(task: RetrainTask) -> str:
     return encode_text(dataclasses.replace(task, epochs=10_000))
 
 
@@ -71,7 +71,9 @@ def test_a_cpu_is_one_process() -> None:
     assert process_count("cpu") == 1
 
 
-async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(task: Task, tmp_path: Path) -> None:
+async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(
+    task: RetrainTask, tmp_path: Path
+) -> None:
     run = Run(Path(task.home) / task.run)
     log = tmp_path / "first.log"
     async with program(log, "-c", IN_TWO, encode_text(task), environ=SECRET) as job:
@@ -94,7 +96,7 @@ async def test_a_stopped_training_of_two_processes_is_gone_on_with_to_its_end(ta
     assert checkpoint.load(Path(task.home) / "models" / "new").card["version"] == "new"
 
 
-async def test_a_killed_job_takes_its_processes_with_it(task: Task, tmp_path: Path) -> None:
+async def test_a_killed_job_takes_its_processes_with_it(task: RetrainTask, tmp_path: Path) -> None:
     folder = Path(task.home) / task.run
     async with program(tmp_path / "job.log", "-c", IN_TWO, endless(task), environ=SECRET) as job:
         await job.says('"event": "progress"')
@@ -106,7 +108,7 @@ async def test_a_killed_job_takes_its_processes_with_it(task: Task, tmp_path: Pa
         await until(gone)
 
 
-async def test_a_process_that_dies_ends_the_job_as_a_death(task: Task, tmp_path: Path) -> None:
+async def test_a_process_that_dies_ends_the_job_as_a_death(task: RetrainTask, tmp_path: Path) -> None:
     folder = Path(task.home) / task.run
     async with program(tmp_path / "job.log", "-c", IN_TWO, endless(task), environ=SECRET) as job:
         await job.says('"event": "progress"')

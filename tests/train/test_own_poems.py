@@ -21,7 +21,7 @@ from train.__main__ import main
 from train.data import corpus as corpora
 from train.data.files import MAX_FILE_BYTES
 from train.data.npz import MAX_DICTIONARY_BYTES, MAX_IDS, MAX_POEMS, NpzError, read_npz
-from train.data.own_poems import merge, read_own
+from train.data.own_poems import merge_own_poems, read_own_poems
 
 POEMS = train_tiny.poems(4)
 
@@ -186,7 +186,7 @@ def test_pipes_and_devices_are_named_and_never_waited_for(tmp_path: Path, ending
     (tmp_path / f"zero.{ending}").symlink_to("/dev/zero")
     (tmp_path / f"large.{ending}").touch()
     os.truncate(tmp_path / f"large.{ending}", MAX_FILE_BYTES + 1)
-    assert read_own(tmp_path).skipped == {
+    assert read_own_poems(tmp_path).skipped == {
         f"large.{ending}": "large",
         f"pipe.{ending}": "special",
         f"zero.{ending}": "special",
@@ -208,8 +208,8 @@ def test_own_poems_of_three_kinds_are_read_and_bad_files_are_named_and_left_out_
     }
     for name, content in bad.items():
         (tmp_path / name).write_bytes(content)
-    own = read_own(tmp_path)
-    corpus, added = merge(corpora.Corpus({"train": [long[0]], "validation": [], "test": []}), own.texts)
+    own = read_own_poems(tmp_path)
+    corpus, added = merge_own_poems(corpora.Corpus({"train": [long[0]], "validation": [], "test": []}), own.texts)
     assert own.skipped == {
         "d.json": "json", "e.txt": "utf8", "f.npz": "npz", "g.md": "kind", "h.txt": "empty", "i.json": "json",
     }  # fmt: skip
@@ -218,5 +218,5 @@ def test_own_poems_of_three_kinds_are_read_and_bad_files_are_named_and_left_out_
 
 
 def test_no_folder_is_no_poems_and_a_missing_one_is_named(tmp_path: Path) -> None:
-    assert read_own(None).skipped == {}
-    assert read_own(tmp_path / "missing").skipped == {"missing": "no_folder"}
+    assert read_own_poems(None).skipped == {}
+    assert read_own_poems(tmp_path / "missing").skipped == {"missing": "no_folder"}

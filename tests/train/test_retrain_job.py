@@ -17,7 +17,7 @@ from train.data.source import CorpusError
 from train.fit.run_folder import RunError
 from train.retrain import process
 from train.retrain.context import run_name, version_name
-from train.retrain.job import KilledError, SmallCorpusError, Task, alone, explain, settings
+from train.retrain.job import KilledError, RetrainTask, SmallCorpusError, failure_of, only_job_in, retrain_config
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ from train.retrain.job import KilledError, SmallCorpusError, Task, alone, explai
     ],
 )
 def test_a_failure_has_a_name_that_the_bot_has_words_for(error: Exception, failure: Failure) -> None:
-    assert explain(error)[0] == failure
+    assert failure_of(error)[0] == failure
 
 
 def test_what_continues_is_trained_more_gently_than_what_begins() -> None:
-    assert settings(continues=True).lr < settings(continues=False).lr
+    assert retrain_config(continues=True).lr < retrain_config(continues=False).lr
 
 
 def test_a_version_is_named_after_the_moment_of_its_order() -> None:
@@ -51,14 +51,14 @@ def test_a_version_is_named_after_the_moment_of_its_order() -> None:
 
 def test_a_second_job_says_that_it_waits_and_begins_when_the_first_has_ended(tmp_path: Path) -> None:
     with ExitStack() as first:
-        first.enter_context(alone(tmp_path, lambda: pytest.fail("nobody to wait for")))
+        first.enter_context(only_job_in(tmp_path, lambda: pytest.fail("nobody to wait for")))
         told: list[bool] = []
 
         def waiting() -> None:
             told.append(True)
             first.close()
 
-        with alone(tmp_path, waiting):
+        with only_job_in(tmp_path, waiting):
             assert told == [True]
 
 
@@ -80,6 +80,6 @@ print(json.dumps({"event": "failed", "failure": "other", "detail": ""}))
     async def go_on() -> process.JobAction:
         return "go on"
 
-    task = Task("home", "run", "version", "base", 1.0, "continue", "", "cpu", 1, 1, 1.0)
+    task = RetrainTask("home", "run", "version", "base", 1.0, "continue", "", "cpu", 1, 1, 1.0)
     last = await process.run_job(task, hear, go_on, 0.2)
     assert (heard, last["failure"]) == (["waiting"], "other")

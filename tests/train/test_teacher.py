@@ -22,7 +22,7 @@ from train.data.batches import encode
 from train.export.card import ancestor
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, Setup
-from train.fit.teacher import identity
+from train.fit.teacher import teacher_identity
 from train.fit.trainer import Trainer
 
 CONFIG = TrainConfig(
@@ -56,7 +56,7 @@ def write_teacher(folder: Path, corpus: corpora.Corpus, seed: int = 0, without: 
 def begin(folder: Path, corpus: corpora.Corpus, teacher: Path, config: TrainConfig = CONFIG) -> Run:
     config = dataclasses.replace(config, teacher=str(teacher))
     return Run.create(
-        folder, Setup(config, corpus.vocabulary(), {"sha1": {}}, None, identity(checkpoint.load(teacher)))
+        folder, Setup(config, corpus.vocabulary(), {"sha1": {}}, None, teacher_identity(checkpoint.load(teacher)))
     )
 
 
@@ -137,7 +137,7 @@ def test_a_run_needs_its_own_teacher_to_its_end_and_its_card_names_it(
     kept.rename(teacher)
     call("fit", "--run=taught", "--resume")
     card = json.loads(call("export", "taught", f"--out={teacher.with_name('student')}"))
-    assert card["training"]["teacher"] == identity(checkpoint.load(teacher))
+    assert card["training"]["teacher"] == teacher_identity(checkpoint.load(teacher))
     assert card["training"]["teacher"]["shape"]["hidden_dim"] == LARGER.hidden_dim
     assert (card["training"]["config"]["teacher"], card["training"]["config"]["teacher_share"]) == ("teacher", 0.7)
     assert ancestor(card)["training"]["teacher"]["version"] == "tiny"

@@ -57,7 +57,7 @@ def encode(
     return [np.array([start, *vocabulary.encode(poem), eop][:maxlen], np.int64) for poem in poems]
 
 
-def by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
+def batches_by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
     """All rows once, shortest first, about ``tokens`` per batch, for evaluation."""
     for group in _groups(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
         yield Batch.of([rows[i] for i in group], pad)

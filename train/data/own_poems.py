@@ -42,7 +42,7 @@ class UnreadError(ValueError):
         self.why: Unread = why
 
 
-def read_own(folder: Path | None) -> OwnPoems:
+def read_own_poems(folder: Path | None) -> OwnPoems:
     """Read every file of the folder, sorted by name; unreadable ones are skipped and reported."""
     own = OwnPoems()
     if folder is None:
@@ -86,7 +86,7 @@ def _texts(file: Path) -> list[str]:
     raise UnreadError("kind", "its name must end in .txt, .json or .npz")
 
 
-def merge(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
+def merge_own_poems(base: Corpus, own: Iterable[str]) -> tuple[Corpus, int]:
     """``base`` plus the poems of ``own`` that it lacks, cleaned and split as usual; and how many were added."""
     seen = {only_chinese(poem) for split in SPLITS for poem in base.poems[split]}
     poems = {split: list(base.poems[split]) for split in SPLITS}

@@ -48,15 +48,15 @@ def compile_prosody(poems: Iterable[str]) -> Prosody:
     tones, rhymes, oblique = _package_table()
     regulated = [lines for poem in poems if form_of(lines := clauses(poem)) != "古风"]
     rhymed = _rhyme_places(regulated, rhymes)
-    for character, groups in _often(rhymed, CERTAIN).items():
+    for character, groups in _frequent(rhymed, CERTAIN).items():
         if character not in rhymes:
             rhymes[character] = groups
             tones[character] = tones.get(character, frozenset()) | {"平"}
     standing = _tone_places(regulated, Prosody(tones, rhymes, tones, rhymes))
-    for character, learned in _often(standing, CERTAIN).items():
+    for character, learned in _frequent(standing, CERTAIN).items():
         tones[character] = tones.get(character, frozenset()) | learned
-    used = _often(standing, ATTESTED)
-    used_rhymes = {c: both for c, g in _often(rhymed, ATTESTED).items() if (both := g & rhymes.get(c, frozenset()))}
+    used = _frequent(standing, ATTESTED)
+    used_rhymes = {c: both for c, g in _frequent(rhymed, ATTESTED).items() if (both := g & rhymes.get(c, frozenset()))}
     # with too few occurrences, the table is trusted for tones but not for rhymes
     attested = {c: used.get(c, table) & table or table for c, table in tones.items()}
     return Prosody(tones, rhymes, attested, used_rhymes, oblique)
@@ -140,7 +140,7 @@ def _tone_places(poems: list[list[str]], prosody: Prosody) -> dict[str, Counter[
     return places
 
 
-def _often(places: Mapping[str, Counter[T]], enough: tuple[int, float]) -> dict[str, frozenset[T]]:
+def _frequent(places: Mapping[str, Counter[T]], enough: tuple[int, float]) -> dict[str, frozenset[T]]:
     least, share = enough
     return {
         character: frozenset(kept)

@@ -101,7 +101,7 @@ def write_pairs(
     return len(pairs)
 
 
-def score(folder: Path) -> dict[str, Any]:
+def score_answers(folder: Path) -> dict[str, Any]:
     """Score all ``judge*.json`` of the folder: wins by side, side 2's share of decided pairs, mean marks by side."""
     key = _read_json(folder / "key.json")
     files = sorted(folder.glob("judge*.json"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.model.backend import Backend, Ids
 from engine.model.vocab import Vocabulary
-from train.data.batches import by_length, encode
+from train.data.batches import batches_by_length, encode
 from train.data.corpus import Corpus
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def perplexity(nats: Nats, vocabulary: Vocabulary, poems: Iterable[str], missing
     is one of them, so as a target it costs ln(missing) more; this makes models with different vocabularies comparable.
     """
     total, targets = 0.0, 0
-    for batch in by_length(encode(list(poems), vocabulary), vocabulary.pad, tokens=2048):
+    for batch in batches_by_length(encode(list(poems), vocabulary), vocabulary.pad, tokens=2048):
         unknown = int((batch.targets == vocabulary.unk).sum())
         total += nats(batch.ids, batch.targets) + unknown * math.log(max(missing, 1))
         targets += batch.count

@@ -62,7 +62,7 @@ class EvalContext:
         return list(islice(cycle(heads for heads in all_heads if len(heads) == HEADS), self.poems))
 
 
-def columns(
+def evaluation_columns(
     poet: Poet, backend: Backend, vocabulary: Vocabulary, context: EvalContext, report: Callable[[str], None]
 ) -> dict[str, Measures]:
     """The three columns, without perplexity. ``report`` receives a line of progress."""
@@ -76,9 +76,9 @@ def columns(
         written = write_poems(poet, openings, form, context.seed)
         # greedy decoding: the same opening always gives the same poem
         greedy = {opening: clauses(generate(backend, vocabulary, opening + "，")) for opening in set(openings)}
-        ours[form] = measure(form, written, 1, people, poet, context)
-        tutorial[form] = measure(form, [greedy[opening] for opening in openings], 1, people, poet, context)
-        human[form] = measure(form, people, 0, people, poet, context)
+        ours[form] = measure_form(form, written, 1, people, poet, context)
+        tutorial[form] = measure_form(form, [greedy[opening] for opening in openings], 1, people, poet, context)
+        human[form] = measure_form(form, people, 0, people, poet, context)
     report(f"{context.poems} acrostics, and as many by the tutorial's decoder")
     heads = context.heads()
     acrostics = poet.write([PoemRequest("acrostic", h, seed=context.seed + i) for i, h in enumerate(heads)])
@@ -88,7 +88,7 @@ def columns(
     return {"ours": ours, "tutorial": tutorial, "human": human}
 
 
-def measure(
+def measure_form(
     form: str, poems: Sequence[Lines], forced: int, people: Sequence[Lines], poet: Poet, context: EvalContext
 ) -> Measures:
     """One form of one column. The first ``forced`` lines of each poem were given and do not count."""

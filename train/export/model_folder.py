@@ -33,7 +33,7 @@ MAX_DECODER_RATIO = 1.01
 SPLIT_RULE = "int(sha1(poem), 16) % 100 of the cleaned poem with its marks: 0 test, 1 validation, the rest training"
 
 
-def export(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
+def export_run(run: Run, corpus: Corpus, out: Path, version: str = "", device: DeviceChoice = "auto") -> dict[str, Any]:
     """Write the newest checkpoint of ``run`` as a model folder and return its card.
 
     The card's perplexities are those of the weights as stored, in float16. RunError: the run has no intact checkpoint,

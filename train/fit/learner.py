@@ -57,7 +57,7 @@ class Learner:
         self.model.clear_gradients()
         return nats
 
-    def load_start(self) -> None:
+    def load_initial_weights(self) -> None:
         """Load the weights of the model that the run starts from, if it does not start from random ones."""
         if self._config.model_path:
             self.model.load_weights(checkpoint.load(Path(self._config.model_path)).weights)

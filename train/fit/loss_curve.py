@@ -10,7 +10,7 @@ from pathlib import Path
 def draw_curve(history: Sequence[dict[str, float]], file: Path) -> None:
     """Draw training loss and validation perplexity (as nats per token) over tokens into a PNG.
 
-    ``history``: as in ``train.fit.run_folder.State``. The file is replaced atomically.
+    ``history``: as in ``train.fit.run_folder.RunState``. The file is replaced atomically.
     """
     from matplotlib.figure import Figure  # slow to import, and only drawing needs it
 

@@ -13,7 +13,7 @@ LINE_SECONDS = 30.0
 """Seconds between lines if stderr is not a terminal, where a bar would fill the log."""
 
 
-class Bar:
+class ProgressBar:
     """Shown on stderr until it is closed."""
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class RunError(Exception):
 
 
 @dataclass
-class State:
+class RunState:
     """A run's state. ``tokens``: targets trained on; ``seconds``: time spent; ``history``: its log.
 
     A history entry has ``step``, ``tokens`` and ``loss`` (mean nats since the last one) or
@@ -65,7 +65,7 @@ class Setup:
     """What a run was started with.
 
     ``corpus``: its manifest; ``parent``: the card of the model it started from; ``teacher``: which model teaches it
-    (``train.fit.teacher.identity``).
+    (``train.fit.teacher.teacher_identity``).
     """
 
     config: TrainConfig
@@ -106,7 +106,7 @@ class Run:
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{self.folder} has no run that this version can read: {error}") from error
 
-    def save(self, state: State, weights: Tensors, optimizer: Tensors) -> None:
+    def save(self, state: RunState, weights: Tensors, optimizer: Tensors) -> None:
         """Write a checkpoint: it is complete and on disk before an older one is deleted."""
         files = {_WEIGHTS: save_tensors(weights), _OPTIMIZER: save_tensors(optimizer)}
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -136,7 +136,7 @@ class Run:
                 "another run"
             ) from error
 
-    def newest(self) -> tuple[State, Tensors, Tensors] | None:
+    def newest(self) -> tuple[RunState, Tensors, Tensors] | None:
         """State, weights and optimiser of the newest intact checkpoint; None if there is no checkpoint.
 
         RunError: there are checkpoints, but all are damaged.
@@ -183,7 +183,7 @@ def _damage(error: Exception) -> str:
     return f"{_STATE} cannot be read"
 
 
-def _read_checkpoint(place: Path) -> tuple[State, Tensors, Tensors]:
+def _read_checkpoint(place: Path) -> tuple[RunState, Tensors, Tensors]:
     state: Mapping[str, Any] = json.loads((place / _STATE).read_text("utf-8"))
     tensors = []
     for name in (_WEIGHTS, _OPTIMIZER):
@@ -191,5 +191,5 @@ def _read_checkpoint(place: Path) -> tuple[State, Tensors, Tensors]:
         if hashlib.sha256(content).hexdigest() != state["sha256"][name]:
             raise _NotWrittenError(name)
         tensors.append(load_tensors(content))
-    fields = {f.name: state[f.name] for f in dataclasses.fields(State)}
-    return State(**{**fields, "position": Position(**state["position"])}), tensors[0], tensors[1]
+    fields = {f.name: state[f.name] for f in dataclasses.fields(RunState)}
+    return RunState(**{**fields, "position": Position(**state["position"])}), tensors[0], tensors[1]

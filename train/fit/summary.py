@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from train.fit.run_folder import Setup, State
+from train.fit.run_folder import RunState, Setup
 
 
-def summary(folder: Path, name: str, setup: Setup, state: State, loss: float, finished: bool) -> dict[str, Any]:
+def summary(folder: Path, name: str, setup: Setup, state: RunState, loss: float, finished: bool) -> dict[str, Any]:
     """``name``: the run's name on the command line; ``loss``: the moving average that the bar shows."""
     measured = state.last("validation")
     result: dict[str, Any] = {

@@ -29,7 +29,7 @@ def find_teacher(folder: Path, vocabulary: Vocabulary) -> Checkpoint:
     return teacher
 
 
-def identity(teacher: Checkpoint) -> dict[str, Any]:
+def teacher_identity(teacher: Checkpoint) -> dict[str, Any]:
     """Which model it is: its version, shape and the hash of its weights."""
     shape = dataclasses.asdict(teacher.shape)
     return {"version": teacher.version, "shape": shape, "sha256": teacher.card["parts"][WEIGHTS]}
@@ -40,7 +40,7 @@ def teacher_of(setup: Setup) -> Checkpoint | None:
     if not setup.config.teacher:
         return None
     teacher = find_teacher(Path(setup.config.teacher), setup.vocabulary)
-    if setup.teacher is not None and identity(teacher) != setup.teacher:
+    if setup.teacher is not None and teacher_identity(teacher) != setup.teacher:
         raise RunError(
             f"--teacher: {setup.config.teacher} now has the model {teacher.version}, and this run was begun with "
             f"another, {setup.teacher['version']}; put that one back, or start another run"

@@ -19,7 +19,7 @@ from train.fit.config import TrainConfig
 from train.fit.learner import Learner
 from train.fit.loss_curve import draw_curve
 from train.fit.progress import Event, Progress
-from train.fit.run_folder import Run, RunError, State
+from train.fit.run_folder import Run, RunError, RunState
 
 LOG_STEPS = 50
 """Steps between history entries."""
@@ -76,12 +76,12 @@ class Trainer:
         self._speed = 0.0
         self._since_log: list[tuple[float, int]] = []
 
-    def _restore(self) -> State:
+    def _restore(self) -> RunState:
         """Load the newest checkpoint, or what the run starts from."""
         newest = self._run.newest()
         if newest is None:
-            self._learner.load_start()
-            return State()
+            self._learner.load_initial_weights()
+            return RunState()
         state, weights, optimizer = newest
         self._learner.load(weights, optimizer)
         return state
@@ -96,7 +96,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.part >= 1.0
 
-    def train(self) -> State:
+    def train(self) -> RunState:
         """Train until the run is finished or ``stop`` returns True; the checkpoint is on disk either way."""
         self._saved = self._validated = time.monotonic()
         try:

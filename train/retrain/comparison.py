@@ -10,7 +10,7 @@ from engine.generation.poet import Poet
 from engine.model import checkpoint
 from engine.model.paddle_runtime import DeviceChoice
 from train.data.corpus import Corpus
-from train.evaluation.report import EVALUATED_FORMS, EVALUATION_CANDIDATES, EvalContext, measure, write_poems
+from train.evaluation.report import EVALUATED_FORMS, EVALUATION_CANDIDATES, EvalContext, measure_form, write_poems
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.model_folder import held_out_perplexities
 
@@ -31,7 +31,7 @@ def measure_model(
     for form, (length, _) in EVALUATED_FORMS.items():
         openings, people = context.openings(length), context.human(form)
         if openings and people:  # a small corpus may have no poem of a form
-            rows.append(measure(form, write_poems(poet, openings, form, SEED), 1, people, poet, context))
+            rows.append(measure_form(form, write_poems(poet, openings, form, SEED), 1, people, poet, context))
     if rows:
         metrics |= {name: round(sum(row[name] for row in rows) / len(rows), 3) for name in MEASURES}
     return metrics

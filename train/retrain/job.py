@@ -29,7 +29,7 @@ from engine.model import checkpoint
 from engine.model.checkpoint import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
-from train.data.own_poems import merge, merged_manifest, read_own
+from train.data.own_poems import merge_own_poems, merged_manifest, read_own_poems
 from train.data.source import CorpusError
 from train.export.card import ancestor
 from train.fit.config import PRESETS, TrainConfig
@@ -46,7 +46,7 @@ REPORT_SECONDS = 0.5
 """Minimum seconds between progress events."""
 
 
-class _CancelledByAdmin(Exception):  # noqa: N818  (not an error: it was requested)
+class _StopRequested(Exception):  # noqa: N818  (not an error: it was requested)
     pass
 
 
@@ -59,7 +59,7 @@ class KilledError(Exception):
 
 
 @dataclass(frozen=True)
-class Task:
+class RetrainTask:
     """Folders as strings. ``base``: the model in use; ``run``, ``version``: names of the run and of the new version."""
 
     home: str
@@ -79,7 +79,7 @@ class RetrainJob:
     """``processes``: returns how many processes train on a device."""
 
     def __init__(
-        self, task: Task, out: TextIO, processes: Callable[[DeviceChoice], int] = multi_gpu.process_count
+        self, task: RetrainTask, out: TextIO, processes: Callable[[DeviceChoice], int] = multi_gpu.process_count
     ) -> None:
         self._task = task
         self._processes = processes
@@ -96,14 +96,14 @@ class RetrainJob:
         """Signal handler: training ends after its current step, everything else at once."""
         self._stop = True
         if not self._training:
-            raise _CancelledByAdmin
+            raise _StopRequested
 
     def run(self) -> None:
         task = self._task
         self.emit("preparing")
         base = self._corpus()
-        own = read_own(Path(task.own_poems) if task.own_poems else None)
-        corpus, added = merge(base, own.texts)
+        own = read_own_poems(Path(task.own_poems) if task.own_poems else None)
+        corpus, added = merge_own_poems(base, own.texts)
         named = dict(itertools.islice(own.skipped.items(), MAX_REPORTED_FILES))
         self.emit("corpus", own_poems=added, skipped=named, more_skipped=len(own.skipped) - len(named))
         if not corpus.poems["train"] or not corpus.poems["validation"] or not corpus.poems["test"]:
@@ -113,13 +113,13 @@ class RetrainJob:
         run = self._run(corpus, merged_manifest(corpus, manifest, added) if added else manifest)
         finished = self._train(run, corpus)
         if not finished:
-            raise _CancelledByAdmin
+            raise _StopRequested
         self.emit("measuring")
-        from train.export.model_folder import export
+        from train.export.model_folder import export_run
         from train.retrain.comparison import comparison_table, measure_model
 
         out = self._home / "models" / task.version
-        export(run, corpus, out, task.version, task.device)
+        export_run(run, corpus, out, task.version, task.device)
         before = measure_model(Path(task.base), corpus, task.poems, task.device, task.threads)
         after = measure_model(out, corpus, task.poems, task.device, task.threads)
         better = after["perplexity, validation"] < before["perplexity, validation"]
@@ -145,7 +145,7 @@ class RetrainJob:
         model = checkpoint.load(Path(task.base))
         continues = task.start == "continue"
         config = dataclasses.replace(
-            settings(continues),
+            retrain_config(continues),
             **dataclasses.asdict(model.shape),
             epoch=task.epochs,
             model_path=task.base if continues else "",
@@ -177,7 +177,9 @@ class RetrainJob:
         self.emit("training", step=run.newest_step() or 0)
         self._training = True
         try:
-            code = multi_gpu.train(run, corpus, self._task.device, processes, self._report, lambda: self._stop)
+            code = multi_gpu.train_in_processes(
+                run, corpus, self._task.device, processes, self._report, lambda: self._stop
+            )
         finally:
             self._training = False
         if self._stop:
@@ -196,7 +198,7 @@ class RetrainJob:
         self.emit("progress", what=numbers.pop("event"), **{k: v if v == v else None for k, v in numbers.items()})
 
 
-def settings(continues: bool) -> TrainConfig:
+def retrain_config(continues: bool) -> TrainConfig:
     """Settings for retraining: a low learning rate to continue from a model, those of ``fit`` to start from scratch."""
     best = PRESETS["best"]
     if not continues:
@@ -205,7 +207,7 @@ def settings(continues: bool) -> TrainConfig:
     return best.with_settings(gentle)
 
 
-def explain(error: Exception) -> tuple[Failure, str]:
+def failure_of(error: Exception) -> tuple[Failure, str]:
     """Why it failed: a code for which the bot has a text, and a detail in English."""
     if isinstance(error, OSError):
         return ("disk" if error.errno in _DISK else "other"), error.strerror or str(error)
@@ -223,7 +225,7 @@ def explain(error: Exception) -> tuple[Failure, str]:
 
 
 @contextlib.contextmanager
-def alone(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
+def only_job_in(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Only one job runs per TRAIN_DIR; the others call ``waiting`` once and wait."""
     home.mkdir(parents=True, exist_ok=True)
     reported = False
@@ -245,19 +247,19 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_
     os.nice(10)  # workers on the same machine come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(2, 1)  # keeps output of libraries out of the events
-    task = decode_text(Task, arguments[0])
+    task = decode_text(RetrainTask, arguments[0])
     job = RetrainJob(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
     try:
-        with alone(Path(task.home), lambda: job.emit("waiting")):
+        with only_job_in(Path(task.home), lambda: job.emit("waiting")):
             job.run()
-    except _CancelledByAdmin:
+    except _StopRequested:
         return 3
     except BrokenPipeError:
         return 1  # the trainer is gone
     except Exception as error:
-        failure, detail = explain(error)
+        failure, detail = failure_of(error)
         with contextlib.suppress(BrokenPipeError):
             job.emit("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
         with contextlib.suppress(OSError):  # the log's disk may be full too

@@ -42,7 +42,7 @@ def process_count(device: DeviceChoice) -> int:
     return max(1, int(paddle.device.cuda.device_count()))
 
 
-def train(
+def train_in_processes(
     run: Run,
     corpus: Corpus,
     device: DeviceChoice,

@@ -20,7 +20,7 @@ from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.training import FINAL_PHASES, Failure, Order, TrainingReport
 from engine.model.checkpoint import ModelFolderError
 from train.retrain.context import TrainerContext, version_name
-from train.retrain.job import Task, explain
+from train.retrain.job import RetrainTask, failure_of
 from train.retrain.process import JobAction, run_job
 
 log = logging.getLogger("train.retrain.order")
@@ -53,7 +53,7 @@ class OrderExecution:
             # From here on the order is tied to this TRAIN_DIR, which has its checkpoints.
             await asyncio.to_thread(self._run_folder.mkdir, parents=True, exist_ok=True)
         except OSError as error:
-            failure, detail = explain(error)
+            failure, detail = failure_of(error)
             return self._failed(failure, f"{trainer.home}: {detail}")
         self._update(train_dir=str(trainer.home))
         try:
@@ -88,7 +88,7 @@ class OrderExecution:
             return self._failed("died")
         return None
 
-    async def _run_job(self, task: Task) -> dict[str, Any] | None:
+    async def _run_job(self, task: RetrainTask) -> dict[str, Any] | None:
         """Run the job until it ends, again if it crashes; returns its last event, or None if it must end here."""
         while True:
             last = await run_job(task, self._handle_event, self._next_action, min(1.0, self._trainer.lease / 4))
@@ -163,11 +163,11 @@ class OrderExecution:
         except ModelFolderError:
             return versions.find(desired.before) if desired is not None and desired.before else versions.home
 
-    def _task(self, base: Path) -> Task:
+    def _task(self, base: Path) -> RetrainTask:
         trainer, options = self._trainer, self._trainer.options
         own = trainer.settings.own_poems_dir
         trainer.delete_abandoned_runs()
-        return Task(
+        return RetrainTask(
             home=str(trainer.home),
             run=self._run_folder.name,
             version=self._version,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from engine.contract.child_process import read_lines
 from engine.contract.codec import encode_text
-from train.retrain.job import Task
+from train.retrain.job import RetrainTask
 
 log = logging.getLogger("train.retrain.process")
 
@@ -28,7 +28,7 @@ JobAction = Literal["go on", "stop", "kill"]
 
 
 async def run_job(
-    task: Task,
+    task: RetrainTask,
     on_event: Callable[[Mapping[str, Any]], Awaitable[None]],
     next_action: Callable[[], Awaitable[JobAction]],
     poll_seconds: float,
