@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from redis.exceptions import RedisError
 
 from engine.contract.check import CheckRequest
-from engine.contract.queue.messages import Job, PendingRequest, Reply, Request
+from engine.contract.queue.dead_letters import DeadLetter
+from engine.contract.queue.messages import Job, PendingRequest, Reply
 from engine.contract.queue.store import Queue, connect
 from engine.contract.settings import Settings
 
@@ -37,54 +39,51 @@ async def _run(action: str, entry: str | None, as_json: bool, settings: Settings
     redis = connect(settings.redis_url)
     try:
         queue = Queue(redis, settings.key_prefix)
-        dead, replies = await queue.dead_letters.jobs(), await queue.dead_letters.replies()
+        letters = await queue.dead_letters.letters()
         if entry is None:
-            _print_list(dead, replies, as_json)
+            _print_list(letters, as_json)
             return 0
-        jobs = {dead_id: job for dead_id, job, _ in dead}
-        if entry not in jobs:
+        letter = next((letter for letter in letters if letter.id == entry), None)
+        if letter is None:
             return _complain(f"There is no dead letter {entry}; `dead list` shows them all.", 2)
-        job = jobs[entry]
         if action == "drop":
             done = await queue.dead_letters.drop(entry)
-        elif entry in replies and not isinstance(replies[entry].to, PendingRequest):
-            done = await queue.dead_letters.retry(entry, replies[entry])
-        elif job is None or isinstance(job.to, PendingRequest):
+        elif letter.mail is None or isinstance(letter.mail.to, PendingRequest):
             return _complain(f"Nobody is waiting for job {entry} any more; `dead drop {entry}` deletes it.", 2)
         else:
-            done = await queue.dead_letters.retry(entry, job, settings.job_deadline)
+            done = await queue.dead_letters.retry(entry, letter.mail, settings.job_deadline)
         print(json.dumps({"id": entry, "action": action, "done": done}) if as_json else f"{action}: {entry}")
         return 0
     finally:
         await redis.aclose()
 
 
-def _request_summary(request: Request | None) -> str:
-    if request is None:
-        return "text"
-    return "check" if isinstance(request, CheckRequest) else f"{request.mode} {request.form}"
-
-
-def _print_list(dead: list[tuple[str, Job | None, str]], replies: dict[str, Reply], as_json: bool) -> None:
-    mail: dict[str, Job | Reply] = {**replies, **{entry: job for entry, job, _ in dead if job is not None}}
-    requests = {entry: each.request for entry, each in mail.items()}
-    rows = [
-        {
-            "id": entry,
-            "died": _added_at(entry),
-            "why": why,
-            "request": None if (request := requests.get(entry)) is None else request.to_json(),
-        }
-        for entry, _, why in dead
-    ]
+def _print_list(letters: Sequence[DeadLetter], as_json: bool) -> None:
     if as_json:
-        print(json.dumps(rows, ensure_ascii=False))
+        print(json.dumps([_row(letter) for letter in letters], ensure_ascii=False))
         return
-    for row in rows:
-        asked = _request_summary(requests[row["id"]]) if row["id"] in requests else "unreadable"
-        print(f"{row['id']}  {row['died']}  {asked}  {row['why']}")
-    if not rows:
+    for letter in letters:
+        print(f"{letter.id}  {_added_at(letter.id)}  {_content(letter.mail)}  {letter.why}")
+    if not letters:
         print("No dead letters.")
+
+
+def _row(letter: DeadLetter) -> dict[str, object]:
+    request = letter.mail and letter.mail.request
+    return {
+        "id": letter.id,
+        "died": _added_at(letter.id),
+        "why": letter.why,
+        "request": request and request.to_json(),
+    }
+
+
+def _content(mail: Job | Reply | None) -> str:
+    if mail is None:
+        return "unreadable"
+    if mail.request is None:
+        return "text"
+    return "check" if isinstance(mail.request, CheckRequest) else f"{mail.request.mode} {mail.request.form}"
 
 
 def _added_at(entry: str) -> str:

@@ -196,23 +196,23 @@ async def test_a_dead_letter_is_listed_apologised_for_and_can_be_retried_once(qu
     await queue.dead_letters.add(delivery, Job.from_fields(delivery.fields), "why not")
     [apology] = await replies(queue)
     assert isinstance(apology.content, PoemError)
-    [(dead, found, why)] = await queue.dead_letters.jobs()
+    [(dead, found, why)] = await queue.dead_letters.letters()
     assert found is not None
     assert why == "why not"
     assert await queue.dead_letters.retry(dead, found, 60)
     assert not await queue.dead_letters.retry(dead, found, 60)
     [again] = await queue.jobs.take("w", 10, 0)
     assert Job.from_fields(again.fields).request == REQUEST
-    assert await queue.dead_letters.jobs() == []
+    assert await queue.dead_letters.letters() == []
 
 
 async def test_a_dead_letter_can_be_dropped(queue: Queue) -> None:
     await queue.submit(job(), "1")
     [delivery] = await queue.jobs.take("w", 10, 0)
     await queue.dead_letters.add(delivery, None, "unreadable")
-    [(dead, _, _)] = await queue.dead_letters.jobs()
+    [(dead, _, _)] = await queue.dead_letters.letters()
     assert await queue.dead_letters.drop(dead)
-    assert await queue.dead_letters.jobs() == []
+    assert await queue.dead_letters.letters() == []
 
 
 async def test_overdue_jobs_are_found_whoever_holds_them(queue: Queue) -> None:

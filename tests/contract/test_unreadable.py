@@ -100,7 +100,7 @@ async def test_every_unreadable_job_becomes_a_dead_letter_and_the_others_are_wri
     assert len(await queue.oldest_jobs(100)) == 1
 
     async def all_buried() -> bool:
-        return len(await queue.dead_letters.jobs()) == len(BODIES)
+        return len(await queue.dead_letters.letters()) == len(BODIES)
 
     worker = Worker(queue, FakePoet(), 0.5)
     working = asyncio.create_task(worker.run())
@@ -112,7 +112,7 @@ async def test_every_unreadable_job_becomes_a_dead_letter_and_the_others_are_wri
     finally:
         worker.stop()
         await working
-    assert {(job, why) for _, job, why in await queue.dead_letters.jobs()} == {(None, "unreadable")}
+    assert {(job, why) for _, job, why in await queue.dead_letters.letters()} == {(None, "unreadable")}
     assert (await queue.status()).dead == len(BODIES)
 
 
@@ -128,8 +128,8 @@ async def test_unreadable_answers_to_http_are_put_aside_and_the_others_come(
     while not found:
         found = await queue.answers("p", 0.2)
     assert [reply.content for reply in found] == ["words"]
-    assert {why for _, _, why in await queue.dead_letters.jobs()} == {"an unreadable reply"}
-    assert len(await queue.dead_letters.jobs()) == len(BODIES)
+    assert {why for _, _, why in await queue.dead_letters.letters()} == {"an unreadable reply"}
+    assert len(await queue.dead_letters.letters()) == len(BODIES)
 
 
 async def test_what_the_store_says_of_models_and_trainings_is_passed_over_where_it_cannot_be_read(

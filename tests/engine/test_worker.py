@@ -153,8 +153,8 @@ async def test_one_bad_job_is_given_up_after_three_attempts_alone_and_the_others
     assert isinstance(answers["秋"], Poem)
     assert isinstance(answers[BUG], PoemError)
     assert poet.batches.count([BUG]) == 3
-    [(_, dead, _)] = await queue.dead_letters.jobs()
-    assert dead is not None
+    [(_, dead, _)] = await queue.dead_letters.letters()
+    assert isinstance(dead, Job)
     assert dead.request.text == BUG
 
 
@@ -173,7 +173,7 @@ async def test_an_orphaned_job_is_not_reclaimed_while_all_workers_are_busy_and_t
             poet.may_go_on.set()
         found = await replies(queue, 4)
     assert texts(found) == sorted("春夏秋风")
-    assert await queue.dead_letters.jobs() == []
+    assert await queue.dead_letters.letters() == []
     assert await redis.keys(f"{prefix}tries:*") == []
 
 
@@ -263,7 +263,7 @@ async def test_an_unreadable_job_becomes_a_dead_letter_and_harms_no_other(queue:
     async with working(Worker(queue, FakePoet(), LEASE)):
         [reply] = await replies(queue, 1)
     assert texts([reply]) == ["春"]
-    [(_, job_, why)] = await queue.dead_letters.jobs()
+    [(_, job_, why)] = await queue.dead_letters.letters()
     assert (job_, why) == (None, "unreadable")
 
 

@@ -50,7 +50,7 @@ async def killed(
             await worker_group.kill(victim)
             kills += 1
         await answered
-        dead = len(await queue.dead_letters.jobs())
+        dead = len(await queue.dead_letters.letters())
         return users.figures("worker killed", kills, in_hand_at_kills=in_hand, given_up=dead)
 
 
@@ -83,13 +83,13 @@ async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> S
             while not {sent.chat for sent in here.telegram.sent} >= {*bad, 4_999, *users.asked}:
                 deaths += await worker_group.restart_ended()
                 await asyncio.sleep(0.1)
-        dead = {entry for entry, _, _ in await queue.dead_letters.jobs()}
+        dead = {entry for entry, _, _ in await queue.dead_letters.letters()}
         apologies = sum("没有写成" in sent.plain for sent in here.telegram.sent if sent.chat in bad)
         listed = json.loads(await _dead(here, "list", "--json"))
         await _dead(here, "retry", listed[0]["id"])
         for entry in listed[1:]:
             await _dead(here, "drop", entry["id"])
-        left, back = len(await queue.dead_letters.jobs()), (await queue.status()).waiting
+        left, back = len(await queue.dead_letters.letters()), (await queue.status()).waiting
         return users.figures(
             "job that kills its worker",
             poisons,
@@ -183,7 +183,7 @@ async def killed_while_all_busy(jobs: int = 200, kills: int = 10, **environ: str
         await asking
         await users.answered()
         tries = [int(await redis.get(key) or 0) async for key in redis.scan_iter("poem:tries:*")]
-        dead = len(await queue.dead_letters.jobs())
+        dead = len(await queue.dead_letters.letters())
         return users.figures(
             "busy workers, one killed", kills, in_hand_at_kills=in_hand, given_up=dead, tries_left=sum(tries)
         )

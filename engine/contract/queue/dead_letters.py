@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from engine.contract.codec import CodecError
+from engine.contract.codec import CodecError, or_none
 from engine.contract.queue.clock import StoreClock
 from engine.contract.queue.messages import Job, Reply, attempts_failed_error
-from engine.contract.queue.stream import MAX_DEAD, Delivery, Stream, read_jobs
+from engine.contract.queue.stream import MAX_DEAD, Delivery, Stream
 
 MAX_REDELIVERIES = 3
 """Redeliveries of a job before it becomes a dead letter."""
@@ -21,6 +21,15 @@ if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('XADD', KEYS[2], '*', 'v', ARGV[2], 'body', ARGV[3])
 return 1
 """
+
+
+class DeadLetter(NamedTuple):
+    """``mail``: the job, or the reply that Telegram did not accept in time; None if it cannot be read. ``why``: the
+    reason."""
+
+    id: str
+    mail: Job | Reply | None
+    why: str
 
 
 class DeadLetters:
@@ -34,18 +43,13 @@ class DeadLetters:
         self.key = f"{prefix}dead"
         self._retry = redis.register_script(_RETRY)
 
-    async def jobs(self) -> list[tuple[str, Job | None, str]]:
-        """The dead letters, oldest first: ID, job (None if it is a reply or unreadable), reason."""
-        return await read_jobs(self._redis, self.key, MAX_DEAD)
-
-    async def replies(self) -> dict[str, Reply]:
-        """The dead letters that are replies which Telegram did not accept in time, by ID."""
+    async def letters(self) -> list[DeadLetter]:
+        """The dead letters, oldest first."""
         entries: Any = await self._redis.xrange(self.key, count=MAX_DEAD)
-        replies = {}
-        for entry, fields in entries:
-            with contextlib.suppress(CodecError):
-                replies[entry] = Reply.from_fields(fields)
-        return replies
+        return [
+            DeadLetter(entry, _mail(fields), fields.get("why", "").encode("utf-8", "replace").decode())
+            for entry, fields in entries
+        ]
 
     async def add(self, delivery: Delivery, job: Job | None, why: str) -> bool:
         """Move a job to the dead letters, with an apology to its sender."""
@@ -64,3 +68,10 @@ class DeadLetters:
     async def drop(self, entry: str) -> bool:
         """Delete a dead letter; False if there was none."""
         return bool(await self._redis.xdel(self.key, entry))
+
+
+def _mail(fields: Mapping[str, str]) -> Job | Reply | None:
+    try:
+        return Job.from_fields(fields)
+    except CodecError:
+        return or_none("dead letter", lambda: Reply.from_fields(fields))

@@ -138,14 +138,14 @@ class Queue:
     async def overdue(self, grace: float, count: int = 100) -> list[tuple[str, Job]]:
         """Of the oldest ``count`` jobs, those whose deadline passed ``grace`` seconds ago."""
         oldest, now = await read_jobs(self._redis, self.jobs.key, count), await self.now()
-        return [(entry, job) for entry, job, _ in oldest if job is not None and job.overdue(now, grace)]
+        return [(entry, job) for entry, job in oldest if job is not None and job.overdue(now, grace)]
 
     async def oldest_jobs(self, count: int) -> list[Queued]:
         """The oldest ``count`` unfinished jobs, including those being written."""
         delivered = _comparable(await self.jobs.delivered())
         queued: list[Queued] = []
         position = 0
-        for entry, job, _ in await read_jobs(self._redis, self.jobs.key, count):
+        for entry, job in await read_jobs(self._redis, self.jobs.key, count):
             position += _comparable(entry) > delivered
             if job is not None:
                 queued.append(Queued(entry, job, position))

@@ -217,11 +217,7 @@ def reply_stream(to: Address) -> str:
     return f"http:{to.process}" if isinstance(to, PendingRequest) else "replies"
 
 
-async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None, str]]:
-    """The oldest ``count`` jobs of a stream: ID, job (None: it is none), why it is a dead letter."""
+async def read_jobs(redis: Redis, key: str, count: int) -> list[tuple[str, Job | None]]:
+    """The oldest ``count`` entries of a stream: ID, job (None: unreadable)."""
     response: Any = await redis.xrange(key, count=count)
-    jobs = []
-    for entry, fields in response:
-        why = fields.get("why", "").encode("utf-8", "replace").decode()
-        jobs.append((entry, or_none("job", partial(Job.from_fields, fields)), why))
-    return jobs
+    return [(entry, or_none("job", partial(Job.from_fields, fields))) for entry, fields in response]
