@@ -19,8 +19,8 @@ from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.script import Script
 from engine.contract.settings import SettingError
 from engine.generation.poet import RELEASED, Poet, read_prosody
-from engine.model.checkpoint import ModelFolderError
 from engine.model.cpu import threads_argument
+from engine.model.folder import ModelFolderError
 from engine.model.paddle_runtime import DEVICE_CHOICES, PaddleMissingError
 from engine.model.versions import Versions
 from engine.prosody.check import examine_lines

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.contract.arguments import run_command
 from engine.contract.settings import SettingError
-from engine.model.checkpoint import ModelFolderError
+from engine.model.folder import ModelFolderError
 from engine.model.paddle_runtime import INSTALL_HINT, PaddleMissingError
 from train.command_line import command_line
 from train.commands import COMMANDS

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.generation.poet import Poet
 from engine.model import checkpoint
-from engine.model.checkpoint import read_part
+from engine.model.folder import read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import import_paddle
 from train.command_line import Command

@@ -21,10 +21,12 @@ SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
 
 
 class CandidateSet:
-    """``rows``: the sequences to write next. What precedes the first choice is read once for all candidates. Candidates
-    are written up to the next branch of their plans, the end of a line. For the most fluent ones the new lines are then
-    read again on their own, to measure how much each depends on its context. The best of these continue, each with
-    several continuations, so that the number of candidates stays the same.
+    """Writes candidates line by line and keeps the best.
+
+    ``rows``: the sequences to write next. The opening, which all candidates share, is read once. Then every candidate
+    is written to the end of its line, where its plan has a branch. The new lines of the most fluent candidates are also
+    read without their context, to measure how much they depend on it. The best candidates are continued, each in
+    several ways, so that their number stays the same.
     """
 
     def __init__(

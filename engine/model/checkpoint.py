@@ -19,14 +19,16 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from engine.contract.codec import loads
-from engine.model.folder import CARD as CARD
-from engine.model.folder import MAX_PARAMETERS, ModelFolder
-from engine.model.folder import VOCABULARY as VOCABULARY
-from engine.model.folder import WEIGHTS as WEIGHTS
-from engine.model.folder import ModelFolderError as ModelFolderError
-from engine.model.folder import Shape as Shape
-from engine.model.folder import read_card as read_card
-from engine.model.folder import read_part as read_part
+from engine.model.folder import (
+    CARD,
+    MAX_PARAMETERS,
+    VOCABULARY,
+    WEIGHTS,
+    ModelFolder,
+    ModelFolderError,
+    Shape,
+    read_card,
+)
 from engine.model.vocab import Vocabulary
 
 FloatArray = npt.NDArray[np.float32]

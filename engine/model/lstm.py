@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.model.checkpoint import FloatArray, Shape, check_weights
+from engine.model.checkpoint import FloatArray, check_weights
+from engine.model.folder import Shape
 from engine.model.paddle_runtime import import_paddle
 
 paddle = import_paddle()

@@ -16,9 +16,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime
 
 from engine.model.backend import Ids, log_softmax
-from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
+from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.cpu import available_cores
 from engine.model.decoder_graph import decoder_graph
+from engine.model.folder import ModelFolderError
 from engine.model.onnx_reader import read_graph
 
 DECODER = "decoder.onnx"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.contract.codec import CodecError, decode, skip_unreadable
 from engine.contract.version_info import VersionInfo
-from engine.model.checkpoint import ModelFolderError, read_card
+from engine.model.folder import ModelFolderError, read_card
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -23,7 +23,6 @@ class PoemHandle(Protocol):
     @property
     def characters(self) -> int:
         """How many characters have been fed to the model for it so far."""
-        ...
 
 
 class PoetLike(Protocol):
@@ -31,15 +30,12 @@ class PoetLike(Protocol):
 
     def add(self, request: PoemRequest) -> PoemHandle:
         """Start a poem at the next step. PoemError: the request cannot be served."""
-        ...
 
     def step(self) -> Iterable[tuple[PoemHandle, Poem]]:
         """Advance all poems by one step; returns the finished ones. If it raises, all in-flight poems are lost."""
-        ...
 
     def examine(self, request: CheckRequest) -> Examination:
         """Examine a finished poem; thread-safe. PoemError: the text holds no poem."""
-        ...
 
 
 @dataclass(frozen=True)

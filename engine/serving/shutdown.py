@@ -14,11 +14,9 @@ from redis.exceptions import RedisError
 class StoppableService(Protocol):
     def stop(self) -> None:
         """Finish what is in flight, start nothing new, then end."""
-        ...
 
     async def run(self) -> None:
         """Serve until ``stop`` is called. RedisError: it was stopped while Redis was unavailable."""
-        ...
 
 
 def asked_to_stop() -> asyncio.Event:

@@ -18,7 +18,8 @@ import numpy as np
 from engine.contract import PoemRequest
 from engine.generation.poet import RELEASED, Poet
 from engine.model.backend import Backend
-from engine.model.checkpoint import Checkpoint, load, read_part
+from engine.model.checkpoint import Checkpoint, load
+from engine.model.folder import read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_backend import PaddleBackend
 from tests.bench.tutorial import TorchMissingError, Tutorial

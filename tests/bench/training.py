@@ -12,8 +12,8 @@ import statistics
 
 import numpy as np
 
-from engine.model.checkpoint import Shape
 from engine.model.cpu import available_cores
+from engine.model.folder import Shape
 from engine.model.paddle_runtime import import_paddle
 from tests.bench.speed import in_turn
 from tests.bench.tutorial import TorchMissingError, import_torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.model.checkpoint import Shape
+from engine.model.folder import Shape
 
 
 class TorchMissingError(Exception):

@@ -20,7 +20,8 @@ from engine.contract import PoemRequest
 from engine.contract.queue.messages import Chat, Job
 from engine.contract.queue.store import Queue, connect
 from engine.generation.poet import MAX_SEQUENCES, RELEASED
-from engine.model.checkpoint import load, read_part
+from engine.model.checkpoint import load
+from engine.model.folder import read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from tests.support.stage import WORKER, stage
 from tests.support.waiting import until

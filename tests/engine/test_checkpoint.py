@@ -17,8 +17,8 @@ import pytest
 from safetensors.numpy import save as save_tensors
 
 from engine.model import checkpoint
-from engine.model.checkpoint import CARD, VOCABULARY, WEIGHTS, Checkpoint, ModelFolderError
-from engine.model.folder import ModelFolder
+from engine.model.checkpoint import Checkpoint
+from engine.model.folder import CARD, VOCABULARY, WEIGHTS, ModelFolder, ModelFolderError, read_card, read_part
 from tests.support import tiny_corpus as tiny
 
 
@@ -40,7 +40,7 @@ def test_a_saved_model_is_the_same_model(folder: Path) -> None:
     saved, read = tiny.checkpoint(), checkpoint.load(folder)
     assert (read.shape, read.vocabulary, read.version) == (saved.shape, saved.vocabulary, "tiny")
     assert all(np.array_equal(read.weights[name], weights) for name, weights in saved.weights.items())
-    assert checkpoint.read_part(folder, "extra.bin") == b"more"
+    assert read_part(folder, "extra.bin") == b"more"
 
 
 @pytest.mark.parametrize("part", [CARD, VOCABULARY, WEIGHTS, "extra.bin"])
@@ -138,11 +138,11 @@ def test_weights_that_do_not_fit_are_not_saved(tmp_path: Path) -> None:
 
 def test_a_part_is_added_and_the_others_stay(folder: Path) -> None:
     checkpoint.save(folder, checkpoint.load(folder), {"extra.bin": b"more", "prosody.json": b"{}"})
-    assert checkpoint.read_part(folder, "prosody.json") == b"{}"
-    assert checkpoint.read_part(folder, "extra.bin") == b"more"
+    assert read_part(folder, "prosody.json") == b"{}"
+    assert read_part(folder, "extra.bin") == b"more"
     assert checkpoint.load(folder).version == "tiny"
     with pytest.raises(ModelFolderError, match=r"names no decoder\.onnx"):
-        checkpoint.read_part(folder, "decoder.onnx")
+        read_part(folder, "decoder.onnx")
 
 
 def test_a_replaced_folder_leaves_nothing_beside_it(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_part_that_never_ends_is_refused(folder: Path, part: str) -> None:
 
 
 def test_parts_that_are_too_large_together_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = [(folder / name).stat().st_size for name in checkpoint.read_card(folder)["parts"]]
+    sizes = [(folder / name).stat().st_size for name in read_card(folder)["parts"]]
     monkeypatch.setattr("engine.model.folder.MAX_FOLDER_BYTES", sum(sizes))
     checkpoint.load(folder)
     monkeypatch.setattr("engine.model.folder.MAX_FOLDER_BYTES", sum(sizes) - 1)

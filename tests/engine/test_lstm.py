@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.model import lstm
-from engine.model.checkpoint import ModelFolderError, Shape
+from engine.model.folder import ModelFolderError, Shape
 from engine.model.lstm import PoemLSTM, paddle
 from engine.model.paddle_backend import PaddleBackend
 from engine.model.paddle_runtime import PaddleMissingError, choose_device, prepare_environment

@@ -13,8 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from engine.model.backend import log_softmax
-from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError, Shape
+from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.decoder_graph import WEIGHT_MAX, ZERO_POINT, Graph
+from engine.model.folder import ModelFolderError, Shape
 from engine.model.onnx_backend import OnnxBackend
 from engine.model.vocab import Vocabulary
 from tests.support.tiny_model import VOCABULARY, checkpoint

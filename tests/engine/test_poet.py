@@ -223,7 +223,7 @@ def test_a_poem_that_is_given_whole_comes_back(tiny_poet: Poet) -> None:
 
 
 def test_a_folder_without_its_decoder_is_refused_naming_it(tmp_path: Path) -> None:
-    from engine.model.checkpoint import ModelFolderError
+    from engine.model.folder import ModelFolderError
 
     folder = write_model(tmp_path / "tiny")
     (folder / "decoder.onnx").unlink()

@@ -9,7 +9,7 @@ import pytest
 from engine.contract import PoemRequest
 from engine.generation.poet import RELEASED, Poet
 from engine.generation.ranker import SORROWFUL
-from engine.model.checkpoint import read_card
+from engine.model.folder import read_card
 from engine.prosody import check
 
 

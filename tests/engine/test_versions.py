@@ -18,7 +18,7 @@ from engine.contract import Poem, PoemRequest
 from engine.contract.queue.messages import Job, PendingRequest
 from engine.contract.queue.store import Queue
 from engine.contract.version_info import VersionInfo
-from engine.model.checkpoint import ModelFolderError
+from engine.model.folder import ModelFolderError
 from engine.model.versions import Versions
 from engine.serving.batcher import PoetLike
 from engine.serving.model_reload import ModelReload

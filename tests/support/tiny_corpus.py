@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.model.checkpoint import Checkpoint, Shape, weight_shapes
+from engine.model.checkpoint import Checkpoint, weight_shapes
+from engine.model.folder import Shape
 from engine.model.vocab import Vocabulary
 from train.data import corpus as corpora
 from train.data.source import Dynasty

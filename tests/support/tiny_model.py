@@ -12,7 +12,8 @@ from engine.contract.text import CLAUSE_MARKS
 from engine.generation.associations import Associations
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
-from engine.model.checkpoint import Checkpoint, Shape, save, weight_shapes
+from engine.model.checkpoint import Checkpoint, save, weight_shapes
+from engine.model.folder import Shape
 from engine.model.onnx_backend import DECODER
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint
+from engine.model.folder import read_card
 from engine.model.paddle_backend import PaddleBackend
 from tests.support import tiny_corpus as tiny
 from tests.support.tiny_corpus import weights
@@ -364,7 +365,7 @@ def test_weights_trained_elsewhere_become_a_model_folder_with_their_parents(
     card = json.loads(said)
     assert (card["version"], card["made_by"], card["training"]) == ("twin-2", "Again.", {"tokens": 2})
     assert card["perplexity"].keys() == {"validation", "test", "test_int8"}
-    assert card["parent"] == {**first, "parent": ancestor(checkpoint.read_card(base))}
+    assert card["parent"] == {**first, "parent": ancestor(read_card(base))}
     assert card["parent"]["parent"]["version"] == "base-1"
     assert "config" not in card["parent"]["parent"]["training"]
     made = checkpoint.load(out)
@@ -384,7 +385,7 @@ def test_a_card_says_with_what_song_poems_began(tmp_path: Path, corpus: corpora.
     assert card["start_symbols"] == {"tang": "<START>", "song": "</s>"}
     further = Run.create(
         tmp_path / "on",
-        Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, ancestor(checkpoint.read_card(tmp_path / "model"))),
+        Setup(CONFIG, corpus.vocabulary(), {"sha1": {}}, ancestor(read_card(tmp_path / "model"))),
     )
     Trainer(further, corpus, stop=StopAfter(1)).train()
     assert export_run(further, corpus, tmp_path / "on-model")["start_symbols"] == card["start_symbols"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.contract.queue.training import Failure
-from engine.model.checkpoint import ModelFolderError
+from engine.model.folder import ModelFolderError
 from engine.model.paddle_runtime import PaddleMissingError
 from train.data.source import CorpusError
 from train.fit.run_folder import RunError

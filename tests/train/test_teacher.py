@@ -12,7 +12,8 @@ import pytest
 
 from engine.model import checkpoint
 from engine.model.backend import log_softmax
-from engine.model.checkpoint import Checkpoint, Shape
+from engine.model.checkpoint import Checkpoint
+from engine.model.folder import Shape
 from engine.model.lstm import PoemLSTM, paddle
 from tests.support import tiny_corpus as tiny
 from tests.support.tiny_corpus import weights

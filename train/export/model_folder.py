@@ -16,7 +16,8 @@ from engine.generation.associations import Associations
 from engine.generation.corpus_lines import LineIndex
 from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
 from engine.model import checkpoint
-from engine.model.checkpoint import Checkpoint, FloatArray, ModelFolderError
+from engine.model.checkpoint import Checkpoint, FloatArray
+from engine.model.folder import ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from train.data.corpus import Corpus, load_corpus

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from engine.model.checkpoint import Shape
+from engine.model.folder import Shape
 from engine.model.paddle_runtime import DeviceChoice
 
 Preset = Literal["best", "release", "tutorial"]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.model import checkpoint
-from engine.model.checkpoint import WEIGHTS, Checkpoint, ModelFolderError
+from engine.model.checkpoint import Checkpoint
+from engine.model.folder import WEIGHTS, ModelFolderError
 from engine.model.vocab import Vocabulary
 from train.fit.run_folder import RunError, Setup
 

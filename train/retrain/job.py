@@ -26,7 +26,7 @@ from engine.contract.codec import decode_text
 from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
-from engine.model.checkpoint import ModelFolderError
+from engine.model.folder import ModelFolderError
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
 from train.data.own_poems import merge_own_poems, merged_manifest, read_own_poems

@@ -18,7 +18,7 @@ from engine.contract.codec import encode_text
 from engine.contract.queue.models import Requester
 from engine.contract.queue.retry import sleep_unless
 from engine.contract.queue.training import FINAL_PHASES, Failure, Order, TrainingReport
-from engine.model.checkpoint import ModelFolderError
+from engine.model.folder import ModelFolderError
 from train.retrain.context import TrainerContext, version_name
 from train.retrain.job import RetrainTask, failure_of
 from train.retrain.process import JobAction, run_job
