@@ -78,18 +78,16 @@ class Decoder:
     def _start_added(self) -> None:
         rows, self._added = self._added, []
         readings = [row.reading or self._start for row in rows]
-        choosing = []
+        scored = []
         for row, reading in zip(rows, readings, strict=True):
             if row.done:
                 continue
-            if not row.cell.forced:
-                choosing.append((row, reading.log_probabilities))
-            elif row.cell.scored:
-                row.take(row.cell.forced, float(reading.log_probabilities[self._vocabulary.id(row.cell.forced)]))
+            if row.cell.needs_scores:
+                scored.append((row, reading.log_probabilities))
             else:
                 row.take(row.cell.forced)
-        if choosing:
-            self._fill([row for row, _ in choosing], np.stack([own for _, own in choosing]))
+        if scored:
+            self._fill([row for row, _ in scored], np.stack([own for _, own in scored]))
         self._state = np.concatenate([self._state, np.stack([reading.state for reading in readings])])
         self._rows += rows
 

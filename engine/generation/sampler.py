@@ -16,8 +16,6 @@ from engine.model.vocab import Vocabulary
 
 MAX_FREE_LINE_CHARACTERS, MIN_FREE_LINES = 16, 4
 """In a free poem: maximum length of a line; minimum number of lines."""
-
-
 TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.55, 0.9, 5.0
 """The scores are divided by the temperature. Nucleus sampling (Holtzman et al. 2020) keeps the likeliest allowed
 characters up to the probability mass ``TOP_P``; here none of them may be more than so many nats below the best."""
@@ -46,20 +44,20 @@ class Sampler:
     def _draw_another(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
         """An id that completes no corpus line. If there is none, bans are dropped first, then the cell's tone and
         rhyme."""
-        mask, anything, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
+        own_set, any_character, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
         banned, chance = self._banned(row, log_probabilities), _chances([row])
-        for allowed, banned_here in ((mask, banned), (mask, ""), (anything, "")):
-            ids, places = self._allowed_ids.ids[allowed], self._allowed_ids.positions[allowed]
+        for allowed, characters in ((own_set, banned), (own_set, ""), (any_character, "")):
+            ids, positions = self._allowed_ids.ids[allowed], self._allowed_ids.positions[allowed]
             pool = log_probabilities.take(ids)
             pool[-1] = -np.inf
-            pool[places.take(self._vocabulary.ids_of(banned_here))] = -np.inf
-            pool[places[copies]] = -np.inf
-            while (place := _sample(pool[None], chance)[0]) != NO_ID:
-                if not self._copies(row, drawn := int(ids[place])):
+            pool[positions.take(self._vocabulary.ids_of(characters))] = -np.inf
+            pool[positions[copies]] = -np.inf
+            while (position := _sample(pool[None], chance)[0]) != NO_ID:
+                if not self._copies(row, drawn := int(ids[position])):
                     return drawn
                 copies.append(drawn)
-                pool[place] = -np.inf
-        return int(self._allowed_ids.ids[anything][0])
+                pool[position] = -np.inf
+        return int(self._allowed_ids.ids[any_character][0])
 
     def _banned(self, row: TokenSequence, log_probabilities: FloatArray) -> str:
         """What must not come next. A doubling is allowed only if it is the model's first choice."""
@@ -70,32 +68,33 @@ class Sampler:
 
     def _draw_batch(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """An id for each row, before the corpus check; ``NO_ID`` if nothing is allowed."""
-        allowed_ids = [self._allowed_set(row) for row in rows]
-        pools = self._pools(allowed_ids, log_probabilities)
+        sets = [self._allowed_set(row) for row in rows]
+        pools = self._pools(sets, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
         counts = [len(characters) for characters in banned]
         ids = self._vocabulary.ids_of("".join(banned))
-        places = self._allowed_ids.positions[np.repeat(allowed_ids, counts), ids]
-        pools[np.arange(len(rows)).repeat(counts), places] = -np.inf
-        drawn = _sample(pools, _chances(rows))
+        banned_at = self._allowed_ids.positions[np.repeat(sets, counts), ids]
+        pools[np.arange(len(rows)).repeat(counts), banned_at] = -np.inf
+        positions = _sample(pools, _chances(rows))
         return [
-            NO_ID if p == NO_ID else int(self._allowed_ids.ids[m][p]) for m, p in zip(allowed_ids, drawn, strict=True)
+            NO_ID if position == NO_ID else int(self._allowed_ids.ids[allowed][position])
+            for allowed, position in zip(sets, positions, strict=True)
         ]
 
-    def _pools(self, allowed_ids: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
-        """Each row's allowed ids in order, padded with minus infinity: [rows, most]."""
-        members: dict[int, list[int]] = {}
-        for i, mask in enumerate(allowed_ids):
-            members.setdefault(mask, []).append(i)
-        if len(members) == 1:
-            pools = log_probabilities.take(self._allowed_ids.ids[allowed_ids[0]], axis=1)
+    def _pools(self, sets: Sequence[int], log_probabilities: FloatArray) -> FloatArray:
+        """The log-probabilities of each row's allowed ids, in their order, padded with minus infinity: [rows, most]."""
+        rows_of: dict[int, list[int]] = {}
+        for row, allowed in enumerate(sets):
+            rows_of.setdefault(allowed, []).append(row)
+        if len(rows_of) == 1:
+            pools = log_probabilities.take(self._allowed_ids.ids[sets[0]], axis=1)
             pools[:, -1] = -np.inf
             return pools
-        most = max(len(self._allowed_ids.ids[mask]) for mask in members)
-        pools = np.full((len(allowed_ids), most), -np.inf, np.float32)
-        for mask, own in members.items():
-            ids = self._allowed_ids.ids[mask][:-1]
-            pools[own, : len(ids)] = log_probabilities[own].take(ids, axis=1)
+        most = max(len(self._allowed_ids.ids[allowed]) for allowed in rows_of)
+        pools = np.full((len(sets), most), -np.inf, np.float32)
+        for allowed, rows in rows_of.items():
+            ids = self._allowed_ids.ids[allowed][:-1]
+            pools[rows, : len(ids)] = log_probabilities[rows].take(ids, axis=1)
         return pools
 
     def _copies(self, row: TokenSequence, drawn: int) -> bool:
@@ -104,7 +103,7 @@ class Sampler:
         return may_complete and row.line + self._vocabulary.decode([drawn]) in self._lines
 
     def _allowed_set(self, row: TokenSequence) -> int:
-        """The mask for the cell to fill."""
+        """The number of the set that the cell to fill allows."""
         cell = row.cell
         if cell.free:
             return self._allowed_free_set(row)
@@ -144,9 +143,9 @@ def _sample(pool: FloatArray, chances: FloatArray) -> list[int]:
     reached = np.exp(ordered / -TEMPERATURE).cumsum(axis=1)
     last = (reached >= TOP_P * reached[:, -1:]).argmax(axis=1)
     drawn = chances * reached[each, last]  # [rows]
-    place = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
-    value = ordered[each, place]
-    rank = place - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
+    position = np.minimum((reached <= drawn[:, None]).sum(axis=1), last)
+    value = ordered[each, position]
+    rank = position - (ordered == value[:, None]).argmax(axis=1)  # among equals, which are in the order of their ids
     equals = (below == value.repeat(sizes)).nonzero()[0]
     chosen = flat.take(equals.take(equals.searchsorted(starts) + rank, mode="clip")) - each * pool.shape[1]
     chosen[sizes == 0] = NO_ID

@@ -99,8 +99,9 @@ class RetrainJob:
             raise _StopRequested
 
     def run(self) -> None:
-        task = self._task
+        """Prepare, train and measure, each reported as an event. _StopRequested: it was stopped before its end."""
         self.emit("preparing")
+        task = self._task
         base = self._corpus()
         own = read_own_poems(Path(task.own_poems) if task.own_poems else None)
         corpus, added = merge_own_poems(base, own.texts)
@@ -111,10 +112,13 @@ class RetrainJob:
         manifest = corpora.manifest(self._home / "corpus")
         import_paddle(task.threads)
         run = self._run(corpus, merged_manifest(corpus, manifest, added) if added else manifest)
-        finished = self._train(run, corpus)
-        if not finished:
+        if not self._train(run, corpus):
             raise _StopRequested
         self.emit("measuring")
+        self._export_and_compare(run, corpus)
+
+    def _export_and_compare(self, run: Run, corpus: corpora.Corpus) -> None:
+        task = self._task
         from train.export.model_folder import export_run
         from train.retrain.comparison import comparison_table, measure_model
 
@@ -124,8 +128,8 @@ class RetrainJob:
         after = measure_model(out, corpus, task.poems, task.device, task.threads)
         better = after["perplexity, validation"] < before["perplexity, validation"]
         curve = run.folder / "loss.png"
-        shown = str(curve) if curve.exists() else ""
-        self.emit("done", better=better, table=comparison_table(before, after), curve=shown)
+        curve_file = str(curve) if curve.exists() else ""
+        self.emit("done", better=better, table=comparison_table(before, after), curve=curve_file)
 
     def _corpus(self) -> corpora.Corpus:
         """The prepared corpus; downloaded if it does not exist."""
@@ -157,6 +161,7 @@ class RetrainJob:
         return Run.create(run.folder, Setup(config, vocabulary, manifest, ancestor(model.card) if continues else None))
 
     def _train(self, run: Run, corpus: corpora.Corpus) -> bool:
+        """Train to the end of the run; False: stopped before."""
         processes = self._processes(self._task.device)
         if processes > 1:
             return self._train_together(run, corpus, processes)
