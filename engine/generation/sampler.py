@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.55, 0.9, 5.0
 characters up to the probability mass ``TOP_P``; here none of them may be more than so many nats below the best."""
 
 Numbers = npt.NDArray[np.uint64]
+ALL_BITS = 2**64 - 1
+MIN_BATCH_ROWS = 4
+"""From this many rows on, operating on all of them at once is faster than row by row."""
 NO_ID = -1
 """Returned if nothing is allowed."""
 
@@ -35,24 +39,26 @@ class Sampler:
 
     def draw(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
         """For each row, one id that its cell allows, sampled by the model's ``log_probabilities`` [rows, V]."""
+        if len(rows) < MIN_BATCH_ROWS:
+            return [self._draw_one(*each) for each in zip(rows, log_probabilities, strict=True)]
         chosen = self._draw_batch(rows, log_probabilities)
         for i, row in enumerate(rows):
             if chosen[i] == NO_ID or self._copies(row, chosen[i]):
-                chosen[i] = self._draw_another(row, log_probabilities[i])
+                chosen[i] = self._draw_one(row, log_probabilities[i])
         return chosen
 
-    def _draw_another(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
+    def _draw_one(self, row: TokenSequence, log_probabilities: FloatArray) -> int:
         """An id that completes no corpus line. If there is none, bans are dropped first, then the cell's tone and
         rhyme."""
         own_set, any_character, copies = self._allowed_set(row), self._allowed_ids.characters, list[int]()
-        banned, chance = self._banned(row, log_probabilities), _chances([row])
+        banned, chance = self._banned(row, log_probabilities), uniform(row.draw_seed, row.chosen)
         for allowed, characters in ((own_set, banned), (own_set, ""), (any_character, "")):
             ids, positions = self._allowed_ids.ids[allowed], self._allowed_ids.positions[allowed]
             pool = log_probabilities.take(ids)
             pool[-1] = -np.inf
             pool[positions.take(self._vocabulary.ids_of(characters))] = -np.inf
             pool[positions[copies]] = -np.inf
-            while (position := _sample(pool[None], chance)[0]) != NO_ID:
+            while (position := _sample(pool, chance)) != NO_ID:
                 if not self._copies(row, drawn := int(ids[position])):
                     return drawn
                 copies.append(drawn)
@@ -67,7 +73,7 @@ class Sampler:
         return banned
 
     def _draw_batch(self, rows: Sequence[TokenSequence], log_probabilities: FloatArray) -> list[int]:
-        """An id for each row, before the corpus check; ``NO_ID`` if nothing is allowed."""
+        """What ``_draw_one`` draws for each row, before the corpus check; ``NO_ID`` if nothing is allowed."""
         sets = [self._allowed_set(row) for row in rows]
         pools = self._pools(sets, log_probabilities)
         banned = [self._banned(*each) for each in zip(rows, log_probabilities, strict=True)]
@@ -75,7 +81,8 @@ class Sampler:
         ids = self._vocabulary.ids_of("".join(banned))
         banned_at = self._allowed_ids.positions[np.repeat(sets, counts), ids]
         pools[np.arange(len(rows)).repeat(counts), banned_at] = -np.inf
-        positions = _sample(pools, _chances(rows))
+        seeds, numbers = np.array([(row.draw_seed, row.chosen) for row in rows], np.uint64).T
+        positions = _sample_batch(pools, uniform(seeds, numbers).astype(np.float32))
         return [
             NO_ID if position == NO_ID else int(self._allowed_ids.ids[allowed][position])
             for allowed, position in zip(sets, positions, strict=True)
@@ -124,9 +131,24 @@ class Sampler:
         return allowed_ids.characters_or_end if may_end else allowed_ids.characters
 
 
-def _sample(pool: FloatArray, chances: FloatArray) -> list[int]:
-    """One index per row of ``pool`` [rows, n], by its random number in ``chances`` [rows], among the likeliest that
-    make up ``TOP_P``; ``NO_ID`` if none is left."""
+def _sample(pool: FloatArray, chance: float) -> int:
+    """One index of ``pool`` [n], by the random number ``chance``, among the likeliest that make up ``TOP_P``; ``NO_ID``
+    if none is left."""
+    top = pool.max()
+    if top == -np.inf:
+        return NO_ID
+    near = (pool >= top - MAX_NATS_BELOW_BEST).nonzero()[0]  # [k]
+    below = top - pool.take(near)
+    ordered = np.sort(below)
+    reached = np.exp(ordered / -TEMPERATURE).cumsum()
+    last = reached.searchsorted(TOP_P * reached[-1])
+    position = min(reached.searchsorted(chance * reached[last], side="right"), last)
+    rank = position - ordered.searchsorted(ordered[position])  # among equals, which are in the order of their ids
+    return int(near[(below == ordered[position]).nonzero()[0][rank]])
+
+
+def _sample_batch(pool: FloatArray, chances: FloatArray) -> list[int]:
+    """``_sample`` for each row of ``pool`` [rows, n] and ``chances`` [rows], bit for bit."""
     top = pool.max(axis=1)
     near = pool >= np.where(top == -np.inf, np.inf, top - MAX_NATS_BELOW_BEST)[:, None].astype(np.float32)
     flat = near.ravel().nonzero()[0]  # [hits], row by row
@@ -153,18 +175,16 @@ def _sample(pool: FloatArray, chances: FloatArray) -> list[int]:
     return indices
 
 
-def _chances(rows: Sequence[TokenSequence]) -> FloatArray:
-    """The random number of each row's next draw, [rows]."""
-    seeds, numbers = np.array([(row.draw_seed, row.chosen) for row in rows], np.uint64).T
-    return uniform(seeds, numbers).astype(np.float32)
-
-
-def uniform(seed: int | Numbers, number: Numbers) -> npt.NDArray[np.floating]:
+@overload
+def uniform(seed: int, number: int) -> float: ...
+@overload
+def uniform(seed: int | Numbers, number: Numbers) -> npt.NDArray[np.floating]: ...
+def uniform(seed: int | Numbers, number: int | Numbers) -> float | npt.NDArray[np.floating]:
     """The number in [0, 1) at position ``number`` of the sequence of ``seed`` (SplitMix64, Steele et al. 2014).
 
     It has 24 bits, which float32 holds exactly.
     """
-    bits: npt.NDArray[np.integer] = seed + (number + 1) * 0x9E3779B97F4A7C15
-    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9
-    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB
+    bits = seed + (number + 1) * 0x9E3779B97F4A7C15 & ALL_BITS
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & ALL_BITS
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & ALL_BITS
     return ((bits ^ bits >> 31) >> 40) * 2.0**-24
