@@ -50,7 +50,7 @@ def _fit(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
         folder, song = _corpus_folder(setup.config, train_dir), setup.config.song_share > 0
         corpus = corpora.load_corpus(folder, song)
         if setup.corpus["sha1"] != corpora.manifest(folder, song)["sha1"]:
-            raise RunError(f"{run.folder} was begun with another corpus; prepare that one again, or start a new run")
+            raise RunError(f"{run.folder} was started with another corpus; prepare that one again, or start a new run")
 
         from train.fit.progress_bar import ProgressBar
         from train.fit.trainer import Trainer

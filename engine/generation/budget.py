@@ -24,7 +24,7 @@ class Budget:
         self._characters = 1.0
 
     def record(self, seconds: float, characters: int) -> None:
-        """Record that a step fed so many characters in so many seconds."""
+        """Record a step: the characters it fed to the model, and the seconds it took."""
         self._spent = STEP_DECAY * self._spent + seconds
         self._characters = STEP_DECAY * self._characters + characters
 

@@ -185,7 +185,7 @@ class Poet:
 
     def _start_waiting(self) -> None:
         """Start sequences: the first of each new poem, so that no poem waits for the candidates of others, then as many
-        others as fit, and at least one, so that none waits for ever."""
+        others as fit, and at least one, so that none waits forever."""
         free = max(1, MAX_SEQUENCES - len(self._decoder) - len(self._first_rows))
         rest = [self._other_rows.popleft() for _ in range(min(free, len(self._other_rows)))]
         self._decoder.add([*self._first_rows, *rest])

@@ -18,7 +18,8 @@ class Prosody:
 
     ``tones``: character → its tones. ``rhymes``: character → the level-tone groups it belongs to.
     ``attested_tones``, ``attested_rhymes``: only readings found in the corpus. A reading that a simplified character
-    owes to merging two traditional ones may be missing here: the examiner accepts it, the generator does not use it.
+    has only because two traditional ones were merged may be missing here: the examiner accepts it, the generator does
+    not use it.
     """
 
     tones: Mapping[str, frozenset[Tone]]

@@ -37,13 +37,13 @@ def teacher_identity(teacher: Checkpoint) -> dict[str, Any]:
 
 
 def teacher_of(setup: Setup) -> Checkpoint | None:
-    """The teacher that a run was begun with, if any. RunError: another model has taken its place."""
+    """The teacher that a run was started with, if any. RunError: its folder has another model now."""
     if not setup.config.teacher:
         return None
     teacher = find_teacher(Path(setup.config.teacher), setup.vocabulary)
     if setup.teacher is not None and teacher_identity(teacher) != setup.teacher:
         raise RunError(
-            f"--teacher: {setup.config.teacher} now has the model {teacher.version}, and this run was begun with "
+            f"--teacher: {setup.config.teacher} now has the model {teacher.version}, and this run was started with "
             f"another, {setup.teacher['version']}; put that one back, or start another run"
         )
     return teacher

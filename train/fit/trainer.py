@@ -26,7 +26,7 @@ LOG_STEPS = 50
 LOSS_WEIGHT = 1 / LOG_STEPS
 """Weight of the newest step in the moving average of the loss."""
 FIRST_SAVE_STEPS, FIRST_SAVE_SECONDS = 50, 20.0
-"""The first checkpoint after a start is saved after so many steps or seconds, so that an early crash loses little."""
+"""When the first checkpoint after a start is due, whichever comes first, so that an early crash loses little."""
 
 
 class _Stopped(Exception):  # noqa: N818  (not an error: it was requested)

@@ -81,9 +81,9 @@ class OrderExecution:
             if before.report.phase in FINAL_PHASES:
                 return before.report  # its trainer died after reporting this and before finishing the entry
         if self._report.train_dir and not self._run_folder.is_dir():
-            begun = self._report.train_dir
-            log.warning("dropped: started in %s, which this trainer cannot see", begun, extra={"job": self._entry})
-            return self._failed("moved", f"{begun} → {trainer.home}")
+            started_in = self._report.train_dir
+            log.warning("dropped: started in %s, which this trainer cannot see", started_in, extra={"job": self._entry})
+            return self._failed("moved", f"{started_in} → {trainer.home}")
         if reclaimed and not paused_before and not self._continue_after("the trainer stopped responding"):
             return self._failed("died")
         return None

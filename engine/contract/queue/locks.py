@@ -21,7 +21,7 @@ class Locks:
         self._acquire = redis.register_script(_ACQUIRE)
 
     async def acquire(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or extend a lock for so many seconds; False if another holder has it."""
+        """Take or extend a lock for ``seconds``; False if another holder has it."""
         return bool(await self._acquire(keys=[self._prefix + name], args=[holder, max(1, int(seconds * 1000))]))
 
     async def release(self, name: str) -> None:

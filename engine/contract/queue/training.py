@@ -222,5 +222,5 @@ class Trainings:
             return None
 
     async def become_reporter(self, bot: str, seconds: float) -> bool:
-        """Make ``bot`` the one that reports to the admin for so many seconds; False if another bot is."""
+        """Make ``bot`` the one that reports to the admin for ``seconds``; False if another bot is."""
         return await self._locks.acquire("herald", bot, seconds)
