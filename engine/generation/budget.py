@@ -41,7 +41,7 @@ class Budget:
 
 
 def _characters(options: Sequence[Plan]) -> int:
-    """Characters to feed per candidate: those after the opening, plus a quarter for the second reading."""
+    """Characters to feed per candidate: those after the opening."""
     plan = options[0]
     free = min(EXPECTED_FREE_CHARACTERS, plan.limit) if plan.cells[-1].free else 0
-    return max(1, (plan.cells_to_read - plan.opening - plan.branches + free) * 5 // 4)
+    return max(1, plan.cells_to_read - plan.opening - plan.branches + free)

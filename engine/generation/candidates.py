@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from engine.contract import Poem, PoemRequest
@@ -11,22 +10,18 @@ from engine.contract.script import Script
 from engine.contract.text import CLAUSE_MARKS, CLOSING_MARKS, clauses
 from engine.contract.themes import wishes_well
 from engine.generation.lineage import Lineage, other_seed
-from engine.generation.plan import Cell, Plan
+from engine.generation.plan import Plan
 from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
 from engine.generation.variety import Variety
-
-SECOND_READING, FEWEST_READ_AGAIN = 0.25, 8
-"""The share of candidates that is read a second time, and the minimum number."""
 
 
 class CandidateSet:
     """Writes candidates line by line and keeps the best.
 
     ``rows``: the sequences to write next. The opening, which all candidates share, is read once. Then every candidate
-    is written to the end of its line, where its plan has a branch. The new lines of the most fluent candidates are also
-    read without their context, to measure how much they depend on it. The best candidates are continued, each in
-    several ways, so that their number stays the same.
+    is written to the end of its line, where its plan has a branch. The best candidates are continued, each in several
+    ways, so that their number stays the same.
     """
 
     def __init__(
@@ -39,7 +34,6 @@ class CandidateSet:
         ranker: Ranker,
         script: Script,
         variety: Variety,
-        second_reading: float = SECOND_READING,
     ) -> None:
         """``options``: plans in stages; each candidate's seed picks one of them."""
         self.request = request
@@ -59,14 +53,8 @@ class CandidateSet:
         self._theme = script.simplify(outline.theme)
         self._avoided = variety.avoided(Lineage.first(seed, count)[0], self._theme)
         self._wish = wishes_well(self._theme or ("".join(outline.given) if request.mode == "acrostic" else ""))
-        self._second_reading = max(FEWEST_READ_AGAIN, math.ceil(second_reading * count))
-        self._alone: dict[TokenSequence, list[TokenSequence]] = {}
         self._stages = self._line_by_line()
         self.go_on()
-
-    def read_alone(self, row: TokenSequence) -> list[TokenSequence]:
-        """The lines of a candidate as read on their own, except those in which nothing was chosen."""
-        return self._alone.get(row, [])
 
     @property
     def written(self) -> bool:
@@ -95,21 +83,21 @@ class CandidateSet:
         while True:
             yield rows
             self.begun = True
-            rows = self._most_fluent(rows)
-            if fresh := self._not_read_alone(rows):
-                yield fresh
-            rows = sorted(rows, key=self._score, reverse=True)
-            if not rows[0].stopped:
+            different: dict[str, TokenSequence] = {}
+            for row in rows:
+                different.setdefault(row.text, row)
+            best = sorted(different.values(), key=self._score, reverse=True)
+            if not best[0].stopped:
                 break
             stage += 1
-            parents = rows[: max(1, self.count // lineage.children)]
+            parents = best[: max(1, self.count // lineage.children)]
             families = lineage.descendants([row.seed for row in parents], stage, self.count)
-            rows = []
-            for parent, seeds in zip(parents, families, strict=True):
-                for seed in seeds:
-                    rows.append(parent.branch(parent.plan, seed, lineage.draws(seed, stage)))
-                    self._alone[rows[-1]] = self.read_alone(parent)
-        self.chosen = rows[0]
+            rows = [
+                parent.branch(parent.plan, seed, lineage.draws(seed, stage))
+                for parent, seeds in zip(parents, families, strict=True)
+                for seed in seeds
+            ]
+        self.chosen = best[0]
 
     def _single(self, lineage: Lineage) -> TokenSequence:
         """A single candidate, written without stopping, the same as it would be among others."""
@@ -123,26 +111,8 @@ class CandidateSet:
     def _plan(self, draws: int) -> Plan:
         return self._options[other_seed(draws, 0) % len(self._options)]
 
-    def _most_fluent(self, rows: list[TokenSequence]) -> list[TokenSequence]:
-        """The candidates for a second reading, without duplicates, in their original order."""
-        different = list({row.text: row for row in reversed(rows)}.values())[::-1]
-        best = sorted(different, key=lambda row: _mean([row]), reverse=True)[: self._second_reading]
-        return [row for row in different if row in best]
-
-    def _not_read_alone(self, rows: list[TokenSequence]) -> list[TokenSequence]:
-        """The lines of ``rows`` that have not been read on their own yet."""
-        fresh: list[TokenSequence] = []
-        for row in rows:
-            read = self.read_alone(row)
-            more = [TokenSequence(line, 0) for line in _lines_alone(row, len(read))]
-            self._alone[row] = read + more
-            fresh += more
-        return fresh
-
     def _score(self, row: TokenSequence) -> float:
-        lines = clauses(row.text)
-        given, alone = _mean([row]), _mean(self.read_alone(row))
-        return self._ranker.score(lines, self.outline.form, given, alone, self._theme, self.outline.lines, self._wish)
+        return self._ranker.score(row, self._theme, self.outline.lines, self._wish)
 
     def poem(self, model: str) -> Poem:
         """The best candidate, in the script of the request and with the given text as typed. After the last stage."""
@@ -161,24 +131,6 @@ class CandidateSet:
             template=row.plan.template,
             mood=self.request.mood,
         )
-
-
-def _mean(rows: Sequence[TokenSequence]) -> float:
-    """Mean log-likelihood per chosen character."""
-    return sum(row.log_likelihood for row in rows) / max(1, sum(row.chosen for row in rows))
-
-
-def _lines_alone(row: TokenSequence, known: int) -> list[Plan]:
-    """A plan for each line in which ``row`` chose a character, after the first ``known`` of them: that line without
-    context, its choices scored."""
-    forced = [cell.forced for cell in row.plan.cells if cell.shown]
-    lines: list[list[tuple[str, bool]]] = [[]]
-    for place, character in enumerate(row.text):
-        lines[-1].append((character, not forced[min(place, len(forced) - 1)]))
-        if character in CLAUSE_MARKS:
-            lines.append([])
-    chosen = [line for line in lines if any(scored for _, scored in line)]
-    return [Plan(tuple(Cell(c, scored=scored) for c, scored in line), row.plan.form) for line in chosen[known:]]
 
 
 def _as_written(plain: str, text: str, shape: Outline) -> str:

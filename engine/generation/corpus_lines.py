@@ -1,7 +1,8 @@
-"""A compact set of the corpus's lines, so that poems do not repeat one."""
+"""Compact sets of texts: the corpus's lines, so that poems do not repeat one, and how its lines end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,8 +13,12 @@ Hashes = npt.NDArray[np.uint64]
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
+ENDING_LENGTH, MIN_ENDING_LINES = 3, 3
+"""Characters of an ending, and the lines that must have it."""
+
+
 class LineIndex:
-    """Sorted 64-bit FNV-1a hashes of lines (over code points, not bytes): 8 bytes per line.
+    """Sorted 64-bit FNV-1a hashes of lines or their endings (over code points, not bytes): 8 bytes per line.
 
     About one in 10^13 look-ups is a false positive.
     """
@@ -52,3 +57,13 @@ def _hash(line: str) -> np.uint64:
     for character in line:
         value = (value ^ ord(character)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
     return np.uint64(value)
+
+
+def common_endings(lines: Iterable[str]) -> LineIndex:
+    """The last ``ENDING_LENGTH`` characters of lines, if ``MIN_ENDING_LINES`` lines share them. A rhyme word that was
+    found for its sound alone seldom makes one."""
+    counts = Counter(line[-ENDING_LENGTH:] for line in lines)
+    return LineIndex.of(ending for ending, count in counts.items() if count >= MIN_ENDING_LINES)
+
+
+NO_ENDINGS = LineIndex.of([])

@@ -65,8 +65,8 @@ class Decoder:
         ids = np.array(self._vocabulary.encode(row.last for row in self._rows), np.int64)  # [rows]
         log_probabilities, self._state = self._backend.step(ids, self._state, np.array(scored_at, np.int64))
         scored = [self._rows[i] for i in scored_at]
-        for row in self._rows:
-            row.fed += 1
+        for row, state in zip(self._rows, self._state[:, -2], strict=True):  # the top layer's h, [hidden]
+            row.was_read(state)
             if not row.cell.needs_scores:
                 row.take(row.cell.forced)
         for i, row, own in zip(scored_at, scored, log_probabilities, strict=True):

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from engine.contract import Poem, PoemError, PoemRequest, outline
@@ -15,11 +16,12 @@ from engine.contract.script import Script
 from engine.generation.allowed import AllowedIds
 from engine.generation.associations import Associations
 from engine.generation.budget import Budget
-from engine.generation.candidates import SECOND_READING, CandidateSet
-from engine.generation.corpus_lines import LineIndex
+from engine.generation.candidates import CandidateSet
+from engine.generation.corpus_lines import NO_ENDINGS, LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.lineage import SEEDS
 from engine.generation.plan import in_stages, plans
+from engine.generation.preference import BY_HAND, Preference
 from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
 from engine.generation.variety import COMMON_CHARACTERS, NO_VARIETY, Variety
@@ -34,6 +36,7 @@ from engine.prosody.check import examine_lines
 
 RELEASED = Path(__file__).parents[1] / "models" / "tang"
 PROSODY, LINES, ASSOCIATIONS = "prosody.json", "lines.bin", "associations.bin"
+PREFERENCE, ENDINGS = "preference.json", "endings.bin"
 MAX_SEQUENCES = 64
 """Number of sequences written at the same time, apart from the first of each new poem."""
 
@@ -55,7 +58,6 @@ class Poet:
         model: str,
         candidates: int = MAX_CANDIDATES,
         budget: float | None = None,
-        second_reading: float = SECOND_READING,
         variety: Variety = NO_VARIETY,
     ) -> None:
         self.model = model
@@ -64,7 +66,6 @@ class Poet:
         self._ranker = ranker
         self._candidates = candidates
         self._budget = Budget(candidates, budget)
-        self._second_reading = second_reading
         self._variety = variety
         self._decoder = Decoder(backend, vocabulary, AllowedIds(vocabulary, prosody), lines)
         self._other_rows: deque[TokenSequence] = deque()
@@ -80,12 +81,11 @@ class Poet:
         candidates: int = MAX_CANDIDATES,
         backend: Backend | None = None,
         budget: float | None = None,
-        second_reading: float = SECOND_READING,
     ) -> Poet:
         """Load a model folder; ``backend`` replaces the one that ``device`` would choose.
 
         ``candidates``: per poem, unless the request says otherwise; fewer if they would take longer than ``budget``
-        seconds. ``second_reading``: the share of them that is read twice.
+        seconds.
         ModelFolderError names the part that is missing or does not match.
         """
         model_folder = ModelFolder.read(Path(folder))
@@ -93,16 +93,22 @@ class Poet:
         associations = None  # in models of earlier versions
         if ASSOCIATIONS in model_folder.parts:
             associations = model_folder.parsed(ASSOCIATIONS, Associations.from_bytes, "a table of associations")
+        preference = BY_HAND
+        if PREFERENCE in model_folder.parts:
+            parse = partial(Preference.from_bytes, hidden=checkpoint.shape.hidden_dim)
+            preference = model_folder.parsed(PREFERENCE, parse, "a preference of this model")
+        endings = NO_ENDINGS
+        if ENDINGS in model_folder.parts:
+            endings = model_folder.parsed(ENDINGS, LineIndex.from_bytes, "an index of endings")
         return cls(
             backend or _backend(model_folder, checkpoint, device, threads),
             checkpoint.vocabulary,
             model_folder.parsed(PROSODY, Prosody.from_bytes, "a prosody table"),
             model_folder.parsed(LINES, LineIndex.from_bytes, "an index of lines"),
-            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], associations),
+            Ranker(checkpoint.vocabulary, checkpoint.weights["output.weight"], associations, preference, endings),
             checkpoint.version,
             candidates,
             budget=budget,
-            second_reading=second_reading,
             variety=Variety(associations.commonest(COMMON_CHARACTERS) if associations else ""),
         )
 
@@ -140,9 +146,7 @@ class Poet:
         if request.seed is None and request.candidates is None:
             count = self._budget.candidates(options, len(set(self._candidate_sets.values())))
         seed = secrets.randbelow(SEEDS) if request.seed is None else request.seed
-        candidate_set = CandidateSet(
-            request, outlined, options, seed, count, self._ranker, self.script, self._variety, self._second_reading
-        )
+        candidate_set = CandidateSet(request, outlined, options, seed, count, self._ranker, self.script, self._variety)
         self._enqueue(candidate_set)
         return candidate_set
 

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from engine.generation.associations import Associations
+from engine.generation.corpus_lines import ENDING_LENGTH, NO_ENDINGS, LineIndex
+from engine.generation.preference import BY_HAND, Features, Preference
+from engine.generation.sequence import TokenSequence
 from engine.model.checkpoint import FloatArray
 from engine.model.vocab import Vocabulary
 
-
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the parts of the score, in nats per character; ``parallel`` and ``near`` weigh cosines,
-    ``sorrow`` characters per line."""
-
-    fluent: float = 1.0
-    owed: float = 1.0
-    associated: float = 1.5
-    parallel: float = 1.0
-    near: float = 2.0
-    sorrow: float = 4.0
-
-
-DEFAULT_WEIGHTS = Weights()
+PARALLELISM_WEIGHT, NEARNESS_WEIGHT, SORROW_WEIGHT = 0.3, 2.0, 4.0
+"""Weights of two cosines, and of a line's number of characters of sorrow."""
 SORROWFUL = frozenset("愁恨悲哀怨泪哭泣啼悴惆怅寂寞断离别死鬼坟墓病衰孤苦伤凄怆愤杀")
 """Characters of sorrow, parting and death."""
 RECENT = 4096
@@ -36,19 +25,14 @@ NEAREST = 3
 
 
 class Ranker:
-    """Scores a candidate by these parts.
+    """Scores a candidate by what readers prefer, and by what the request asks for.
 
-    *Fluency*: the model's mean log-likelihood of the characters it chose. Since likelihood alone favours the
-    commonplace, *dependence on the context* (mood, opening, earlier lines) is added: that likelihood minus the
-    likelihood of the same line on its own, which is the pointwise mutual information of line and context according to
-    the model (Li et al. 2016, "A Diversity-Promoting Objective Function for Neural Conversation Models").
-    *Association*: how strongly the characters of each line are associated, in the training corpus, with those of the
-    earlier lines and once more with those of the first, so that a poem keeps to its subject; stock phrases are
-    associated with nothing in particular. *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean
-    cosine of the output vectors of corresponding characters, since characters used alike have similar vectors.
-    *Nearness to the theme*, if there is one: how close the poem comes to each of the theme's characters, by the same
-    vectors. In poems that *wish somebody well*, characters of sorrow count against a candidate: the poets' favourite
-    subject is parting, even with mandarin ducks in the first line.
+    *Preference*: a linear model of readers' marks, whose features describe how fluent the lines are and how they belong
+    together. *Parallelism* (对仗), for the middle couplets of 律诗 and 排律: the mean cosine of the output vectors of
+    corresponding characters, since characters used alike have similar vectors. *Nearness to the theme*, if there is
+    one: how close the poem comes to each of the theme's characters, by the same vectors. In poems that *wish somebody
+    well*, characters of sorrow count against a candidate: the poets' favourite subject is parting, even with mandarin
+    ducks in the first line.
     """
 
     def __init__(
@@ -56,13 +40,16 @@ class Ranker:
         vocabulary: Vocabulary,
         output: FloatArray,
         associations: Associations | None = None,
-        weights: Weights = DEFAULT_WEIGHTS,
+        preference: Preference = BY_HAND,
+        endings: LineIndex = NO_ENDINGS,
     ) -> None:
-        """``output``: the output layer's weights [hidden, V]. ``associations``: None in models of earlier versions."""
+        """``output``: the output layer's weights [hidden, V]. ``associations``: None in models of earlier versions;
+        ``endings``: of lines, see ``common_endings``."""
         self._vocabulary = vocabulary
+        self._endings = endings
         associations = associations or Associations("", np.zeros((0, 0), np.uint8))
         self._strongest = lru_cache(RECENT)(associations.strongest)
-        self._weights = weights
+        self._preference = preference
         vectors = output.T - output.T.mean(axis=0)  # [V, hidden]
         self._vectors = _normalised(vectors)
         common = np.linalg.eigh(vectors.T @ vectors)[1][:, -1:]
@@ -70,36 +57,44 @@ class Ranker:
 
     def score(
         self,
-        lines: Sequence[str],
-        form: str,
-        given: float,
-        alone: float,
+        row: TokenSequence,
         theme: str = "",
         whole: int | None = None,
         wish: bool = False,
     ) -> float:
-        """``given``, ``alone``: mean log-likelihood per character in context and in its line alone, in nats.
-        ``whole``: how many lines the finished poem has; by default the number of ``lines``.
+        """``whole``: how many lines the finished poem has; by default as many as ``row`` has.
         ``wish``: whether the poem wishes somebody well."""
-        score = self._weights.fluent * given + self._weights.owed * (given - alone)
-        middle = range(2, min(len(lines) - 1, (whole or len(lines)) - 3), 2) if form.endswith("律") else range(0)
-        if middle:
-            parallel = [self.parallelism(lines[i], lines[i + 1]) for i in middle]
-            score += self._weights.parallel * sum(parallel) / len(parallel)
+        lines = row.lines
+        score = self._preference.score(self.features(row), row.mean_states)
+        if row.plan.form.endswith("律"):
+            score += PARALLELISM_WEIGHT * self._middle_parallelism(lines, whole or len(lines))
         if theme:
-            score += self._weights.near * self.nearness("".join(lines), theme)
+            score += NEARNESS_WEIGHT * self.nearness("".join(lines), theme)
         if wish:
             sorrow = sum(character in SORROWFUL for line in lines for character in line) / len(lines)
-            score -= self._weights.sorrow * sorrow
-        return score + self._weights.associated * self.association(lines)
+            score -= SORROW_WEIGHT * sorrow
+        return score
 
-    def association(self, lines: Sequence[str]) -> float:
-        """How strongly each line after the first is associated with those above it and with the first, in nats."""
-        later = range(1, len(lines))
-        if not later:
-            return 0.0
-        strongest = self._strongest
-        return sum(strongest(lines[i], "".join(lines[:i])) + strongest(lines[i], lines[0]) for i in later) / len(later)
+    def features(self, row: TokenSequence) -> Features:
+        """What the preference is computed from; ``row`` may be unfinished."""
+        lines, likelihoods = row.lines, [own for line, own in row.likelihoods.items() if line < len(row.lines)]
+        if not likelihoods:
+            return Features()
+        fluency = _mean([each for own in likelihoods for each in own])
+        attested = [float(lines[i][-ENDING_LENGTH:] in self._endings) for i in row.likelihoods if i < len(lines)]
+        return Features(
+            fluency=fluency,
+            rhyme=_mean(row.rhyme_likelihoods) - fluency if row.rhyme_likelihoods else 0.0,
+            last_line=_mean(likelihoods[-1]) - fluency,
+            association=_mean([self._strongest(line, "".join(lines[:i])) for i, line in enumerate(lines[1:], 1)]),
+            opening_association=_mean([self._strongest(line, lines[0]) for line in lines[1:]]),
+            attested_endings=_mean(attested),
+            attested_last_ending=attested[-1],
+        )
+
+    def _middle_parallelism(self, lines: Sequence[str], whole: int) -> float:
+        middle = range(2, min(len(lines) - 1, whole - 3), 2)
+        return _mean([self.parallelism(lines[i], lines[i + 1]) for i in middle])
 
     def nearness(self, text: str, theme: str) -> float:
         """Mean cosine between each character of ``theme`` and the ``NEAREST`` characters of ``text``.
@@ -119,3 +114,8 @@ class Ranker:
 
 def _normalised(vectors: FloatArray) -> FloatArray:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def _mean(numbers: Sequence[float]) -> float:
+    """0 if there are none."""
+    return sum(numbers) / max(1, len(numbers))

@@ -17,7 +17,7 @@ from engine.model.vocab import Vocabulary
 
 MAX_FREE_LINE_CHARACTERS, MIN_FREE_LINES = 16, 4
 """In a free poem: maximum length of a line; minimum number of lines."""
-TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.55, 0.9, 5.0
+TEMPERATURE, TOP_P, MAX_NATS_BELOW_BEST = 0.5, 0.9, 5.0
 """The scores are divided by the temperature. Nucleus sampling (Holtzman et al. 2020) keeps the likeliest allowed
 characters up to the probability mass ``TOP_P``; none of them is further below the best, in nats, than
 the last constant."""

@@ -7,6 +7,8 @@ from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.plan import Plan
 from engine.model.checkpoint import FloatArray
@@ -19,6 +21,13 @@ class Reading:
 
     state: FloatArray
     log_probabilities: FloatArray
+
+
+class StateSum(NamedTuple):
+    """The sum ``total`` [hidden] of the model's ``states`` after so many characters."""
+
+    total: FloatArray
+    states: int
 
 
 class Avoided(NamedTuple):
@@ -35,10 +44,11 @@ class TokenSequence:
     """Follows a plan character by character.
 
     ``text``: the poem so far, including marks; ``last``: what the model reads next; ``cell``: the next cell to fill.
-    ``log_likelihood``: the sum, in nats, of the model's log-probabilities (without mask and temperature) of the
-    ``chosen`` characters. ``draws``: seed of the random draws, by default ``seed``. ``fed``: characters that the model
-    has read for it. ``reading``: what it starts from, by default the reading of START; after stopping at a branch, what
-    others continue from. ``later``: seeds of the draws after each branch, for a sequence that does not stop there.
+    ``likelihoods``: by line, the model's log-probabilities (in nats, without mask and temperature) of the ``chosen``
+    characters; ``rhyme_likelihoods``: those of the rhyme words among them. ``draws``: seed of the random draws, by
+    default ``seed``. ``fed``: characters that the model has read for it. ``reading``: what it starts from, by default
+    the reading of START; after stopping at a branch, what others continue from. ``later``: seeds of the draws after
+    each branch, for a sequence that does not stop there.
     ``avoided``: characters that must not be chosen.
     """
 
@@ -58,13 +68,15 @@ class TokenSequence:
         self.line = ""
         self.earlier: list[str] = []
         self.rhyme = plan.rhyme
-        self.log_likelihood = 0.0
+        self.likelihoods: dict[int, list[float]] = {}
+        self.rhyme_likelihoods: list[float] = []
         self.chosen = 0
+        self._state_sums: dict[int, StateSum] = {}
+        self._line_of_last = 0
         self.fed = 0
         self.done = False
         self._later = iter(later)
         self._avoided = avoided
-        self._first_line = 0
         self.reading: Reading | None = None
         self._position = 0
         self.cell = plan.cells[0]
@@ -77,10 +89,28 @@ class TokenSequence:
         other.draw_seed = seed if draws is None else draws
         other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)
+        other.likelihoods = {line: list(own) for line, own in self.likelihoods.items()}
+        other.rhyme_likelihoods = list(self.rhyme_likelihoods)
+        other._state_sums = dict(self._state_sums)
         other._position += 1
         other.cell = plan.cells[other._position]
         other.fed, other.done = 0, False
         return other
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines so far, without marks."""
+        return [*self.earlier, self.line] if self.line else self.earlier
+
+    @property
+    def mean_states(self) -> FloatArray:
+        """[2, hidden]: the mean of the top layer's states after all characters read since the first choice, and after
+        those of the last line. Zeros if nothing was chosen or read."""
+        sums = list(self._state_sums.values())
+        if not sums:
+            return np.zeros((2, 1), np.float32)
+        total, last = sum(line.total for line in sums), sums[-1]
+        return np.stack([total / sum(line.states for line in sums), last.total / last.states])
 
     @property
     def stopped(self) -> bool:
@@ -96,7 +126,7 @@ class TokenSequence:
         """Characters that must not come next: planned poems repeat no character, free poems repeat no line."""
         if self.cell.free:
             return "".join(line[-1] for line in self.earlier if line[:-1] == self.line)
-        begins = not self.chosen or self._first_line == len(self.earlier)
+        begins = not self.chosen or min(self.likelihoods) == len(self.earlier)
         return self.plan.forced + self.text + (self._avoided.first if begins else self._avoided.later)
 
     def doubling(self) -> str:
@@ -107,11 +137,12 @@ class TokenSequence:
     def take(self, character: str, log_probability: float | None = None) -> None:
         """Fill the cell with ``character``; ``log_probability``: if its likelihood counts."""
         cell = self.cell
+        self._line_of_last = len(self.earlier)
         if log_probability is not None:
-            if not self.chosen:
-                self._first_line = len(self.earlier)
-            self.log_likelihood += log_probability
             self.chosen += 1
+            self.likelihoods.setdefault(len(self.earlier), []).append(log_probability)
+            if cell.rhymes:
+                self.rhyme_likelihoods.append(log_probability)
         self.last = character
         if character == EOP:
             self.done = True
@@ -123,6 +154,13 @@ class TokenSequence:
             self._advance()
         elif self.chosen >= self.plan.limit:
             self.done = True
+
+    def was_read(self, state: FloatArray) -> None:
+        """Note that the model has read ``last``; ``state`` [hidden]: its top layer's state afterwards."""
+        self.fed += 1
+        if self.chosen:
+            total, states = self._state_sums.get(self._line_of_last, (0.0, 0))
+            self._state_sums[self._line_of_last] = StateSum(total + state, states + 1)
 
     def stop(self, reading: Reading) -> None:
         """Stop at a branch and keep the model's state and scores."""

@@ -16,6 +16,7 @@ from engine.generation.plan import BRANCH, Cell, Plan, in_stages
 from engine.generation.sequence import Avoided, TokenSequence
 from engine.model.backend import Ids, log_softmax
 from engine.model.checkpoint import FloatArray
+from tests.support.likelihood import log_likelihood
 from tests.support.tiny_model import CHARACTERS, VOCABULARY, prosody
 
 NO_LINES = LineIndex.of([])
@@ -33,7 +34,7 @@ class Known:
         self.scored = 0
 
     def start(self, rows: int) -> FloatArray:
-        return np.zeros((rows, 1, 1), np.float32)
+        return np.zeros((rows, 2, 1), np.float32)
 
     def step(self, ids: Ids, state: FloatArray, wanted: Ids | None = None) -> tuple[FloatArray, FloatArray]:
         self.fed.append(ids.tolist())
@@ -96,7 +97,7 @@ def test_what_several_rows_begin_with_is_read_once_and_they_go_on_from_there() -
     backend.fed.clear()
     rows = list(running.run([begun.branch(staged, seed) for seed in range(3)]))
     assert [row.text for row in rows] == [row.text for row in alone]
-    assert [row.log_likelihood for row in rows] == [row.log_likelihood for row in alone]
+    assert [row.likelihoods for row in rows] == [row.likelihoods for row in alone]
     assert [len(fed) for fed in backend.fed] == [3], "the first choice of each is made by what was read for all"
 
 
@@ -158,7 +159,7 @@ def test_a_row_draws_the_same_whoever_else_draws() -> None:
 def test_a_likelihood_is_the_models_own_without_mask_or_temperature() -> None:
     row = written(Known(), Cell(tone="平"), Cell("，"))
     assert row.chosen == 1
-    assert row.log_likelihood == pytest.approx(-math.log(len(VOCABULARY)), abs=1e-4)
+    assert log_likelihood(row) == pytest.approx(-math.log(len(VOCABULARY)), abs=1e-4)
 
 
 def test_a_scored_character_counts_though_it_is_forced() -> None:

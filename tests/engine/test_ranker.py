@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from engine.contract import PoemRequest, outline
 from engine.contract.text import clauses
 from engine.generation.associations import Associations
 from engine.generation.candidates import CandidateSet, _as_written
-from engine.generation.poet import Poet, _backend
-from engine.generation.ranker import Ranker, Weights
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.plan import Cell, Plan
+from engine.generation.poet import Poet
+from engine.generation.preference import Preference
+from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
-from engine.model.checkpoint import load
-from engine.model.folder import ModelFolder
-from engine.model.vocab import Vocabulary
+from engine.model.vocab import EOP, Vocabulary
+from tests.support.likelihood import log_likelihood
 from tests.support.tiny_model import write_model
 
 VOCABULARY = Vocabulary(tuple("山水风月来去"))
@@ -44,33 +46,93 @@ def finished(poet: Poet, request: PoemRequest) -> CandidateSet:
     return draft
 
 
-def test_of_equally_fluent_poems_the_one_that_depends_more_on_its_context_wins() -> None:
+def written(lines: Sequence[str], form: str = "五绝", given: float = -4.0) -> TokenSequence:
+    """A poem whose characters are all chosen, each with the log-probability ``given``."""
+    texts = [line + "，。"[number % 2] for number, line in enumerate(lines)]
+    cells = [
+        Cell(c, scored=c not in "，。", rhymes=n % 2 == 1 and i == len(t) - 2)
+        for n, t in enumerate(texts)
+        for i, c in enumerate(t)
+    ]
+    row = TokenSequence(Plan(tuple(cells), form), 0)
+    for cell in cells:
+        if not row.done:
+            row.take(cell.forced, given if cell.scored else None)
+    return row
+
+
+def score(
+    ranker: Ranker, lines: Sequence[str], form: str = "五绝", given: float = -4.0, theme: str = "", wish: bool = False
+) -> float:
+    return ranker.score(written(lines, form, given), theme, wish=wish)
+
+
+def test_the_more_fluent_poem_wins() -> None:
     ranker = Ranker(VOCABULARY, VECTORS)
-    assert ranker.score(LINES, "五绝", -4.0, -6.0) > ranker.score(LINES, "五绝", -4.0, -5.0)
-    assert ranker.score(LINES, "五绝", -3.0, -5.0) > ranker.score(LINES, "五绝", -4.0, -6.0)
+    assert score(ranker, LINES, given=-3.0) > score(ranker, LINES, given=-4.0)
 
 
 def test_of_equally_fluent_poems_the_one_whose_words_are_associated_in_the_corpus_wins() -> None:
     ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
     together, apart = ["山山", "水水", "山水", "水山"], ["山山", "风风", "山风", "风山"]
-    assert ranker.score(together, "五绝", -4.0, -5.0) > ranker.score(apart, "五绝", -4.0, -5.0)
+    assert score(ranker, together) > score(ranker, apart)
     without = Ranker(VOCABULARY, VECTORS)
-    assert without.score(together, "五绝", -4.0, -5.0) == without.score(apart, "五绝", -4.0, -5.0)
+    assert score(without, together) == score(without, apart)
 
 
-def test_associations_with_the_first_line_count_twice() -> None:
+def test_likelihoods_are_told_apart_by_line_and_by_rhyme_word() -> None:
+    row = TokenSequence(
+        Plan(tuple(Cell(c, scored=c not in "，。", rhymes=c in "月去") for c in "山来，风月。水来，山去。"), "五绝"), 0
+    )
+    for character, nats in zip("山来，风月。水来，山去", [-1, -2, 0, -3, -8, 0, -2, -1, 0, -3, -4], strict=True):
+        row.take(character, None if character in "，。" else float(nats))
+    features = Ranker(VOCABULARY, VECTORS).features(row)
+    assert features.fluency == pytest.approx(-24 / 8)
+    assert features.rhyme == pytest.approx(-6 + 3)
+    assert features.last_line == pytest.approx(-3.5 + 3)
+
+
+def test_a_line_that_has_not_rhymed_yet_is_neither_better_nor_worse_for_it() -> None:
+    features = Ranker(VOCABULARY, VECTORS).features(written(["山来"]))
+    assert (features.rhyme, features.last_line) == (0, 0)
+
+
+def test_the_end_of_a_free_poem_is_not_a_line() -> None:
+    row = TokenSequence(Plan((Cell(free=True),), "古风"), 0)
+    for character in ("山", "来", "，", "水", "去", "。", EOP):
+        row.take(character, -9.0 if character == EOP else -1.0)
+    features = Ranker(VOCABULARY, VECTORS).features(row)
+    assert (features.fluency, features.last_line) == (-1, 0)
+
+
+def test_associations_are_with_the_lines_above_and_with_the_first_line() -> None:
     ranker = Ranker(VOCABULARY, VECTORS, COMPANY)
     strong = COMPANY.strongest("水", "山")
-    assert ranker.association(["山", "水"]) == pytest.approx(2 * strong)
-    assert ranker.association(["风", "山", "水"]) == pytest.approx(strong / 2)
-    assert ranker.association(["山"]) == 0
+    two, three = (ranker.features(written(lines)) for lines in (["山", "水"], ["风", "山", "水"]))
+    assert two.association == two.opening_association == pytest.approx(strong)
+    assert three.association == pytest.approx(strong / 2)
+    assert three.opening_association == 0
+    assert ranker.features(written(["山"])).association == 0
+
+
+def test_endings_of_the_lines_that_were_chosen_are_looked_up() -> None:
+    ranker = Ranker(VOCABULARY, VECTORS, endings=LineIndex.of(["风月来", "月来去"]))
+    row = TokenSequence(
+        Plan(tuple(Cell(c, scored=i > 5) for i, c in enumerate("山风月来去，山水风月来。水去月风山，")), "五绝"), 0
+    )
+    for character in "山风月来去，山水风月来。水去月风":
+        row.take(character, None if len(row.text) < 6 or character == "。" else -1.0)
+    assert ranker.features(row).attested_endings == pytest.approx(0.5), "the given line does not count"
+    row.take("山", -1.0)
+    features = ranker.features(row)
+    assert (features.attested_endings, features.attested_last_ending) == (0.5, 0)
 
 
 def test_couplets_are_matched_in_the_middle_of_an_eight_line_poem_and_nowhere_else() -> None:
-    ranker = Ranker(VOCABULARY, VECTORS, weights=Weights(0, 0, 0, 1))
+    ranker = Ranker(VOCABULARY, VECTORS, preference=Preference({}))
     crossed = [*LINES[:3], "去水", *LINES[4:]]
-    assert ranker.score(LINES, "五律", -4.0, -5.0) > ranker.score(crossed, "五律", -4.0, -5.0)
-    assert ranker.score(LINES, "五绝", -4.0, -5.0) == ranker.score(crossed, "五绝", -4.0, -5.0) == 0
+    assert score(ranker, LINES, "五律") > score(ranker, crossed, "五律")
+    assert score(ranker, LINES, "五绝") == score(ranker, crossed, "五绝") == 0
     assert ranker.parallelism("山来", "水去") > 0 > ranker.parallelism("山来", "去水")
 
 
@@ -81,30 +143,10 @@ def test_couplets_are_matched_in_the_middle_of_an_eight_line_poem_and_nowhere_el
         (PoemRequest("acrostic", "春风十里", seed=2), 4),
     ],
 )
-def test_each_line_that_was_chosen_in_is_read_by_itself_and_what_was_given_is_not_judged(
-    folder: Path, request_: PoemRequest, given: int
-) -> None:
-    poet = Poet.load(folder, device="cpu", candidates=2)
-    draft = finished(poet, request_)
-    chosen = draft.chosen
-    chosen_in = [line for line in clauses(chosen.text) if line != request_.text]
-    alone = draft.read_alone(chosen)
-    assert [clauses(row.text)[0] for row in alone] == chosen_in
-    assert sum(row.chosen for row in alone) == sum(map(len, clauses(chosen.text))) - given
-
-
-def test_a_line_by_itself_is_as_likely_as_the_model_says_without_any_context(folder: Path) -> None:
-    poet = Poet.load(folder, device="cpu", candidates=2)
-    checkpoint = load(folder)
-    backend, vocabulary = _backend(ModelFolder.read(folder), checkpoint, "cpu", 1), checkpoint.vocabulary
-    row = finished(poet, PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3)).rows[-1]
-    line = clauses(row.text)[0]
-    state, before, nats = backend.start(1), vocabulary.start, 0.0
-    for character in vocabulary.encode(line):
-        scores, state = backend.step(np.array([before]), state)
-        nats += float(scores[0, character] - np.log(np.exp(scores[0].astype(np.float64)).sum()))
-        before = character
-    assert row.log_likelihood == pytest.approx(nats, abs=1e-3)
+def test_what_was_given_is_not_judged(folder: Path, request_: PoemRequest, given: int) -> None:
+    chosen = finished(Poet.load(folder, device="cpu", candidates=2), request_).chosen
+    assert chosen.chosen == sum(map(len, clauses(chosen.text))) - given
+    assert len(chosen.likelihoods) == sum(line != request_.text for line in clauses(chosen.text))
 
 
 def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
@@ -112,15 +154,15 @@ def test_of_two_poems_the_one_that_is_nearer_to_the_theme_wins() -> None:
     ranker = Ranker(VOCABULARY, rng.normal(size=(8, len(VOCABULARY))).astype(np.float32) + 3)
     near, far = ["月来"] * 4, ["山水"] * 4
     assert ranker.nearness("".join(near), "月") > ranker.nearness("".join(far), "月")
-    assert ranker.score(near, "五绝", -4.0, -5.0, "月") > ranker.score(far, "五绝", -4.0, -5.0, "月")
-    assert ranker.score(near, "五绝", -4.0, -5.0) == ranker.score(far, "五绝", -4.0, -5.0)
+    assert score(ranker, near, theme="月") > score(ranker, far, theme="月")
+    assert score(ranker, near) == score(ranker, far)
 
 
 def test_in_a_poem_that_wishes_well_the_one_without_sorrow_wins() -> None:
     ranker = Ranker(VOCABULARY, VECTORS)
     glad, sad = ["山水", "风月"], ["山水", "愁断"]
-    assert ranker.score(glad, "五绝", -4.0, -5.0, wish=True) > ranker.score(sad, "五绝", -4.0, -5.0, wish=True)
-    assert ranker.score(glad, "五绝", -4.0, -5.0) == ranker.score(sad, "五绝", -4.0, -5.0)
+    assert score(ranker, glad, wish=True) > score(ranker, sad, wish=True)
+    assert score(ranker, glad) == score(ranker, sad)
 
 
 def test_a_theme_begins_some_candidates_and_leaves_others_to_the_model(folder: Path) -> None:
@@ -154,25 +196,10 @@ def stages(poet: Poet, request: PoemRequest) -> Iterator[list[TokenSequence]]:
     yield rows
 
 
-@pytest.mark.parametrize(("count", "share", "read"), [(5, 0.25, 5), (40, 0.25, 10), (40, 1.0, 40)])
-def test_after_each_line_the_most_fluent_quarter_is_read_again_and_a_handful_in_any_case(
-    folder: Path, count: int, share: float, read: int
-) -> None:
-    poet = Poet.load(folder, device="cpu", second_reading=share)
-    request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=count)
-    _, written, alone, *_ = stages(poet, request)
-    assert len(written) == count
-    fluency = sorted((row.log_likelihood for row in {row.text: row for row in written}.values()), reverse=True)
-    lines = {clauses(row.text)[0] for row in alone}
-    again = [row for row in written if clauses(row.text)[1] in lines]
-    assert len(alone) == len(again) == min(read, len(fluency))
-    assert sorted((row.log_likelihood for row in again), reverse=True) == fluency[:read]
-
-
 def test_the_next_line_continues_the_best_of_what_is_written_each_in_several_ways(folder: Path) -> None:
     poet = Poet.load(folder, device="cpu")
     request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=3, candidates=64)
-    _, first, _, second, _, third, _ = stages(poet, request)
+    _, first, second, third = stages(poet, request)
     for before, after in ((first, second), (second, third)):
         beginnings = Counter(row.text[: len(before[0].text)] for row in after)
         assert set(beginnings) <= {row.text for row in before}
@@ -186,8 +213,8 @@ def test_choosing_line_by_line_finds_a_better_poem_than_choosing_among_whole_one
         request = PoemRequest("continue", "老夫聊发少年狂", form="七绝", seed=seed)
         found.append(finished(poet, replace(request, candidates=64)).chosen)
         singles = [finished(poet, replace(request, seed=100 * seed + i, candidates=2)).chosen for i in range(32)]
-        best.append(max(row.log_likelihood for row in singles))
-    assert np.mean([row.log_likelihood for row in found]) > np.mean(best)
+        best.append(max(log_likelihood(row) for row in singles))
+    assert np.mean([log_likelihood(row) for row in found]) > np.mean(best)
 
 
 def test_a_doubled_character_is_spelled_alike_both_times() -> None:

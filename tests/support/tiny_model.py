@@ -10,8 +10,9 @@ from engine.contract.request_fields import LEVEL_RHYMES
 from engine.contract.templates import Tone
 from engine.contract.text import CLAUSE_MARKS
 from engine.generation.associations import Associations
-from engine.generation.corpus_lines import LineIndex
-from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
+from engine.generation.corpus_lines import LineIndex, common_endings
+from engine.generation.poet import ASSOCIATIONS, ENDINGS, LINES, PREFERENCE, PROSODY
+from engine.generation.preference import BY_HAND, Preference
 from engine.model.checkpoint import Checkpoint, save, weight_shapes
 from engine.model.folder import Shape
 from engine.model.onnx_backend import DECODER
@@ -43,6 +44,11 @@ def checkpoint(seed: int = 0, shape: Shape = Shape(8, 16, 2)) -> Checkpoint:  # 
     return Checkpoint(shape, VOCABULARY, weights, {"version": f"tiny-{seed}"})
 
 
+def preference(hidden: int) -> Preference:
+    """The one by hand, with weights of the states."""
+    return Preference(BY_HAND.weights, np.random.default_rng(7).normal(0, 0.1, (2, hidden)).astype(np.float32))
+
+
 def write_model(folder: Path, seed: int = 0) -> Path:
     """Save a tiny model with all parts of a released one."""
     model = checkpoint(seed)
@@ -50,6 +56,8 @@ def write_model(folder: Path, seed: int = 0) -> Path:
         DECODER: build_decoder(model),
         PROSODY: prosody().to_bytes(),
         LINES: LineIndex.of(["".join(CHARACTERS[:5])]).to_bytes(),
+        ENDINGS: common_endings("".join(CHARACTERS[i : i + 5]) for i in range(90) for _ in range(3)).to_bytes(),
+        PREFERENCE: preference(model.shape.hidden_dim).to_bytes(),
         ASSOCIATIONS: Associations.of(["".join(CHARACTERS[i : i + 20]) for i in range(0, 600, 10)]).to_bytes(),
     }
     save(folder, model, parts)
