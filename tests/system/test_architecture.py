@@ -37,7 +37,15 @@ ALLOWED: dict[str, set[str]] = {
     "train.data": {CONTRACT, QUEUE, "engine.model", "engine.prosody"},
     "train.evaluation": {CONTRACT, "engine.model", "engine.prosody", "engine.generation", "train.data"},
     "train.fit": {CONTRACT, "engine.model", "train.data", "train.evaluation"},
-    "train.export": {CONTRACT, "engine.model", "engine.generation", "train.data", "train.evaluation", "train.fit"},
+    "train.export": {
+        CONTRACT,
+        "engine.model",
+        "engine.generation",
+        "engine.prosody",
+        "train.data",
+        "train.evaluation",
+        "train.fit",
+    },
     "train.retrain": {
         *(CONTRACT, QUEUE, "engine.model", "engine.generation", "engine.serving"),
         *("train.data", "train.evaluation", "train.fit", "train.export", "train.settings"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from engine.contract.text import clauses
 from engine.generation.associations import Associations
-from engine.generation.corpus_lines import LineIndex
-from engine.generation.poet import ASSOCIATIONS, LINES, PROSODY
+from engine.generation.corpus_lines import LineIndex, common_endings
+from engine.generation.poet import ASSOCIATIONS, ENDINGS, LINES, PREFERENCE, PROSODY
 from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.folder import ModelFolderError
@@ -26,6 +26,7 @@ from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
 from train.export.card import read_notes, stages_card, start_symbols
 from train.export.onnx_decoder import build_decoder
+from train.export.preference import knows, preference_part, read_marks
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
 
@@ -137,18 +138,24 @@ def _measure_and_save(
     card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
     if card["perplexity"]["test_int8"] > MAX_DECODER_RATIO * card["perplexity"]["test"]:
         raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
-    checkpoint.save(out, Checkpoint(model.shape, model.vocabulary, model.weights, card), parts)
+    marked = read_marks()
+    if knows(model.vocabulary, marked):
+        parts[PREFERENCE], card["preference"] = preference_part(model, parts, marked)
+    checkpoint.save(out, dataclasses.replace(model, card=card), parts)
     return checkpoint.load(out).card
 
 
 def derived_parts(model: Checkpoint, corpus: Corpus) -> dict[str, bytes]:
-    """What serving needs besides the weights: CPU decoder, prosody table, index of corpus lines, associations."""
-    lines = (line for poems in corpus.poems.values() for poem in poems for line in clauses(poem))
+    """What serving needs besides the weights: CPU decoder, prosody table, index of corpus lines, associations, common
+    endings of lines."""
+    lines = [line for poems in corpus.poems.values() for poem in poems for line in clauses(poem)]
+    training = [*corpus.poems["train"], *corpus.song]
     return {
         DECODER: build_decoder(model),
         PROSODY: compile_prosody(corpus.poems["train"]).to_bytes(),
         LINES: LineIndex.of(lines).to_bytes(),
-        ASSOCIATIONS: Associations.of(chain(corpus.poems["train"], corpus.song)).to_bytes(),
+        ASSOCIATIONS: Associations.of(training).to_bytes(),
+        ENDINGS: common_endings(line for poem in training for line in clauses(poem)).to_bytes(),
     }
 
 

@@ -1,0 +1,146 @@
+"""Learning what readers prefer from the poems that they have marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.contract.text import clauses
+from engine.generation.poet import PREFERENCE, Poet
+from engine.generation.preference import NAMES, Features
+from engine.model.folder import ModelFolder
+from engine.model.vocab import Vocabulary
+from tests.support.tiny_model import CHARACTERS, write_model
+from train.__main__ import main
+from train.export.preference import (
+    MARK_WEIGHTS,
+    MarkedPoem,
+    MarksError,
+    features_of,
+    knows,
+    learn_preference,
+    read_marks,
+)
+
+
+@pytest.fixture(scope="module")
+def poet(tmp_path_factory: pytest.TempPathFactory) -> Poet:
+    return Poet.load(write_model(tmp_path_factory.mktemp("model") / "tiny"), device="cpu", candidates=4)
+
+
+def random_poems(count: int) -> list[MarkedPoem]:
+    """In groups of eight with the same opening."""
+    rng, poems = np.random.default_rng(1), []
+    for number in range(count):
+        if number % 8 == 0:
+            opening = "".join(rng.choice(CHARACTERS, 5))
+        lines = [opening, *("".join(rng.choice(CHARACTERS, 5)) for _ in range(3))]
+        text = "".join(line + "，。"[i % 2] for i, line in enumerate(lines))
+        poems.append(MarkedPoem(str(number // 8), opening, "五绝", text, float(rng.random())))
+    return poems
+
+
+def test_the_marked_poems_are_whole_and_their_marks_differ_within_groups() -> None:
+    poems = read_marks()
+    lines = {"绝": 4, "律": 8}
+    assert len(poems) > 5000
+    assert all(len(clauses(poem.text)) == lines[poem.form[1]] for poem in poems)
+    assert all(clauses(poem.text)[0] == poem.opening for poem in poems)
+    assert all(sum(MARK_WEIGHTS) <= poem.mark <= 5 * sum(MARK_WEIGHTS) for poem in poems)
+    groups = {poem.group: {other.mark for other in poems[:800] if other.group == poem.group} for poem in poems[:800]}
+    assert sum(len(marks) > 1 for marks in groups.values()) > 0.95 * len(groups)
+
+
+@pytest.mark.parametrize("name", ["fluency", "rhyme", "last_line"])
+def test_poems_are_scored_in_the_order_of_their_marks(poet: Poet, name: str) -> None:
+    poems = random_poems(160)
+    features, states = features_of(poems, poet._decoder, poet._ranker)
+    marks = features[:, NAMES.index(name)]
+    marked = [replace(poem, mark=float(mark)) for poem, mark in zip(poems, marks, strict=True)]
+    preference, correlation = learn_preference(marked, poet._decoder, poet._ranker)
+    scores = [
+        preference.score(Features(*own), state.reshape(2, -1)) for own, state in zip(features, states, strict=True)
+    ]
+    assert np.corrcoef(scores, marks)[0, 1] > 0.7
+    assert 0.5 < correlation < 1, "the poems of a fold are predicted from the others"
+
+
+def test_only_comparisons_within_a_group_count(poet: Poet) -> None:
+    poems = random_poems(80)
+    shifted = [replace(poem, mark=poem.mark + int(poem.group) * 3.0) for poem in poems]
+    first, second = (learn_preference(each, poet._decoder, poet._ranker)[0] for each in (poems, shifted))
+    np.testing.assert_allclose(list(first.weights.values()), list(second.weights.values()), atol=1e-6)
+    np.testing.assert_allclose(first.states, second.states, atol=1e-6)
+
+
+def test_a_model_that_does_not_know_the_characters_learns_nothing() -> None:
+    poem = MarkedPoem("1", "山来", "五绝", "山来，水去。", 3.0)
+    assert knows(Vocabulary(tuple("山来水去，。")), [poem])
+    assert not knows(Vocabulary(tuple("山来水，。")), [poem])
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("1\t五绝\t山来水去也", "write group, form, opening"),
+        ("1\t五绝\t山\t水。\t3 3 3 3", "write group, form, opening"),
+        ("1\t五绝\t山\t水。\t3 3 3 3 good", "write group, form, opening"),
+        ("1\t五绝\t山\t水。\t3 3 3 6 5", "marks are from 1 to 5"),
+        ("1\t五绝\t山\t水。\t3 3 3 3 0", "from 1 to 10"),
+        ("1\t五绝\t山\t水去。\t3 3 3 3 5", "different lengths"),
+        ("1\t五绝\t山\t\t3 3 3 3 5", "different lengths"),
+    ],
+)
+def test_a_line_that_is_not_a_marked_poem_is_named(tmp_path: Path, line: str, why: str) -> None:
+    file = tmp_path / "marks.tsv"
+    file.write_text(f"\ufeff1\t五绝\t山\t水。\t3 3 3 3 5\n\n{line}\n", "utf-8")
+    with pytest.raises(MarksError, match=f"line 3: .*{why}"):
+        read_marks(file)
+
+
+def write_marks(file: Path, poems: Sequence[MarkedPoem], poetry: Callable[[int], int]) -> None:
+    rows = [
+        f"{poem.group}\t{poem.form}\t{poem.opening}\t{poem.text[6:]}\t3 3 3 {poetry(number)} 5"
+        for number, poem in enumerate(poems)
+    ]
+    file.write_text("\n".join(rows), "utf-8")
+
+
+def test_the_command_gives_a_model_the_preference_of_ones_own_marks(tmp_path: Path) -> None:
+    folder, file = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv"
+    write_marks(file, random_poems(80), lambda number: 1 + number % 5)
+    before = ModelFolder.read(folder).parts[PREFERENCE]
+    assert main(["preference", str(folder), "--version", "mine", "--marks", str(file)], {}) == 0
+    model = ModelFolder.read(folder)
+    assert model.card["preference"]["marked_poems"] == 80
+    assert model.parts[PREFERENCE] != before
+    assert Poet.load(folder, device="cpu").model == "mine"
+
+
+@pytest.mark.parametrize(
+    ("poems", "poetry"),
+    [(random_poems(80), lambda _: 3), (random_poems(16), lambda number: 1 + number % 5), ([], lambda _: 3)],
+    ids=["all alike", "two groups", "none"],
+)
+def test_marks_that_say_nothing_leave_a_model_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], poems: list[MarkedPoem], poetry: Callable[[int], int]
+) -> None:
+    folder, file = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv"
+    write_marks(file, poems, poetry)
+    before = (folder / "card.json").read_bytes()
+    assert main(["preference", str(folder), "--version", "mine", "--marks", str(file)], {}) == 2
+    assert "groups or more with different marks are needed" in capsys.readouterr().err
+    assert (folder / "card.json").read_bytes() == before
+
+
+def test_marks_with_characters_that_a_model_does_not_know_leave_it_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_model(tmp_path / "tiny")
+    assert main(["preference", str(folder), "--version", "mine"], {}) == 2
+    assert "does not know" in capsys.readouterr().err
+    assert "preference" not in ModelFolder.read(folder).card

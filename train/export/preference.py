@@ -1,0 +1,194 @@
+"""Learns what readers prefer from poems that they have marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.contract.text import clauses
+from engine.generation.allowed import AllowedIds
+from engine.generation.associations import Associations
+from engine.generation.corpus_lines import LineIndex
+from engine.generation.decoder import Decoder
+from engine.generation.plan import Cell, Plan
+from engine.generation.poet import ASSOCIATIONS, ENDINGS, LINES, PREFERENCE, PROSODY
+from engine.generation.preference import NAMES, Preference
+from engine.generation.ranker import Ranker
+from engine.generation.sequence import TokenSequence
+from engine.model import checkpoint
+from engine.model.checkpoint import Checkpoint
+from engine.model.folder import VOCABULARY, WEIGHTS, ModelFolder
+from engine.model.onnx_backend import DECODER, OnnxBackend
+from engine.model.vocab import Vocabulary
+from engine.prosody import Prosody
+
+MARKS = Path(__file__).parent / "reader_marks.tsv"
+"""Poems by models of this project, with readers' marks; docs/experiments.md tells how they were read."""
+MARK_WEIGHTS = (1 / 6, 1 / 3, 1 / 2, 1 / 6)
+"""Of fluency, coherence, meaning and poetry: what readers find lacking most counts most. With these, scores spread as
+those by hand (``BY_HAND``) do, against which nearness to a theme is weighed."""
+MAX_UNKNOWN_SHARE = 0.01
+"""A model whose vocabulary lacks more of the marked characters than this learns nothing from them."""
+FEATURE_SCALE = 4.0
+"""Standard deviation of a feature in the regression, where that of a state's component is 1. There are few features,
+and they are chosen for the purpose, so their weights are penalised less."""
+PENALTY_PER_POEM = 0.7
+"""Of the squared weights (ridge regression), by cross-validation."""
+FOLDS = 5
+"""Of the cross-validation."""
+ROWS = 256
+"""Poems read at the same time."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MarkedPoem:
+    """``group``: poems with the same group have the same opening and were marked by one reader side by side;
+    ``opening``: the given first line; ``text``: the whole poem; ``mark``: the reader's, of the continuation."""
+
+    group: str
+    opening: str
+    form: str
+    text: str
+    mark: float
+
+
+class MarksError(ValueError):
+    """A file of marks that cannot be used; the message says why."""
+
+
+def read_marks(file: Path = MARKS) -> list[MarkedPoem]:
+    """Lines of, separated by tabs: group, form, opening, rest of the poem, and marks separated by spaces: fluency,
+    coherence, meaning and poetry from 1 to 5, and an overall one from 1 to 10. MarksError names the line that is not
+    one."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise MarksError(f"{file} cannot be read: {error}") from error
+    poems = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                poems.append(_marked_poem(line))
+            except ValueError as error:
+                raise MarksError(f"{file}, line {number}: {error}") from error
+    return poems
+
+
+def _marked_poem(line: str) -> MarkedPoem:
+    try:
+        group, form, opening, rest, marks = line.split("\t")
+        *aspects, overall = (int(mark) for mark in marks.split())
+        mark = sum(weight * each for weight, each in zip(MARK_WEIGHTS, aspects, strict=True))
+    except ValueError as error:
+        raise ValueError("write group, form, opening, the rest of the poem and five marks") from error
+    if not all(1 <= each <= 5 for each in aspects) or not 1 <= overall <= 10:
+        raise ValueError("the first four marks are from 1 to 5, the last one from 1 to 10")
+    text = f"{opening}，{rest}"
+    if len({len(each) for each in clauses(text)}) != 1 or not clauses(rest):
+        raise ValueError("the lines of the poem have different lengths")
+    return MarkedPoem(group, opening, form, text, mark)
+
+
+def relearn(folder: Path, marks: Path, version: str) -> dict[str, Any]:
+    """Learn what readers prefer from ``marks``, replace the model folder by ``version`` with it, and return its card.
+
+    MarksError: the file cannot be used, or the model does not know its characters.
+    """
+    model, poems, stored = checkpoint.load(folder), read_marks(marks), ModelFolder.read(folder).parts
+    if not knows(model.vocabulary, poems):
+        raise MarksError(f"{marks} has too many characters that the model in {folder} does not know")
+    parts = {name: part for name, part in stored.items() if name not in (WEIGHTS, VOCABULARY)}
+    parts[PREFERENCE], learned = preference_part(model, parts, poems)
+    card = {name: value for name, value in model.card.items() if name != "evaluation"}  # it measured other poems
+    checkpoint.save(folder, replace(model, card={**card, "version": version, "preference": learned}), parts)
+    return checkpoint.load(folder).card
+
+
+def preference_part(
+    model: Checkpoint, parts: Mapping[str, bytes], poems: Sequence[MarkedPoem]
+) -> tuple[bytes, dict[str, Any]]:
+    """The part of the model folder with these ``parts``, and what its card says of it."""
+    allowed_ids = AllowedIds(model.vocabulary, Prosody.from_bytes(parts[PROSODY]))
+    backend, lines = OnnxBackend(parts[DECODER], model), LineIndex.from_bytes(parts[LINES])
+    associations = Associations.from_bytes(parts[ASSOCIATIONS]) if ASSOCIATIONS in parts else None
+    endings = LineIndex.from_bytes(parts.get(ENDINGS, b""))
+    ranker = Ranker(model.vocabulary, model.weights["output.weight"], associations, endings=endings)
+    preference, correlation = learn_preference(poems, Decoder(backend, model.vocabulary, allowed_ids, lines), ranker)
+    return preference.to_bytes(), {"marked_poems": len(poems), "correlation": round(correlation, 3)}
+
+
+def knows(vocabulary: Vocabulary, poems: Sequence[MarkedPoem]) -> bool:
+    """Whether the model knows nearly all characters of the poems."""
+    text = "".join(poem.text for poem in poems)
+    return sum(character not in vocabulary for character in text) <= MAX_UNKNOWN_SHARE * len(text)
+
+
+def learn_preference(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker) -> tuple[Preference, float]:
+    """Fit the marks by ridge regression within groups, so that only comparisons of poems with one opening count.
+
+    Also returns the correlation of predicted with actual marks within groups, by cross-validation over groups.
+    MarksError: there are too few.
+    """
+    _, groups = np.unique([poem.group for poem in poems], return_inverse=True)
+    marks = _within(np.array([[poem.mark] for poem in poems]), groups)[:, 0] if poems else np.zeros(0)  # [N]
+    if any(not marks[groups % FOLDS == fold].any() for fold in range(FOLDS)):
+        raise MarksError(f"too few poems: {FOLDS} groups or more with different marks are needed")
+    features, states = features_of(poems, decoder, ranker)  # [N, F], [N, 2 * hidden]
+    inputs = np.concatenate([_within(features, groups), _within(states, groups)], axis=1)  # [N, F + 2 * hidden]
+    scale = inputs.std(axis=0) + 1e-6
+    scale[: len(NAMES)] /= FEATURE_SCALE
+    inputs /= scale
+    predicted = np.empty_like(marks)
+    for fold in range(FOLDS):
+        left_out = groups % FOLDS == fold
+        predicted[left_out] = inputs[left_out] @ _ridge(inputs[~left_out], marks[~left_out])
+    weights = _ridge(inputs, marks) / scale
+    states = weights[len(NAMES) :].reshape(2, -1).astype(np.float32)  # [2, hidden]
+    preference = Preference(dict(zip(NAMES, weights.tolist(), strict=False)), states)
+    return preference, float(np.corrcoef(predicted, marks)[0, 1])
+
+
+def _ridge(inputs: Floats, marks: Floats) -> Floats:
+    """inputs [N, D], marks [N] -> weights [D]."""
+    square = inputs.T @ inputs + PENALTY_PER_POEM * len(inputs) * np.eye(inputs.shape[1])
+    return np.asarray(np.linalg.solve(square, inputs.T @ marks), np.float64)
+
+
+def features_of(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker) -> tuple[Floats, Floats]:
+    """The features [N, F] of the poems' continuations, and their mean states [N, 2 * hidden]."""
+    rows = [TokenSequence(_forced(poem), 0) for poem in poems]
+    _read(rows, decoder)
+    features = [ranker.features(row).vector() for row in rows]
+    return np.array(features, np.float64), np.array([row.mean_states.ravel() for row in rows], np.float64)
+
+
+def _forced(poem: MarkedPoem) -> Plan:
+    """Every character is fixed; those after the opening count as chosen."""
+    cells = [Cell(character) for character in poem.text[: len(poem.opening) + 1]]
+    length = len(poem.opening)
+    for number, line in enumerate(clauses(poem.text)[1:], 1):
+        rhymes = number % 2 == 1
+        cells += [Cell(c, scored=True, rhymes=rhymes and place == length - 1) for place, c in enumerate(line)]
+        cells.append(Cell("。" if rhymes else "，"))
+    return Plan(tuple(cells), poem.form)
+
+
+def _read(rows: Sequence[TokenSequence], decoder: Decoder) -> None:
+    for begin in range(0, len(rows), ROWS):
+        decoder.add(rows[begin : begin + ROWS])
+        while len(decoder):
+            decoder.step()
+
+
+def _within(values: npt.NDArray[np.floating], groups: npt.NDArray[np.intp]) -> Floats:
+    """``values`` [N, F] minus the mean of their group."""
+    sums = np.zeros((groups.max() + 1, values.shape[1]))
+    np.add.at(sums, groups, values)
+    return np.asarray(values - (sums / np.bincount(groups)[:, None])[groups], np.float64)
