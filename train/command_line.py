@@ -11,7 +11,7 @@ from engine.contract.arguments import ArgumentParser
 from engine.contract.poem import MAX_CANDIDATES
 from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES
-from train.export.preference import MARKS
+from train.export.preference import READER_MARKS
 from train.fit.config import PRESETS
 from train.fit.flags import add_flags
 
@@ -111,7 +111,7 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     sub = add("preference", "Learn what readers prefer from poems that they have marked, for a model folder.")
     sub.add_argument("model", help="the model folder, which is replaced")
     sub.add_argument("--version", required=True, help="its new version name, since it will write other poems")
-    sub.add_argument("--marks", default=str(MARKS), metavar="FILE", help="marked poems (those of this project)")
+    sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
 
     sub = add("worker", "The retraining service: runs what admins order with /retrain.")
     sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems per form in the table (40)")

@@ -69,7 +69,7 @@ def _continuation(form: str, given: tuple[str, ...], lines: int | None, rhyme: s
     if form == "auto":
         form = "古风" if length is None or len(given) > 8 else f"{_digit(length)}律"
     if form == "古风":
-        return _old_style(given, length, lines, rhyme)
+        return _old_style_outline(given, length, lines, rhyme)
     if length is None or (wanted is not None and length != wanted):
         each = "五字或七字" if wanted is None else f"{form[0]}字"
         fits = f"{_digit(length)}{form[1]}" if length else "古风"
@@ -92,11 +92,11 @@ def _themed(form: str, lines: int | None, rhyme: str | None) -> Outline:
     form = {"auto": "七绝", "七言": "七绝", "五言": "五绝"}.get(form, form)
     length = 7 if form[0] == "七" else 5
     if form == "古风":
-        return _old_style((), length, lines, rhyme)
+        return _old_style_outline((), length, lines, rhyme)
     return Outline(form, (), length, _line_count(form, length, lines), True, rhyme)
 
 
-def _old_style(given: tuple[str, ...], length: int | None, lines: int | None, rhyme: str | None) -> Outline:
+def _old_style_outline(given: tuple[str, ...], length: int | None, lines: int | None, rhyme: str | None) -> Outline:
     """A 古风; ``length`` None: the given clauses do not decide the length of the lines."""
     _refuse_lines("古风", lines)
     if rhyme is None:

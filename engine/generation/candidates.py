@@ -73,13 +73,16 @@ class CandidateSet:
         if self.count == 1:
             yield [self._single(lineage)]
             return
-        firsts = [(seed, lineage.draws(seed, stage)) for seed in lineage.first(self._seed, self.count)]
+        firsts = [(seed, lineage.draw_seed(seed, stage)) for seed in lineage.first(self._seed, self.count)]
         if self._options[0].opening:
             opening = TokenSequence(self._options[0], 0, avoided=self._avoided)
             yield [opening]
-            rows = [opening.branch(self._plan(draws), seed, draws) for seed, draws in firsts]
+            rows = [opening.branch(self._plan(draw_seed), seed, draw_seed) for seed, draw_seed in firsts]
         else:
-            rows = [TokenSequence(self._plan(draws), seed, draws, avoided=self._avoided) for seed, draws in firsts]
+            rows = [
+                TokenSequence(self._plan(draw_seed), seed, draw_seed, avoided=self._avoided)
+                for seed, draw_seed in firsts
+            ]
         while True:
             yield rows
             self.begun = True
@@ -93,7 +96,7 @@ class CandidateSet:
             parents = best[: max(1, self.count // lineage.children)]
             families = lineage.descendants([row.seed for row in parents], stage, self.count)
             rows = [
-                parent.branch(parent.plan, seed, lineage.draws(seed, stage))
+                parent.branch(parent.plan, seed, lineage.draw_seed(seed, stage))
                 for parent, seeds in zip(parents, families, strict=True)
                 for seed in seeds
             ]
@@ -102,14 +105,14 @@ class CandidateSet:
     def _single(self, lineage: Lineage) -> TokenSequence:
         """A single candidate, written without stopping, the same as it would be among others."""
         (seed,) = lineage.first(self._seed, 1)
-        plan = self._plan(lineage.draws(seed, 0))
+        plan = self._plan(lineage.draw_seed(seed, 0))
         first = 0 if plan.opening else 1
-        later = [lineage.draws(seed, stage) for stage in range(first, first + plan.branches)]
-        self.chosen = TokenSequence(plan, seed, lineage.draws(seed, 0), later, self._avoided)
+        later = [lineage.draw_seed(seed, stage) for stage in range(first, first + plan.branches)]
+        self.chosen = TokenSequence(plan, seed, lineage.draw_seed(seed, 0), later, self._avoided)
         return self.chosen
 
-    def _plan(self, draws: int) -> Plan:
-        return self._options[other_seed(draws, 0) % len(self._options)]
+    def _plan(self, draw_seed: int) -> Plan:
+        return self._options[other_seed(draw_seed, 0) % len(self._options)]
 
     def _score(self, row: TokenSequence) -> float:
         return self._ranker.score(row, self._theme, self.outline.lines, self._wish)

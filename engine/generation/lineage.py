@@ -40,7 +40,7 @@ class Lineage:
         digit = SEEDS << FIRST_CANDIDATE_BITS << (stage - 1) * self._bits
         return [[seed + i * digit for i in range(min(self.children, count))] for seed in parents]
 
-    def draws(self, seed: int, stage: int) -> int:
+    def draw_seed(self, seed: int, stage: int) -> int:
         """The seed of a candidate's random draws in ``stage``."""
         return seed % (SEEDS << FIRST_CANDIDATE_BITS << stage * self._bits)
 

@@ -124,7 +124,7 @@ def plans(outline: Outline, prosody: Prosody, simplify: Callable[[str], str]) ->
     if not outline.regulated:
         ends = [grid[i][-1] for i in range(1, outline.lines, 2)]
         rhyme = outline.rhyme and _rhyme_group(ends, outline.rhyme, prosody)
-        return [Plan((*mood, *_old_style(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
+        return [Plan((*mood, *_old_style_cells(grid, bool(outline.rhyme))), outline.form, rhyme=rhyme)]
     fitting = []
     for words in _openings(simplify(outline.theme), mood_clauses):
         grid = _grid([words] if words else given, outline.line_length, outline.lines)
@@ -163,7 +163,7 @@ def _regulated(mood: list[Cell], grid: list[list[str]], template: Template, outl
     return Plan(tuple(cells), outline.form, template.name, _rhyme_group(ends, outline.rhyme, prosody))
 
 
-def _old_style(grid: list[list[str]], rhymed: bool) -> list[Cell]:
+def _old_style_cells(grid: list[list[str]], rhymed: bool) -> list[Cell]:
     cells: list[Cell] = []
     for number, (given, mark) in enumerate(zip(grid, _clause_marks(len(grid), True), strict=True)):
         last = len(given) - 1

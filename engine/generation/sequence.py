@@ -45,7 +45,7 @@ class TokenSequence:
 
     ``text``: the poem so far, including marks; ``last``: what the model reads next; ``cell``: the next cell to fill.
     ``likelihoods``: by line, the model's log-probabilities (in nats, without mask and temperature) of the ``chosen``
-    characters; ``rhyme_likelihoods``: those of the rhyme words among them. ``draws``: seed of the random draws, by
+    characters; ``rhyme_likelihoods``: those of the rhyme words among them. ``draw_seed``: that of the random draws, by
     default ``seed``. ``fed``: characters that the model has read for it. ``reading``: what it starts from, by default
     the reading of START; after stopping at a branch, what others continue from. ``later``: seeds of the draws after
     each branch, for a sequence that does not stop there.
@@ -56,13 +56,13 @@ class TokenSequence:
         self,
         plan: Plan,
         seed: int,
-        draws: int | None = None,
+        draw_seed: int | None = None,
         later: Iterable[int] = (),
         avoided: Avoided = NOTHING_AVOIDED,
     ) -> None:
         self.plan = plan
         self.seed = seed
-        self.draw_seed = seed if draws is None else draws
+        self.draw_seed = seed if draw_seed is None else draw_seed
         self.text = ""
         self.last = START
         self.line = ""
@@ -82,11 +82,11 @@ class TokenSequence:
         self.cell = plan.cells[0]
         self._advance()
 
-    def branch(self, plan: Plan, seed: int, draws: int | None = None) -> TokenSequence:
+    def branch(self, plan: Plan, seed: int, draw_seed: int | None = None) -> TokenSequence:
         """A sequence that continues from the branch where this one stopped; ``plan`` must be the same up to there."""
         other = copy(self)
         other.plan, other.seed = plan, seed
-        other.draw_seed = seed if draws is None else draws
+        other.draw_seed = seed if draw_seed is None else draw_seed
         other.rhyme = self.rhyme if plan is self.plan else plan.rhyme
         other.earlier = list(self.earlier)
         other.likelihoods = {line: list(own) for line, own in self.likelihoods.items()}
@@ -175,8 +175,8 @@ class TokenSequence:
             self.done = True
         else:
             self.cell = self.plan.cells[self._position]
-            if self.cell.branch and (draws := next(self._later, None)) is not None:
-                self.draw_seed = draws
+            if self.cell.branch and (draw_seed := next(self._later, None)) is not None:
+                self.draw_seed = draw_seed
                 self._position += 1
                 self.cell = self.plan.cells[self._position]
 

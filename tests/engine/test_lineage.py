@@ -26,9 +26,9 @@ def test_every_reader_of_json_takes_a_seed_as_it_is(stages: int) -> None:
 def test_candidates_differ_in_their_draws_and_share_those_of_the_stages_that_they_share(stages: int) -> None:
     lineage = Lineage(stages)
     for stage, seeds in enumerate(grown(lineage, stages, 7)):
-        assert len({lineage.draws(seed, stage) for seed in seeds}) == len(seeds)
+        assert len({lineage.draw_seed(seed, stage) for seed in seeds}) == len(seeds)
         for earlier in range(stage):
-            assert len({lineage.draws(seed, earlier) for seed in seeds}) == 1
+            assert len({lineage.draw_seed(seed, earlier) for seed in seeds}) == 1
 
 
 @pytest.mark.parametrize("seed", [0, 7, SEEDS, 2**40 + 3, 2**63 - 1])

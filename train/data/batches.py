@@ -59,7 +59,7 @@ def encode(
 
 def batches_by_length(rows: Sequence[Ids], pad: int, tokens: int) -> Iterator[Batch]:
     """All rows once, shortest first, about ``tokens`` per batch, for evaluation."""
-    for group in _groups(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
+    for group in _batches_of(sorted(range(len(rows)), key=lambda i: len(rows[i])), rows, tokens, 0):
         yield Batch.of([rows[i] for i in group], pad)
 
 
@@ -98,7 +98,7 @@ class Batches:
         tang = order[first : first + self._pool].tolist()
         song = self._song_poems(position, len(tang))
         members = sorted([*tang, *song], key=lambda i: len(self._rows[i]))
-        groups = list(_groups(members, self._rows, position.tokens, self._poems_per_batch))
+        groups = list(_batches_of(members, self._rows, position.tokens, self._poems_per_batch))
         np.random.default_rng([self._seed, position.epoch, position.pool]).shuffle(groups)
         last = first + self._pool >= len(order)
         for number in range(position.batch, len(groups)):
@@ -119,7 +119,7 @@ class Batches:
         return chosen
 
 
-def _groups(members: Sequence[int], rows: Sequence[Ids], tokens: int, poems: int) -> Iterator[list[int]]:
+def _batches_of(members: Sequence[int], rows: Sequence[Ids], tokens: int, poems: int) -> Iterator[list[int]]:
     """Consecutive groups of at most ``tokens`` positions, or of ``poems`` rows if ``tokens`` is 0."""
     group: list[int] = []
     for i in members:

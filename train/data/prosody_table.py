@@ -73,7 +73,7 @@ def _package_table() -> tuple[dict[str, frozenset[Tone]], dict[str, frozenset[st
     oblique: dict[str, set[str]] = {}
     for section, volumes in table.items():
         tone: Tone = "平" if section == "ping" else "仄"
-        for group, texts in _groups(volumes):
+        for group, texts in _volume_groups(volumes):
             name = _VOLUME.sub("", simplify.convert(group)).replace("筿", "筱")
             if tone == "平" and name not in LEVEL_RHYMES:
                 raise ValueError(f"the package names a level-tone group {name!r} that 平水韵 lacks")
@@ -102,10 +102,10 @@ def _correct(tones: dict[str, set[Tone]], rhymes: dict[str, set[str]], oblique: 
             (rhymes if tone == "平" else oblique).pop(character, None)
 
 
-def _groups(value: Any) -> Iterable[tuple[str, list[str]]]:
+def _volume_groups(value: Any) -> Iterable[tuple[str, list[str]]]:
     for name, inner in value.items():
         if isinstance(inner, Mapping):
-            yield from _groups(inner)
+            yield from _volume_groups(inner)
         else:
             yield name, inner
 

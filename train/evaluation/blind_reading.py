@@ -24,7 +24,7 @@ from train.data.corpus import Corpus
 from train.evaluation.report import EVALUATED_FORMS
 
 ASPECTS = ("fluency", "coherence", "meaning", "poetry")
-MARKS = range(1, 6)
+MARK_RANGE = range(1, 6)
 SEEDS_PER_READING = 1000
 """Poem n of the reading with seed s uses the seed s × this + n, so that no two readings share a seed."""
 
@@ -118,7 +118,7 @@ def score_answers(folder: Path) -> dict[str, Any]:
                 for letter in "AB":
                     for aspect in ASPECTS:
                         mark = verdict[letter][aspect]
-                        if mark not in MARKS:
+                        if mark not in MARK_RANGE:
                             raise ValueError(f"{mark} is not a mark from 1 to 5")
                         marks[sides[letter]][aspect].append(mark)
         except (KeyError, TypeError, ValueError) as error:

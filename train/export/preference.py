@@ -27,7 +27,7 @@ from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
 
-MARKS = Path(__file__).parent / "reader_marks.tsv"
+READER_MARKS = Path(__file__).parent / "reader_marks.tsv"
 """Poems by models of this project, with readers' marks; docs/experiments.md tells how they were read."""
 MARK_WEIGHTS = (1 / 6, 1 / 3, 1 / 2, 1 / 6)
 """Of fluency, coherence, meaning and poetry: what readers find lacking most counts most. With these, scores spread as
@@ -63,7 +63,7 @@ class MarksError(ValueError):
     """A file of marks that cannot be used; the message says why."""
 
 
-def read_marks(file: Path = MARKS) -> list[MarkedPoem]:
+def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
     """Lines of, separated by tabs: group, form, opening, rest of the poem, and marks separated by spaces: fluency,
     coherence, meaning and poetry from 1 to 5, and an overall one from 1 to 10. MarksError names the line that is not
     one."""

@@ -76,7 +76,7 @@ class TrainingWorker(StreamConsumer):
         await self._trainings.trainers.beat(self.name, self._beat_ttl)
 
 
-async def serve(settings: TrainSettings, options: TrainOptions) -> None:
+async def serve_orders(settings: TrainSettings, options: TrainOptions) -> None:
     """Run a trainer until SIGTERM or Ctrl-C."""
     stop = asked_to_stop()
     redis = connect(settings.redis_url)
@@ -88,4 +88,4 @@ async def serve(settings: TrainSettings, options: TrainOptions) -> None:
 
 def main(settings: TrainSettings, options: TrainOptions) -> None:
     set_up(settings.log_level, settings.log_format)
-    asyncio.run(serve(settings, options))
+    asyncio.run(serve_orders(settings, options))

@@ -26,7 +26,7 @@ FINAL_PHASES: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
 ORDER_TTL_SECONDS = 30 * 86_400
 """How long the order, its last report and the loss curve are kept."""
-SEEN_TTL_SECONDS = 2 * 86_400
+ORDER_SEEN_TTL_SECONDS = 2 * 86_400
 
 _ORDER = """
 local stream, state, seen, cancel, curve = unpack(KEYS)
@@ -163,7 +163,7 @@ class Trainings:
         report = encode_text(TrainingReport("queued"))
         kind, entry = await self._order(
             keys=[self.orders.key, *map(self._key, names)],
-            args=[VERSION, encode_text(order), ORDER_TTL_SECONDS, SEEN_TTL_SECONDS, report],
+            args=[VERSION, encode_text(order), ORDER_TTL_SECONDS, ORDER_SEEN_TTL_SECONDS, report],
         )
         return kind, entry
 
