@@ -138,7 +138,7 @@ def learn_preference(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Rank
     """
     _, groups = np.unique([poem.group for poem in poems], return_inverse=True)
     marks = _within(np.array([[poem.mark] for poem in poems]), groups)[:, 0] if poems else np.zeros(0)  # [N]
-    if any(not marks[groups % FOLDS == fold].any() for fold in range(FOLDS)):
+    if any(np.allclose(marks[groups % FOLDS == fold], 0) for fold in range(FOLDS)):
         raise MarksError(f"too few poems: {FOLDS} groups or more with different marks are needed")
     features, states = features_of(poems, decoder, ranker)  # [N, F], [N, 2 * hidden]
     inputs = np.concatenate([_within(features, groups), _within(states, groups)], axis=1)  # [N, F + 2 * hidden]
