@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from tests.support.tiny_model import write_model
 
 # As bot/__main__.py does before it imports the library.
 os.environ.setdefault("PTB_TIMEDELTA", "true")
+
+# A shell ignores SIGINT for what it starts in the background, and the programs that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _prefixes = itertools.count()
 READ_SECONDS, STOP_RETRY_SECONDS = 0.02, 0.2
