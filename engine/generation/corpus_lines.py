@@ -12,7 +12,6 @@ Hashes = npt.NDArray[np.uint64]
 
 _OFFSET, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
-
 ENDING_LENGTH, MIN_ENDING_LINES = 3, 3
 """Characters of an ending, and the lines that must have it."""
 

@@ -90,16 +90,12 @@ class Poet:
         """
         model_folder = ModelFolder.read(Path(folder))
         checkpoint = load_checkpoint(model_folder)
-        associations = None  # in models of earlier versions
-        if ASSOCIATIONS in model_folder.parts:
-            associations = model_folder.parsed(ASSOCIATIONS, Associations.from_bytes, "a table of associations")
-        preference = BY_HAND
-        if PREFERENCE in model_folder.parts:
-            parse = partial(Preference.from_bytes, hidden=checkpoint.shape.hidden_dim)
-            preference = model_folder.parsed(PREFERENCE, parse, "a preference of this model")
-        endings = NO_ENDINGS
-        if ENDINGS in model_folder.parts:
-            endings = model_folder.parsed(ENDINGS, LineIndex.from_bytes, "an index of endings")
+        parse = partial(Preference.from_bytes, hidden=checkpoint.shape.hidden_dim)
+        preference = model_folder.parsed_if_present(PREFERENCE, parse, "a preference of this model", BY_HAND)
+        endings = model_folder.parsed_if_present(ENDINGS, LineIndex.from_bytes, "an index of endings", NO_ENDINGS)
+        associations = model_folder.parsed_if_present(
+            ASSOCIATIONS, Associations.from_bytes, "a table of associations", None
+        )
         return cls(
             backend or _backend(model_folder, checkpoint, device, threads),
             checkpoint.vocabulary,

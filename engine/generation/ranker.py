@@ -77,15 +77,16 @@ class Ranker:
 
     def features(self, row: TokenSequence) -> Features:
         """What the preference is computed from; ``row`` may be unfinished."""
-        lines, likelihoods = row.lines, [own for line, own in row.likelihoods.items() if line < len(row.lines)]
-        if not likelihoods:
+        lines = row.lines
+        chosen = {line: own for line, own in row.likelihoods.items() if line < len(lines)}
+        if not chosen:
             return Features()
-        fluency = _mean([each for own in likelihoods for each in own])
-        attested = [float(lines[i][-ENDING_LENGTH:] in self._endings) for i in row.likelihoods if i < len(lines)]
+        fluency = _mean([each for own in chosen.values() for each in own])
+        attested = [float(lines[line][-ENDING_LENGTH:] in self._endings) for line in chosen]
         return Features(
             fluency=fluency,
             rhyme=_mean(row.rhyme_likelihoods) - fluency if row.rhyme_likelihoods else 0.0,
-            last_line=_mean(likelihoods[-1]) - fluency,
+            last_line=_mean(chosen[max(chosen)]) - fluency,
             association=_mean([self._strongest(line, "".join(lines[:i])) for i, line in enumerate(lines[1:], 1)]),
             opening_association=_mean([self._strongest(line, lines[0]) for line in lines[1:]]),
             attested_endings=_mean(attested),

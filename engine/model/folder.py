@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from engine.contract.codec import CodecError, loads_object
 
 T = TypeVar("T")
+D = TypeVar("D")
 
 WEIGHTS, VOCABULARY, CARD = "weights.safetensors", "vocabulary.json", "card.json"
 
@@ -110,6 +111,10 @@ class ModelFolder:
             return parse(content)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelFolderError(f"{self.path / name} is not {what}: {error}") from error
+
+    def parsed_if_present(self, name: str, parse: Callable[[bytes], T], what: str, default: D) -> T | D:
+        """Like ``parsed``; ``default`` for models of earlier versions, which lack the part."""
+        return self.parsed(name, parse, what) if name in self.parts else default
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -101,10 +101,11 @@ def relearn(folder: Path, marks: Path, version: str) -> dict[str, Any]:
 
     MarksError: the file cannot be used, or the model does not know its characters.
     """
-    model, poems, stored = checkpoint.load(folder), read_marks(marks), ModelFolder.read(folder).parts
+    stored, poems = ModelFolder.read(folder), read_marks(marks)
+    model = checkpoint.load(stored)
     if not knows(model.vocabulary, poems):
         raise MarksError(f"{marks} has too many characters that the model in {folder} does not know")
-    parts = {name: part for name, part in stored.items() if name not in (WEIGHTS, VOCABULARY)}
+    parts = {name: part for name, part in stored.parts.items() if name not in (WEIGHTS, VOCABULARY)}
     parts[PREFERENCE], learned = preference_part(model, parts, poems)
     card = {name: value for name, value in model.card.items() if name != "evaluation"}  # it measured other poems
     checkpoint.save(folder, replace(model, card={**card, "version": version, "preference": learned}), parts)
