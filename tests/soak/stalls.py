@@ -17,6 +17,7 @@ from tests.soak.harness import (
 )
 from tests.support.programs import free_port
 from tests.support.stage import BOT, stage
+from tests.support.waiting import until
 
 CHAT = 5
 
@@ -59,9 +60,14 @@ async def worker(stops: int = 10, jobs: int = 200, **environ: str) -> SoakResult
         open_queue(here) as (_, queue),
     ):
         users, in_flight = SimulatedUsers(here.telegram), 0
+
+        async def is_writing() -> bool:
+            return await queue.jobs.held() > 0
+
         asking = asyncio.create_task(users.ask(jobs, 6.0 * stops / jobs))
         for _ in range(stops):
             await asyncio.sleep(1.0)
+            await until(is_writing)  # a stop between two jobs would test nothing
             victim = worker_group.members[0].pid
             os.kill(victim, signal.SIGSTOP)
             in_flight += await queue.jobs.held()
