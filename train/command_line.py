@@ -11,9 +11,9 @@ from engine.contract.arguments import ArgumentParser
 from engine.contract.poem import MAX_CANDIDATES
 from engine.model.cpu import threads_argument
 from engine.model.paddle_runtime import DEVICE_CHOICES
-from train.export.preference import READER_MARKS
 from train.fit.config import PRESETS
 from train.fit.flags import add_flags
+from train.readers.marks import READER_MARKS
 
 Command = Callable[[argparse.Namespace, Path], dict[str, Any]]
 """(parsed arguments, TRAIN_DIR) -> the result to print."""
@@ -24,6 +24,7 @@ COMMAND_EXAMPLES = {
     "evaluate": "python -m train evaluate engine/models/tang --json",
     "export": "python -m train export second --out models/second",
     "preference": "python -m train preference models/second --version second-b --marks marks.tsv",
+    "align": "python -m train align engine/models/tang --out models/mine --version mine --marks marks.tsv",
     "worker": "python -m train worker --device cpu --threads 2",
 }
 
@@ -112,6 +113,14 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     sub.add_argument("model", help="the model folder, which is replaced")
     sub.add_argument("--version", required=True, help="its new version name, since it will write other poems")
     sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
+
+    sub = add("align", "Fine-tune a model so that it is likelier to write what readers marked well.")
+    sub.add_argument("model", help="the model folder to start from")
+    sub.add_argument("--out", required=True, metavar="DIR", help="the model folder to write; replaces a model there")
+    sub.add_argument("--version", required=True, help="the new model's version name")
+    sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
+    sub.add_argument("--epochs", type=_positive, default=3, metavar="N", help="passes over the marked poems (3)")
+    _add_machine(sub)
 
     sub = add("worker", "The retraining service: runs what admins order with /retrain.")
     sub.add_argument("--poems", type=_positive, default=40, metavar="N", help="poems per form in the table (40)")

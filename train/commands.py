@@ -20,7 +20,6 @@ from train.evaluation.blind_reading import Side, score_answers, write_pairs
 from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, evaluation_columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable
 from train.export.card import ancestor
-from train.export.preference import relearn
 from train.fit.config import PRESETS, ConfigError, TrainConfig, device_of
 from train.fit.data_parallel import locked_by_first, rank_of, wait_for_run
 from train.fit.flags import fit_settings
@@ -28,6 +27,8 @@ from train.fit.progress import stop_signals
 from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
 from train.fit.teacher import find_teacher, teacher_identity
+from train.readers.marks import read_marks, require_known
+from train.readers.preference import relearn
 from train.settings import TrainSettings
 
 
@@ -139,6 +140,20 @@ def _preference(options: argparse.Namespace, _: Path) -> dict[str, Any]:
     return relearn(Path(options.model), Path(options.marks), options.version)
 
 
+def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
+    base, out, poems = Path(options.model), Path(options.out), read_marks(Path(options.marks))
+    model = checkpoint.load(base)
+    require_known(model.vocabulary, poems, options.marks)
+    import_paddle(options.threads)
+    from train.export.model_folder import check_out, export_aligned
+    from train.readers.alignment import align
+
+    check_out(out)
+    weights, training = align(model, poems, options.epochs, options.device, _print_progress)
+    corpus = train_dir / "corpus"
+    return export_aligned(base, weights, training, poems, corpus, out, options.version, options.device)
+
+
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:
     from train.retrain.context import TrainOptions
     from train.retrain.worker import main
@@ -175,5 +190,6 @@ COMMANDS: dict[str, Command] = {
     "evaluate": _evaluate,
     "export": _export,
     "preference": _preference,
+    "align": _align,
     "worker": _worker,
 }

@@ -141,6 +141,17 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
             nats = paddle.add_n(costs)  # []
         return nats / len(wanted) if reduction == "mean" else nats
 
+    def log_likelihoods(self, ids: Any, targets: Any, counted: Any) -> Any:
+        """Of each row's ``counted`` targets (at least one), in nats, with gradients.
+
+        ids, targets int64 [B, T], counted bool [B, T] -> float32 [B].
+        """
+        positions = paddle.nonzero(counted.flatten()).flatten()  # [N]
+        scores = self.output(self._hidden_at(ids, positions))  # [N, V]
+        wanted = paddle.gather(targets.flatten(), positions)  # [N]
+        nats = nn.functional.cross_entropy(scores, wanted, reduction="none")  # [N]
+        return -paddle.geometric.segment_sum(nats.flatten(), positions // ids.shape[1])
+
     def _hidden_at(self, ids: Any, positions: Any) -> Any:
         """``hidden`` at ``positions`` of the flattened ids. ids int64 [B, T], positions int64 [N] -> float32 [N, H]."""
         return paddle.gather(self.hidden(ids).reshape([-1, self.shape.hidden_dim]), positions)

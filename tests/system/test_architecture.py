@@ -37,14 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "train.data": {CONTRACT, QUEUE, "engine.model", "engine.prosody"},
     "train.evaluation": {CONTRACT, "engine.model", "engine.prosody", "engine.generation", "train.data"},
     "train.fit": {CONTRACT, "engine.model", "train.data", "train.evaluation"},
+    "train.readers": {CONTRACT, "engine.model", "engine.generation", "engine.prosody", "train.data", "train.fit"},
     "train.export": {
-        CONTRACT,
-        "engine.model",
-        "engine.generation",
-        "engine.prosody",
-        "train.data",
-        "train.evaluation",
-        "train.fit",
+        *(CONTRACT, "engine.model", "engine.generation", "engine.prosody"),
+        *("train.data", "train.evaluation", "train.fit", "train.readers"),
     },
     "train.retrain": {
         *(CONTRACT, QUEUE, "engine.model", "engine.generation", "engine.serving"),

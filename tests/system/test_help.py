@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = (
     "engine", "engine write", "engine check", "engine dead",
     "engine.serving.healthcheck", "bot", "bot.standalone",
-    "train", "train prepare", "train fit", "train evaluate", "train export", "train preference",
+    "train", "train prepare", "train fit", "train evaluate", "train export", "train align", "train preference",
     "train worker",
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,34 +14,16 @@ from engine.generation.poet import PREFERENCE, Poet
 from engine.generation.preference import NAMES, Features
 from engine.model.folder import ModelFolder
 from engine.model.vocab import Vocabulary
-from tests.support.tiny_model import CHARACTERS, write_model
+from tests.support.marked_poems import random_poems, write_marks
+from tests.support.tiny_model import write_model
 from train.__main__ import main
-from train.export.preference import (
-    MARK_WEIGHTS,
-    MarkedPoem,
-    MarksError,
-    features_of,
-    knows,
-    learn_preference,
-    read_marks,
-)
+from train.readers.marks import MARK_WEIGHTS, MarkedPoem, MarksError, knows, read_marks
+from train.readers.preference import features_of, learn_preference
 
 
 @pytest.fixture(scope="module")
 def poet(tmp_path_factory: pytest.TempPathFactory) -> Poet:
     return Poet.load(write_model(tmp_path_factory.mktemp("model") / "tiny"), device="cpu", candidates=4)
-
-
-def random_poems(count: int) -> list[MarkedPoem]:
-    """In groups of eight with the same opening."""
-    rng, poems = np.random.default_rng(1), []
-    for number in range(count):
-        if number % 8 == 0:
-            opening = "".join(rng.choice(CHARACTERS, 5))
-        lines = [opening, *("".join(rng.choice(CHARACTERS, 5)) for _ in range(3))]
-        text = "".join(line + "，。"[i % 2] for i, line in enumerate(lines))
-        poems.append(MarkedPoem(str(number // 8), opening, "五绝", text, float(rng.random())))
-    return poems
 
 
 def test_the_marked_poems_are_whole_and_their_marks_differ_within_groups() -> None:
@@ -100,14 +82,6 @@ def test_a_line_that_is_not_a_marked_poem_is_named(tmp_path: Path, line: str, wh
     file.write_text(f"\ufeff1\t五绝\t山\t水。\t3 3 3 3 5\n\n{line}\n", "utf-8")
     with pytest.raises(MarksError, match=f"line 3: .*{why}"):
         read_marks(file)
-
-
-def write_marks(file: Path, poems: Sequence[MarkedPoem], poetry: Callable[[int], int]) -> None:
-    rows = [
-        f"{poem.group}\t{poem.form}\t{poem.opening}\t{poem.text[6:]}\t3 3 3 {poetry(number)} 5"
-        for number, poem in enumerate(poems)
-    ]
-    file.write_text("\n".join(rows), "utf-8")
 
 
 def test_the_command_gives_a_model_the_preference_of_ones_own_marks(tmp_path: Path) -> None:

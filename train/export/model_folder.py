@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ from engine.generation.corpus_lines import LineIndex, common_endings
 from engine.generation.poet import ASSOCIATIONS, ENDINGS, LINES, PREFERENCE, PROSODY
 from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint, FloatArray
-from engine.model.folder import ModelFolderError
+from engine.model.folder import ModelFolder, ModelFolderError
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from train.data.corpus import Corpus, load_corpus
 from train.data.corpus import manifest as read_manifest
 from train.data.prosody_table import compile_prosody
 from train.evaluation.perplexity import backend_nats, missing_types, model_nats, perplexity
-from train.export.card import read_notes, stages_card, start_symbols
+from train.export.card import ancestor, read_notes, stages_card, start_symbols
 from train.export.onnx_decoder import build_decoder
-from train.export.preference import knows, preference_part, read_marks
 from train.fit.config import TrainConfig
 from train.fit.run_folder import Run, RunError
+from train.readers.marks import MarkedPoem, knows, read_marks
+from train.readers.preference import preference_part
 
 MAX_DECODER_RATIO = 1.01
 """Maximum ratio of the CPU decoder's perplexity to the model's."""
@@ -41,7 +43,7 @@ def export_run(run: Run, corpus: Corpus, out: Path, version: str = "", device: D
     The card's perplexities are those of the weights as stored, in float16. RunError: the run has no intact checkpoint,
     or ``out`` exists and is not a model folder.
     """
-    _check_replaceable(out)
+    check_out(out)
     setup, kept = run.setup(), run.newest()
     if kept is None:
         raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
@@ -77,7 +79,7 @@ def export_weights(
     ``file``: safetensors with the names and shapes of the model folder ``base`` that training started from, whose
     vocabulary is kept; ``notes``: how they were trained (``train.export.card.read_notes``).
     """
-    _check_replaceable(out)
+    check_out(out)
     origin = checkpoint.load(base)
     card = stages_card(read_notes(notes), origin.card)
     try:
@@ -93,7 +95,34 @@ def export_weights(
     return _measure_and_save(model, version, manifest, facts, corpus, out, device)
 
 
-def _check_replaceable(out: Path) -> None:
+def export_aligned(
+    base: Path,
+    weights: dict[str, FloatArray],
+    training: dict[str, Any],
+    poems: Sequence[MarkedPoem],
+    corpus_folder: Path,
+    out: Path,
+    version: str,
+    device: DeviceChoice = "auto",
+) -> dict[str, Any]:
+    """Write ``weights`` that the model in ``base`` was aligned to as a model folder and return its card.
+
+    ``training``: what the card says of the alignment with the marked ``poems``. The preference is learned from the
+    same poems as ``base`` reads them: to the aligned weights, which have been trained on them, they are not new.
+    """
+    stored = ModelFolder.read(base)
+    origin = checkpoint.load(stored)
+    parent = ancestor(origin.card)
+    song = "start_symbols" in parent
+    facts = {"training": training, **start_symbols(0, parent), "parent": parent}
+    corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
+    model = dataclasses.replace(origin, weights=_as_stored(weights))
+    preference = preference_part(origin, stored.parts, poems)
+    return _measure_and_save(model, version, manifest, facts, corpus, out, device, preference)
+
+
+def check_out(out: Path) -> None:
+    """RunError: ``out`` exists and is not a model folder."""
     try:
         checkpoint.check_replaceable(out)  # before measuring, which takes minutes
     except ModelFolderError as error:
@@ -123,8 +152,12 @@ def _measure_and_save(
     corpus: Corpus,
     out: Path,
     device: DeviceChoice,
+    preference: tuple[bytes, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Measure the model and write it, with ``facts`` and the standard entries on its card."""
+    """Measure the model and write it, with ``facts`` and the standard entries on its card.
+
+    ``preference``: the part and its entry on the card; by default learned from the marks of this project.
+    """
     card: dict[str, Any] = {
         "version": version,
         "date": _today(),
@@ -138,9 +171,10 @@ def _measure_and_save(
     card["perplexity"]["test_int8"] = decoder_perplexity(parts[DECODER], model, corpus)
     if card["perplexity"]["test_int8"] > MAX_DECODER_RATIO * card["perplexity"]["test"]:
         raise RunError(f"the CPU decoder is too much worse than the model: perplexity {card['perplexity']}")
-    marked = read_marks()
-    if knows(model.vocabulary, marked):
-        parts[PREFERENCE], card["preference"] = preference_part(model, parts, marked)
+    if preference is None and knows(model.vocabulary, marked := read_marks()):
+        preference = preference_part(model, parts, marked)
+    if preference is not None:
+        parts[PREFERENCE], card["preference"] = preference
     checkpoint.save(out, dataclasses.replace(model, card=card), parts)
     return checkpoint.load(out).card
 

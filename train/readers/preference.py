@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,9 @@ from engine.model import checkpoint
 from engine.model.checkpoint import Checkpoint
 from engine.model.folder import VOCABULARY, WEIGHTS, ModelFolder
 from engine.model.onnx_backend import DECODER, OnnxBackend
-from engine.model.vocab import Vocabulary
 from engine.prosody import Prosody
+from train.readers.marks import MarkedPoem, MarksError, read_marks, require_known
 
-READER_MARKS = Path(__file__).parent / "reader_marks.tsv"
-"""Poems by models of this project, with readers' marks; docs/experiments.md tells how they were read."""
-MARK_WEIGHTS = (1 / 6, 1 / 3, 1 / 2, 1 / 6)
-"""Of fluency, coherence, meaning and poetry: what readers find lacking most counts most. With these, scores spread as
-those by hand (``BY_HAND``) do, against which nearness to a theme is weighed."""
-MAX_UNKNOWN_SHARE = 0.01
-"""A model whose vocabulary lacks more of the marked characters than this learns nothing from them."""
 FEATURE_SCALE = 4.0
 """Standard deviation of a feature in the regression, where that of a state's component is 1. There are few features,
 and they are chosen for the purpose, so their weights are penalised less."""
@@ -47,55 +40,6 @@ ROWS = 256
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class MarkedPoem:
-    """``group``: poems with the same group have the same opening and were marked by one reader side by side;
-    ``opening``: the given first line; ``text``: the whole poem; ``mark``: the reader's, of the continuation."""
-
-    group: str
-    opening: str
-    form: str
-    text: str
-    mark: float
-
-
-class MarksError(ValueError):
-    """A file of marks that cannot be used; the message says why."""
-
-
-def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
-    """Lines of, separated by tabs: group, form, opening, rest of the poem, and marks separated by spaces: fluency,
-    coherence, meaning and poetry from 1 to 5, and an overall one from 1 to 10. MarksError names the line that is not
-    one."""
-    try:
-        lines = file.read_text("utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise MarksError(f"{file} cannot be read: {error}") from error
-    poems = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                poems.append(_marked_poem(line))
-            except ValueError as error:
-                raise MarksError(f"{file}, line {number}: {error}") from error
-    return poems
-
-
-def _marked_poem(line: str) -> MarkedPoem:
-    try:
-        group, form, opening, rest, marks = line.split("\t")
-        *aspects, overall = (int(mark) for mark in marks.split())
-        mark = sum(weight * each for weight, each in zip(MARK_WEIGHTS, aspects, strict=True))
-    except ValueError as error:
-        raise ValueError("write group, form, opening, the rest of the poem and five marks") from error
-    if not all(1 <= each <= 5 for each in aspects) or not 1 <= overall <= 10:
-        raise ValueError("the first four marks are from 1 to 5, the last one from 1 to 10")
-    text = f"{opening}，{rest}"
-    if len({len(each) for each in clauses(text)}) != 1 or not clauses(rest):
-        raise ValueError("the lines of the poem have different lengths")
-    return MarkedPoem(group, opening, form, text, mark)
-
-
 def relearn(folder: Path, marks: Path, version: str) -> dict[str, Any]:
     """Learn what readers prefer from ``marks``, replace the model folder by ``version`` with it, and return its card.
 
@@ -103,8 +47,7 @@ def relearn(folder: Path, marks: Path, version: str) -> dict[str, Any]:
     """
     stored, poems = ModelFolder.read(folder), read_marks(marks)
     model = checkpoint.load(stored)
-    if not knows(model.vocabulary, poems):
-        raise MarksError(f"{marks} has too many characters that the model in {folder} does not know")
+    require_known(model.vocabulary, poems, marks)
     parts = {name: part for name, part in stored.parts.items() if name not in (WEIGHTS, VOCABULARY)}
     parts[PREFERENCE], learned = preference_part(model, parts, poems)
     card = {name: value for name, value in model.card.items() if name != "evaluation"}  # it measured other poems
@@ -123,12 +66,6 @@ def preference_part(
     ranker = Ranker(model.vocabulary, model.weights["output.weight"], associations, endings=endings)
     preference, correlation = learn_preference(poems, Decoder(backend, model.vocabulary, allowed_ids, lines), ranker)
     return preference.to_bytes(), {"marked_poems": len(poems), "correlation": round(correlation, 3)}
-
-
-def knows(vocabulary: Vocabulary, poems: Sequence[MarkedPoem]) -> bool:
-    """Whether the model knows nearly all characters of the poems."""
-    text = "".join(poem.text for poem in poems)
-    return sum(character not in vocabulary for character in text) <= MAX_UNKNOWN_SHARE * len(text)
 
 
 def learn_preference(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker) -> tuple[Preference, float]:

@@ -1,0 +1,90 @@
+"""Alignment: a model becomes likelier to write what readers marked well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.model import checkpoint as checkpoints
+from engine.model.lstm import PoemLSTM, paddle
+from tests.support.marked_poems import random_poems, write_marks
+from tests.support.tiny_model import checkpoint, write_model
+from train.__main__ import main
+from train.readers import alignment
+from train.readers.alignment import MarkedBatch, align
+from train.readers.marks import MarkedPoem
+
+
+def likelihoods(weights: dict[str, np.ndarray], poems: Sequence[MarkedPoem]) -> np.ndarray:
+    """Of the chosen characters of each poem, from the scores of all positions."""
+    model = checkpoint()
+    network = PoemLSTM(len(model.vocabulary), model.shape)
+    network.load_weights(weights)
+    encoded = MarkedBatch.of(poems, model.vocabulary)
+    scores = paddle.nn.functional.log_softmax(network(paddle.to_tensor(encoded.batch.ids))).numpy()  # [B, T, V]
+    right = np.take_along_axis(scores, encoded.batch.targets[..., None], -1)[..., 0]  # [B, T]
+    return np.asarray((right * encoded.chosen).sum(axis=1))
+
+
+def test_the_better_a_poem_was_marked_the_likelier_it_becomes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alignment, "LEARNING_RATE", 0.01)
+    poems = random_poems(64)
+    weights, _ = align(checkpoint(), poems, epochs=100, device="cpu")
+    gained = likelihoods(weights, poems) - likelihoods(checkpoint().weights, poems)
+    for first in range(0, len(poems), 8):
+        marks = np.array([poem.mark for poem in poems[first : first + 8]])
+        used = np.r_[np.argsort(marks)[:2], np.argsort(marks)[-2:]]
+        own = gained[first : first + 8][used]
+        np.testing.assert_allclose(
+            own - own.mean(), alignment.NATS_PER_MARK * (marks[used] - marks[used].mean()), atol=2
+        )
+
+
+def test_only_what_the_model_chose_counts() -> None:
+    (poem, *_) = random_poems(8)
+    encoded = MarkedBatch.of([poem], checkpoint().vocabulary)
+    chosen = checkpoint().vocabulary.decode(encoded.batch.targets[encoded.chosen])
+    assert chosen == poem.text[6:].replace("，", "").replace("。", "")
+
+
+def test_only_comparisons_within_a_group_count_for_the_weights() -> None:
+    poems = random_poems(64)
+    shifted = [replace(poem, mark=poem.mark + int(poem.group) * 3.0) for poem in poems]
+    first, second = (align(checkpoint(), each, epochs=2, device="cpu")[0] for each in (poems, shifted))
+    for name, weight in first.items():
+        np.testing.assert_allclose(weight, second[name], atol=1e-5)
+
+
+def test_the_likelihoods_of_the_network_are_those_of_its_scores() -> None:
+    model, poems = checkpoint(), random_poems(8)
+    network = PoemLSTM(len(model.vocabulary), model.shape)
+    network.load_weights(model.weights)
+    encoded = MarkedBatch.of(poems, model.vocabulary)
+    parts = (encoded.batch.ids, encoded.batch.targets, encoded.chosen)
+    own = network.log_likelihoods(*map(paddle.to_tensor, parts)).numpy()
+    np.testing.assert_allclose(own, likelihoods(model.weights, poems), rtol=1e-5)
+
+
+def test_the_command_makes_a_model_folder_that_says_what_it_was_made_of(home: Path, tmp_path: Path) -> None:
+    base, out, marks = write_model(tmp_path / "tiny"), tmp_path / "aligned", tmp_path / "marks.tsv"
+    write_marks(marks, random_poems(80), lambda number: 1 + number % 5)
+    arguments = ["align", str(base), "--out", str(out), "--version", "mine", "--marks", str(marks), "--epochs", "1"]
+    assert main([*arguments, "--device", "cpu"], {"TRAIN_DIR": str(home)}) == 0
+    made = checkpoints.load(out)
+    assert made.version == "mine"
+    assert made.card["training"]["aligned_with_marks"]["marked_poems"] == 80
+    assert made.card["parent"]["version"] == "tiny-0"
+    assert not np.array_equal(made.weights["output.weight"], checkpoints.load(base).weights["output.weight"])
+
+
+def test_marks_that_a_model_cannot_read_make_no_model(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, out = write_model(tmp_path / "tiny"), tmp_path / "aligned"
+    assert main(["align", str(base), "--out", str(out), "--version", "mine"], {"TRAIN_DIR": str(home)}) == 2
+    assert "does not know" in capsys.readouterr().err
+    assert not out.exists()
