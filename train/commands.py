@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.generation.poet import Poet
 from engine.model import checkpoint
+from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.folder import read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import import_paddle
@@ -142,16 +143,15 @@ def _preference(options: argparse.Namespace, _: Path) -> dict[str, Any]:
 
 def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     base, out, poems = Path(options.model), Path(options.out), read_marks(Path(options.marks))
-    model = checkpoint.load(base)
-    require_known(model.vocabulary, poems, options.marks)
+    require_known(checkpoint.load(base).vocabulary, poems, options.marks)
     import_paddle(options.threads)
-    from train.export.model_folder import check_out, export_aligned
+    from train.export.model_folder import export_aligned
     from train.readers.alignment import align
 
-    check_out(out)
-    weights, training = align(model, poems, options.epochs, options.device, _print_progress)
-    corpus = train_dir / "corpus"
-    return export_aligned(base, weights, training, poems, corpus, out, options.version, options.device)
+    def aligned(model: Checkpoint) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+        return align(model, poems, options.epochs, options.device, _print_progress)
+
+    return export_aligned(base, poems, aligned, train_dir / "corpus", out, options.version, options.device)
 
 
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def likelihoods(weights: dict[str, np.ndarray], poems: Sequence[MarkedPoem]) -> 
 
 
 def test_the_better_a_poem_was_marked_the_likelier_it_becomes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alignment, "LEARNING_RATE", 0.01)
+    monkeypatch.setattr(alignment, "OPTIMISATION", replace(alignment.OPTIMISATION, lr=0.01))
     poems = random_poems(64)
     weights, _ = align(checkpoint(), poems, epochs=100, device="cpu")
     gained = likelihoods(weights, poems) - likelihoods(checkpoint().weights, poems)

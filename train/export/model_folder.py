@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def export_run(run: Run, corpus: Corpus, out: Path, version: str = "", device: D
     The card's perplexities are those of the weights as stored, in float16. RunError: the run has no intact checkpoint,
     or ``out`` exists and is not a model folder.
     """
-    check_out(out)
+    _check_replaceable(out)
     setup, kept = run.setup(), run.newest()
     if kept is None:
         raise RunError(f"{run.folder} has no checkpoint yet; train it further with: python -m train fit --resume")
@@ -79,7 +79,7 @@ def export_weights(
     ``file``: safetensors with the names and shapes of the model folder ``base`` that training started from, whose
     vocabulary is kept; ``notes``: how they were trained (``train.export.card.read_notes``).
     """
-    check_out(out)
+    _check_replaceable(out)
     origin = checkpoint.load(base)
     card = stages_card(read_notes(notes), origin.card)
     try:
@@ -97,32 +97,33 @@ def export_weights(
 
 def export_aligned(
     base: Path,
-    weights: dict[str, FloatArray],
-    training: dict[str, Any],
     poems: Sequence[MarkedPoem],
+    align: Callable[[Checkpoint], tuple[dict[str, FloatArray], dict[str, Any]]],
     corpus_folder: Path,
     out: Path,
     version: str,
     device: DeviceChoice = "auto",
 ) -> dict[str, Any]:
-    """Write ``weights`` that the model in ``base`` was aligned to as a model folder and return its card.
+    """Write the model in ``base``, aligned with the marked ``poems``, as a model folder and return its card.
 
-    ``training``: what the card says of the alignment with the marked ``poems``. The preference is learned from the
-    same poems as ``base`` reads them: to the aligned weights, which have been trained on them, they are not new.
+    ``align``: returns the new weights and what the card says of their training; called after all that can be checked
+    before. The preference is learned from the same poems as ``base`` reads them: to the aligned weights, which have
+    been trained on them, they are not new.
     """
+    _check_replaceable(out)
     stored = ModelFolder.read(base)
     origin = checkpoint.load(stored)
     parent = ancestor(origin.card)
     song = "start_symbols" in parent
-    facts = {"training": training, **start_symbols(0, parent), "parent": parent}
     corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
-    model = dataclasses.replace(origin, weights=_as_stored(weights))
     preference = preference_part(origin, stored.parts, poems)
+    weights, training = align(origin)
+    facts = {"training": training, **start_symbols(0, parent), "parent": parent}
+    model = dataclasses.replace(origin, weights=_as_stored(weights))
     return _measure_and_save(model, version, manifest, facts, corpus, out, device, preference)
 
 
-def check_out(out: Path) -> None:
-    """RunError: ``out`` exists and is not a model folder."""
+def _check_replaceable(out: Path) -> None:
     try:
         checkpoint.check_replaceable(out)  # before measuring, which takes minutes
     except ModelFolderError as error:

@@ -15,13 +15,15 @@ from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from engine.model.vocab import Vocabulary
 from train.data.batches import Batch, encode
+from train.fit.config import TrainConfig
 from train.fit.progress import TrainingError
+from train.fit.trainer import learning_rate
 from train.readers.marks import MarkedPoem
 
 NATS_PER_MARK = 10.0
 """How much likelier a poem should become, against the others of its group, for each mark that it has more."""
-LEARNING_RATE, FINAL_SHARE, WARMUP_STEPS, MAX_GRADIENT_NORM = 2e-4, 0.1, 20, 1.0
-"""Of Adam: a linear warm-up, then a cosine down to the final share of the rate."""
+OPTIMISATION = TrainConfig(lr=2e-4, warmup=20, schedule="cosine", final_lr=0.1, clip=1.0)
+"""Only the optimiser's settings count."""
 POEMS_PER_GROUP, GROUPS_PER_BATCH = 4, 16
 """Of each group, the poems with the highest and the lowest marks are used: the others say little and cost as much."""
 
@@ -71,9 +73,9 @@ def align(
     network = PoemLSTM(len(model.vocabulary), model.shape, initialisation="default")
     network.load_weights(model.weights)
     optimizer = paddle.optimizer.Adam(
-        LEARNING_RATE,
+        OPTIMISATION.lr,
         parameters=list(network.named_weights().values()),
-        grad_clip=paddle.nn.ClipGradByGlobalNorm(MAX_GRADIENT_NORM),
+        grad_clip=paddle.nn.ClipGradByGlobalNorm(OPTIMISATION.clip),
     )
 
     def likelihoods(encoded: MarkedBatch) -> Any:
@@ -96,19 +98,14 @@ def align(
             if not math.isfinite(float(loss)):
                 raise TrainingError(f"the loss is not a number at step {step}; are the marks as they should be?")
             loss.backward()
-            optimizer.set_lr(_learning_rate(step, steps))
+            optimizer.set_lr(learning_rate(OPTIMISATION, step, step / steps))
             optimizer.step()
             optimizer.clear_grad()
             step += 1
             if step % STEPS_PER_REPORT == 0 or step == steps:
                 report(f"step {step} of {steps}: loss {float(loss):.2f}")
     learned = {"marked_poems": len(poems), "epochs": epochs, "steps": steps, "nats_per_mark": NATS_PER_MARK}
-    return network.weights(), {"aligned_with_marks": {**learned, "lr": LEARNING_RATE, "seed": seed}}
-
-
-def _learning_rate(step: int, steps: int) -> float:
-    falling = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * step / steps))
-    return LEARNING_RATE * min(1.0, (step + 1) / WARMUP_STEPS) * falling
+    return network.weights(), {"aligned_with_marks": {**learned, "lr": OPTIMISATION.lr, "seed": seed}}
 
 
 def _extremes(poems: Sequence[MarkedPoem]) -> list[list[MarkedPoem]]:
