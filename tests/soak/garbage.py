@@ -214,7 +214,7 @@ async def answered(
     async with (
         stage(telegram, **told) as here,
         bot_and_workers(here, worker) as (bots, _),
-        open_queue(here) as (redis, _),
+        open_queue(here.store.url) as (redis, _),
     ):
         users, pressing = SimulatedUsers(telegram), ButtonPresser(telegram)
         if quick:

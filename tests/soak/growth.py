@@ -27,7 +27,7 @@ async def measure(
     async with (
         stage(**{**LONG_DEADLINE, "JOB_DEADLINE": "60", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),
-        open_queue(here) as (redis, _),
+        open_queue(here.store.url) as (redis, _),
     ):
         pids = {"bot": bots.members[0].pid, "worker": worker_group.members[0].pid, "redis": store_pid(here.store)}
         users, done = SimulatedUsers(here.telegram), asyncio.Event()

@@ -16,6 +16,7 @@ import aiohttp
 from redis.asyncio import Redis
 
 from engine.contract.queue.store import Queue, connect
+from engine.contract.queue.stream import Stream
 from tests.support.fake_poet import BUG, KILLS, REFUSED
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram
@@ -193,13 +194,19 @@ async def bot_and_workers(
 
 
 @contextlib.asynccontextmanager
-async def open_queue(here: Stage) -> AsyncIterator[tuple[Redis, Queue]]:
-    """The queue, for inspection."""
-    redis = connect(here.environ["REDIS_URL"])
+async def open_queue(url: str) -> AsyncIterator[tuple[Redis, Queue]]:
+    """The queue of the store at ``url``, for inspection."""
+    redis = connect(url)
     try:
         yield redis, Queue(redis, "poem:")
     finally:
         await redis.aclose()
+
+
+async def in_flight(redis: Redis, stream: Stream, pid: int) -> int:
+    """Number of entries that a process has in flight, or had when it was killed; its ID is in its consumer's name."""
+    consumers = await redis.xinfo_consumers(stream.key, stream.group)
+    return sum(int(consumer["pending"]) for consumer in consumers if f"-{pid}-" in consumer["name"])
 
 
 class WebhookSender:

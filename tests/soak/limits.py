@@ -24,7 +24,11 @@ async def flood(
 ) -> SoakResult:
     """How long other users wait for their poems, before and while one user sends so many commands per second."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY}
-    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here) as (_, queue):
+    async with (
+        stage(**{**limits, **environ}) as here,
+        bot_and_workers(here, worker),
+        open_queue(here.store.url) as (_, queue),
+    ):
         await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
         users, every = SimulatedUsers(here.telegram), commands / rate / others
         calm = await _p95(here, users, others, every)
@@ -70,7 +74,7 @@ async def expensive_poems(
 ) -> SoakResult:
     """How long others wait, before and while one address requests the most expensive poems."""
     limits = {"USER_PER_MINUTE": PER_MINUTE, "USER_PER_DAY": PER_DAY, "TRUSTED_PROXIES": "127.0.0.1"}
-    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here):
+    async with stage(**{**limits, **environ}) as here, bot_and_workers(here, worker), open_queue(here.store.url):
         await _p95(here, SimulatedUsers(here.telegram, first=3_000_000), 10, 0.1)
         users, done = SimulatedUsers(here.telegram), asyncio.Event()
         calm = await _p95(here, users, others, 0.1)

@@ -57,7 +57,7 @@ async def worker(stops: int = 10, jobs: int = 200, **environ: str) -> SoakResult
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
         bot_and_workers(here, slow, 2) as (_, worker_group),
-        open_queue(here) as (_, queue),
+        open_queue(here.store.url) as (_, queue),
     ):
         users, in_flight = SimulatedUsers(here.telegram), 0
 

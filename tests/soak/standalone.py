@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from bot.standalone.redis_server import RedisServer
 from engine.contract.queue.store import connect
-from tests.soak.harness import LONG_DEADLINE, SimulatedUsers, SoakResult, moments
+from tests.soak.harness import LONG_DEADLINE, SimulatedUsers, SoakResult, in_flight, moments, open_queue
 from tests.support.fake_telegram import FakeTelegram
 from tests.support.programs import RunningProgram, answers, child_running, environment, free_port
 from tests.support.store_process import store_pid
@@ -91,12 +91,24 @@ async def killed(kills: int = 20, every: float = 0.2, **environ: str) -> SoakRes
 
         async def strike() -> dict[str, float]:
             times: dict[str, list[float]] = {name: [] for name in PROGRAMS}
+            unacknowledged = 0
             for wait in moments(kills, 0.5, 3.0):
                 await asyncio.sleep(wait)
                 name = choose.choice(list(PROGRAMS))
-                times[name].append(await _kill(here, name))
+                pid = await asyncio.to_thread(here.pid, name)
+                os.kill(pid, signal.SIGKILL)
+                killed_at = time.monotonic()
+                if name == "bot":
+                    async with open_queue(here.store.url) as (redis, queue):
+                        unacknowledged += await in_flight(redis, queue.replies, pid)
+                await until(partial(here.is_back, name, pid))
+                times[name].append(time.monotonic() - killed_at)
             back = [seconds for each in times.values() for seconds in each]
-            return {f"kills_of_{name}": len(each) for name, each in times.items()} | {"longest_until_back": max(back)}
+            return {
+                **{f"kills_of_{name}": len(each) for name, each in times.items()},
+                "longest_until_back": max(back),
+                "unacknowledged_at_kills": unacknowledged,
+            }
 
         return await _asking(here, every, f"a program of make run killed, {1 / every:g} commands/s", kills, strike)
 
@@ -133,12 +145,3 @@ async def _asking(
     await answers(f"{here.url}/readyz")
     await users.answered()
     return users.figures(fault, injected, **more, launcher_ended=here.launcher.has_ended)
-
-
-async def _kill(here: LauncherRun, name: str) -> float:
-    """Kill a program; returns the seconds until it was back."""
-    pid = await asyncio.to_thread(here.pid, name)
-    os.kill(pid, signal.SIGKILL)
-    began = time.monotonic()
-    await until(partial(here.is_back, name, pid))
-    return time.monotonic() - began

@@ -35,7 +35,7 @@ async def killed(
     async with (
         stage(**{**LONG_DEADLINE, "CANDIDATES": "8", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),
-        open_queue(here) as (_, queue),
+        open_queue(here.store.url) as (_, queue),
     ):
         users, waiting = SimulatedUsers(here.telegram), 0
         done = asyncio.Event()
@@ -90,7 +90,7 @@ async def suspended_full_and_without_groups(
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
         bot_and_workers(here, worker) as (bots, worker_group),
-        open_queue(here) as (redis, queue),
+        open_queue(here.store.url) as (redis, queue),
     ):
         users, done = SimulatedUsers(here.telegram), asyncio.Event()
         asking = asyncio.create_task(users.ask_until(done, every))

@@ -28,7 +28,7 @@ TRAINER = ("-m", "train", "worker", "--device", "cpu", "--threads", "1", "--poem
 
 async def killed(kills: int = 5, poems: int = 20_000, epochs: float = 20.0) -> SoakResult:
     """Uses a toy corpus and model; kills up to eight seconds after each continuation, with a checkpoint every three."""
-    async with stage(LEASE="1") as here, open_queue(here) as (_, queue):
+    async with stage(LEASE="1") as here, open_queue(here.store.url) as (_, queue):
         home = await asyncio.to_thread(tiny_corpus.prepared, here.folder / "home", poems)
         await asyncio.to_thread(_write_model, here.folder / "model", home)
         told = {"TRAIN_DIR": str(home), "MODEL_DIR": str(here.folder / "model")}

@@ -7,8 +7,6 @@ import json
 import random
 from functools import partial
 
-from redis.asyncio import Redis
-
 from engine.contract.queue.store import Queue
 from tests.soak.harness import (
     LONG_DEADLINE,
@@ -16,6 +14,7 @@ from tests.soak.harness import (
     SimulatedUsers,
     SoakResult,
     bot_and_workers,
+    in_flight,
     open_queue,
     program_group,
 )
@@ -35,7 +34,7 @@ async def killed(
     async with (
         stage(**{**LONG_DEADLINE, "CANDIDATES": "8", **environ}) as here,
         bot_and_workers(here, worker, 2) as (_, worker_group),
-        open_queue(here) as (redis, queue),
+        open_queue(here.store.url) as (redis, queue),
     ):
         users = SimulatedUsers(here.telegram, tail="山水月")
         answered = asyncio.create_task(_answered(users, jobs, asking))
@@ -46,7 +45,7 @@ async def killed(
             await asyncio.wait({answered}, timeout=every)
             if answered.done():
                 break
-            in_hand += await _in_flight(redis, queue, victim)
+            in_hand += await in_flight(redis, queue.jobs, victim.pid)
             await worker_group.kill(victim)
             kills += 1
         await answered
@@ -68,7 +67,7 @@ async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> S
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "0.5", **environ}) as here,
         program_group(here, "bot", BOT),
-        open_queue(here) as (_, queue),
+        open_queue(here.store.url) as (_, queue),
     ):
         users, bad = SimulatedUsers(here.telegram), [5_000 + number for number in range(poisons)]
         await users.ask(jobs // 2)
@@ -102,12 +101,6 @@ async def crashing_jobs(jobs: int = 100, poisons: int = 10, **environ: str) -> S
         )
 
 
-async def _in_flight(redis: Redis, queue: Queue, worker: RunningProgram) -> int:
-    """Number of jobs that a worker has in flight; its process ID is in its consumer's name."""
-    consumers = await redis.xinfo_consumers(queue.jobs.key, queue.jobs.group)
-    return sum(int(consumer["pending"]) for consumer in consumers if f"-{worker.pid}-" in consumer["name"])
-
-
 async def _dead(here: Stage, *words: str) -> str:
     log = here.folder / "dead.log"
     log.unlink(missing_ok=True)
@@ -135,7 +128,7 @@ async def wrong_clocks(jobs: int = 100, worker: tuple[str, ...] = WORKER) -> Soa
         program_group(here, "ahead", at(worker, 1)) as ahead,
         program_group(here, "behind", at(worker, -1)) as behind,
         program_group(here, "worker", worker),
-        open_queue(here) as (_, queue),
+        open_queue(here.store.url) as (_, queue),
     ):
         done = 0
         found = []
@@ -170,7 +163,7 @@ async def killed_while_all_busy(jobs: int = 200, kills: int = 10, **environ: str
     async with (
         stage(**{**LONG_DEADLINE, "LEASE": "1", **environ}) as here,
         bot_and_workers(here, slow, 5) as (_, worker_group),
-        open_queue(here) as (redis, queue),
+        open_queue(here.store.url) as (redis, queue),
     ):
         users = SimulatedUsers(here.telegram)
         asking = asyncio.create_task(users.ask(jobs, 0.1))
@@ -178,7 +171,7 @@ async def killed_while_all_busy(jobs: int = 200, kills: int = 10, **environ: str
         for _ in range(kills):
             await asyncio.sleep(2.0)
             victim = choose.choice(worker_group.members)
-            in_hand += await _in_flight(redis, queue, victim)
+            in_hand += await in_flight(redis, queue.jobs, victim.pid)
             await worker_group.kill(victim)
         await asking
         await users.answered()

@@ -46,7 +46,7 @@ async def test_killed_workers_lose_nothing_and_nobody_is_given_up_for_another() 
 async def test_a_killed_bot_loses_no_accepted_command_at_either_door(door: bots.Door) -> None:
     figures = await bots.killed(door, 3, 0.1, QUICK_WORKER)
     assert (figures.lost, figures.more["without_poem"]) == (0, 0)
-    assert figures.duplicated <= figures.injected
+    assert figures.duplicated <= figures.more["unacknowledged_at_kills"]
 
 
 async def test_a_store_killed_under_load_loses_nothing_and_is_found_again() -> None:
@@ -170,7 +170,7 @@ async def test_two_bots_on_one_token_answer_once_and_name_the_mistake() -> None:
 async def test_programs_of_make_run_that_are_killed_come_back_and_lose_nothing(tiny_model: Path) -> None:
     figures = await standalone.killed(3, 0.2, MODEL_DIR=str(tiny_model), **FAST)
     assert (figures.lost, figures.more["without_poem"], figures.more["launcher_ended"]) == (0, 0, 0)
-    assert figures.duplicated <= figures.more["kills_of_bot"]
+    assert figures.duplicated <= figures.more["unacknowledged_at_kills"]
 
 
 async def test_a_training_that_is_killed_goes_on_from_its_newest_checkpoint_to_its_end() -> None:
