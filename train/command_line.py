@@ -119,6 +119,8 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, metavar="DIR", help="the model folder to write; replaces a model there")
     sub.add_argument("--version", required=True, help="the new model's version name")
     sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
+    skip = "the model has been aligned with the first N; only what ranks candidates learns from them again (0)"
+    sub.add_argument("--skip", type=_positive, default=0, metavar="N", help=skip)
     sub.add_argument("--epochs", type=_positive, default=3, metavar="N", help="passes over the marked poems (3)")
     _add_machine(sub)
 

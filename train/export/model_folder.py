@@ -98,7 +98,7 @@ def export_weights(
 def export_aligned(
     base: Path,
     poems: Sequence[MarkedPoem],
-    align: Callable[[Checkpoint], tuple[dict[str, FloatArray], dict[str, Any]]],
+    align: Callable[[Checkpoint, Corpus], tuple[dict[str, FloatArray], dict[str, Any]]],
     corpus_folder: Path,
     out: Path,
     version: str,
@@ -117,7 +117,7 @@ def export_aligned(
     song = "start_symbols" in parent
     corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
     preference = preference_part(origin, stored.parts, poems)
-    weights, training = align(origin)
+    weights, training = align(origin, corpus)
     facts = {"training": training, **start_symbols(0, parent), "parent": parent}
     model = dataclasses.replace(origin, weights=_as_stored(weights))
     return _measure_and_save(model, version, manifest, facts, corpus, out, device, preference)

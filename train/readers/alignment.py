@@ -22,10 +22,12 @@ from train.readers.marks import MarkedPoem
 
 NATS_PER_MARK = 10.0
 """How much likelier a poem should become, against the others of its group, for each mark that it has more."""
-OPTIMISATION = TrainConfig(lr=2e-4, warmup=20, schedule="cosine", final_lr=0.1, clip=1.0)
-"""Only the optimiser's settings count."""
-POEMS_PER_GROUP, GROUPS_PER_BATCH = 4, 16
-"""Of each group, the poems with the highest and the lowest marks are used: the others say little and cost as much."""
+OPTIMISATION = TrainConfig(lr=2e-4, warmup=20, schedule="cosine", final_lr=0.1, clip=1.0, maxlen=82)
+"""Only the optimiser's settings and ``maxlen`` count."""
+GROUPS_PER_BATCH = 8
+TEXT_WEIGHT, TEXTS_PER_BATCH = 5.0, 16
+"""Weight of the cross-entropy of so many poems of the corpus in each step, in nats per character. Without it, what the
+model has learned of the language fades."""
 
 STEPS_PER_REPORT = 10
 
@@ -56,6 +58,7 @@ class MarkedBatch:
 def align(
     model: Checkpoint,
     poems: Sequence[MarkedPoem],
+    corpus: Sequence[str],
     epochs: int = 3,
     device: DeviceChoice = "auto",
     report: Callable[[str], None] = lambda _: None,
@@ -64,7 +67,8 @@ def align(
     """The weights of ``model`` after ``epochs`` passes over the groups of marked ``poems``, and how they were trained.
 
     The logarithm of the ratio between a poem's probability now and before is regressed on its mark, within its group
-    (REBEL, Gao et al. 2024, arXiv:2404.16767). ``report`` is given lines of progress.
+    (REBEL, Gao et al. 2024, arXiv:2404.16767). Every step also learns from a few poems of the ``corpus``. ``report`` is
+    given lines of progress.
     TrainingError: the loss is not finite.
     """
     from engine.model.lstm import PoemLSTM, paddle
@@ -82,7 +86,13 @@ def align(
         ids, targets, chosen = map(paddle.to_tensor, (encoded.batch.ids, encoded.batch.targets, encoded.chosen))
         return network.log_likelihoods(ids, targets, chosen)  # [B]
 
-    groups, before = _extremes(poems), dict[MarkedPoem, float]()
+    texts, rng = encode(corpus, model.vocabulary, OPTIMISATION.maxlen), np.random.default_rng(seed)
+
+    def text_loss() -> Any:
+        some = Batch.of([texts[i] for i in rng.choice(len(texts), TEXTS_PER_BATCH)], model.vocabulary.pad)
+        return network.loss(paddle.to_tensor(some.ids), paddle.to_tensor(some.targets), model.vocabulary.pad)  # []
+
+    groups, before = _groups(poems), dict[MarkedPoem, float]()
     with paddle.no_grad():
         report(f"reading {sum(map(len, groups))} of {len(poems)} marked poems")
         for some in _batches(groups, seed):
@@ -94,7 +104,7 @@ def align(
             centring = paddle.to_tensor(encoded.centring)  # [B, B]
             ratios = likelihoods(encoded) - paddle.to_tensor([before[poem] for poem in some])  # [B]
             errors = paddle.mv(centring, ratios - NATS_PER_MARK * paddle.to_tensor(encoded.marks))  # [B]
-            loss = (errors**2).mean() / NATS_PER_MARK
+            loss = (errors**2).mean() / NATS_PER_MARK + TEXT_WEIGHT * text_loss()
             if not math.isfinite(float(loss)):
                 raise TrainingError(f"the loss is not a number at step {step}; are the marks as they should be?")
             loss.backward()
@@ -108,18 +118,12 @@ def align(
     return network.weights(), {"aligned_with_marks": {**learned, "lr": OPTIMISATION.lr, "seed": seed}}
 
 
-def _extremes(poems: Sequence[MarkedPoem]) -> list[list[MarkedPoem]]:
-    """The poems of each group with the highest and the lowest marks; groups in which all are alike are left out."""
+def _groups(poems: Sequence[MarkedPoem]) -> list[list[MarkedPoem]]:
+    """The poems of each group; groups in which all have the same mark say nothing and are left out."""
     groups: dict[str, list[MarkedPoem]] = {}
     for poem in poems:
         groups.setdefault(poem.group, []).append(poem)
-    ordered = [sorted(group, key=lambda poem: poem.mark) for group in groups.values()]
-    half = POEMS_PER_GROUP // 2
-    return [
-        group if len(group) <= POEMS_PER_GROUP else [*group[:half], *group[-half:]]
-        for group in ordered
-        if group[0].mark < group[-1].mark
-    ]
+    return [group for group in groups.values() if len({poem.mark for poem in group}) > 1]
 
 
 def _batches(groups: Sequence[list[MarkedPoem]], seed: int) -> list[list[MarkedPoem]]:
