@@ -17,7 +17,6 @@ from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import import_paddle
 from train.command_line import Command
 from train.data import corpus as corpora
-from train.data.corpus import Corpus
 from train.evaluation.blind_reading import Side, score_answers, write_pairs
 from train.evaluation.report import EVALUATION_CANDIDATES, EvalContext, evaluation_columns
 from train.evaluation.rhyme_and_tone import RhymeToneTable
@@ -144,17 +143,21 @@ def _preference(options: argparse.Namespace, _: Path) -> dict[str, Any]:
 
 def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     base, out, poems = Path(options.model), Path(options.out), read_marks(Path(options.marks))
-    require_known(checkpoint.load(base).vocabulary, poems, options.marks)
+    model = checkpoint.load(base)
+    require_known(model.vocabulary, poems, options.marks)
     if not (new := poems[options.skip :]):
         raise MarksError(f"{options.marks} has {len(poems)} marked poems; --skip {options.skip} leaves none")
     import_paddle(options.threads)
     from train.export.model_folder import export_aligned
     from train.readers.alignment import align
 
-    def aligned(model: Checkpoint, corpus: Corpus) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+    folder, song = train_dir / "corpus", "start_symbols" in model.card
+    corpus, manifest = corpora.load_corpus(folder, song), corpora.manifest(folder, song)
+
+    def aligned(model: Checkpoint) -> tuple[dict[str, FloatArray], dict[str, Any]]:
         return align(model, new, corpus.poems["train"], options.epochs, options.device, _print_progress)
 
-    return export_aligned(base, poems, aligned, train_dir / "corpus", out, options.version, options.device)
+    return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, options.device)
 
 
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:

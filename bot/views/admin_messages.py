@@ -45,6 +45,7 @@ _PHASES: dict[Phase, tuple[str, str]] = {
     "waiting": ("等另一个训练结束", "waiting for another training in the same TRAIN_DIR"),
     "preparing": ("准备语料", "preparing the corpus"),
     "training": ("训练中", "training"),
+    "aligning": ("对齐中", "aligning"),
     "measuring": ("测量中", "measuring"),
     "paused": (
         "训练进程停了；下一个会从存档接着练",
@@ -107,7 +108,7 @@ _MEASURES = {
 def progress(order: Order, report: TrainingReport, alive: bool, language: Language) -> str:
     """The progress message. ``alive``: whether a trainer is alive."""
     phase: Phase = report.phase
-    if phase in ("preparing", "training", "measuring") and not alive:
+    if phase in ("preparing", "training", "aligning", "measuring") and not alive:
         phase = "paused"
     version = escape(report.version)
     lines = [(f"<b>再训练</b> {version}".rstrip(), f"<b>Retraining</b> {version}".rstrip()), _PHASES[phase]]
@@ -123,7 +124,7 @@ def progress(order: Order, report: TrainingReport, alive: bool, language: Langua
     if report.interruptions:
         times = "once" if report.interruptions == 1 else f"{report.interruptions} times"
         zh, en = f"中断过 {report.interruptions} 次", f"interrupted {times}"
-        if report.resumed is not None and phase in ("training", "measuring"):
+        if report.resumed is not None and phase in ("training", "aligning", "measuring"):
             zh, en = f"{zh}，从第 {report.resumed} 步接着练", f"{en}, continued from step {report.resumed}"
         lines.append((f"（{zh}）", f"({en})"))
     if report.own_poems:

@@ -64,6 +64,7 @@ REPORTS = [
     TrainingReport("queued"),
     TrainingReport("training", epoch=0.5, part=0.5, step=7, loss=4.0, validation=99.0, speed=1400, seconds_left=600),
     TrainingReport("training", step=3, resumed=2, skipped={"<a>.npz": "<b>"}, own_poems=2),
+    TrainingReport("aligning", step=9, part=1.0, resumed=2),
     TrainingReport("failed", failure="disk", detail="No space left on <device>"),
     TrainingReport("cancelled"),
 ]

@@ -11,13 +11,13 @@ from tests.support.tiny_model import CHARACTERS
 from train.readers.marks import MarkedPoem
 
 
-def random_poems(count: int) -> list[MarkedPoem]:
+def random_poems(count: int, characters: Sequence[str] = CHARACTERS) -> list[MarkedPoem]:
     """In groups of eight with the same opening."""
     rng, poems = np.random.default_rng(1), []
     for number in range(count):
         if number % 8 == 0:
-            opening = "".join(rng.choice(CHARACTERS, 5))
-        lines = [opening, *("".join(rng.choice(CHARACTERS, 5)) for _ in range(3))]
+            opening = "".join(rng.choice(characters, 5))
+        lines = [opening, *("".join(rng.choice(characters, 5)) for _ in range(3))]
         text = "".join(line + "，。"[i % 2] for i, line in enumerate(lines))
         poems.append(MarkedPoem(str(number // 8), opening, "五绝", text, float(rng.random())))
     return poems

@@ -44,7 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "train.retrain": {
         *(CONTRACT, QUEUE, "engine.model", "engine.generation", "engine.serving"),
-        *("train.data", "train.evaluation", "train.fit", "train.export", "train.settings"),
+        *("train.data", "train.evaluation", "train.fit", "train.readers", "train.export", "train.settings"),
     },
 }
 """What each package may import of this project. Modules beside the packages (``bot.app``, ``engine.__main__`` …) wire

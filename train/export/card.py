@@ -28,6 +28,11 @@ def ancestor(card: Mapping[str, Any]) -> ModelCard:
     return {**kept, "parent": ancestor(card["parent"])} if card.get("parent") else kept
 
 
+def is_aligned(card: Mapping[str, Any]) -> bool:
+    """Whether the model was aligned with readers' marks in its last stage of training."""
+    return "aligned_with_marks" in (card.get("training") or {})
+
+
 def start_symbols(song_share: float, parent: Mapping[str, Any] | None) -> ModelCard:
     """The entry ``start_symbols`` if the model, or one of its ancestors, was trained on Song poems."""
     known = song_share > 0 or (parent or {}).get("start_symbols")

@@ -98,8 +98,9 @@ def export_weights(
 def export_aligned(
     base: Path,
     poems: Sequence[MarkedPoem],
-    align: Callable[[Checkpoint, Corpus], tuple[dict[str, FloatArray], dict[str, Any]]],
-    corpus_folder: Path,
+    align: Callable[[Checkpoint], tuple[dict[str, FloatArray], dict[str, Any]]],
+    corpus: Corpus,
+    manifest: dict[str, Any],
     out: Path,
     version: str,
     device: DeviceChoice = "auto",
@@ -107,17 +108,16 @@ def export_aligned(
     """Write the model in ``base``, aligned with the marked ``poems``, as a model folder and return its card.
 
     ``align``: returns the new weights and what the card says of their training; called after all that can be checked
-    before. The preference is learned from the same poems as ``base`` reads them: to the aligned weights, which have
+    before. ``corpus``: what the parts are derived from and the model is measured on; ``manifest``: of the corpus, for
+    the card. The preference is learned from the same poems as ``base`` reads them: to the aligned weights, which have
     been trained on them, they are not new.
     """
     _check_replaceable(out)
     stored = ModelFolder.read(base)
     origin = checkpoint.load(stored)
     parent = ancestor(origin.card)
-    song = "start_symbols" in parent
-    corpus, manifest = load_corpus(corpus_folder, song), read_manifest(corpus_folder, song)
     preference = preference_part(origin, stored.parts, poems)
-    weights, training = align(origin, corpus)
+    weights, training = align(origin)
     facts = {"training": training, **start_symbols(0, parent), "parent": parent}
     model = dataclasses.replace(origin, weights=_as_stored(weights))
     return _measure_and_save(model, version, manifest, facts, corpus, out, device, preference)

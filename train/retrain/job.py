@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,15 +26,17 @@ from engine.contract.codec import decode_text
 from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
-from engine.model.folder import ModelFolderError
+from engine.model.checkpoint import Checkpoint, FloatArray
+from engine.model.folder import ModelFolderError, read_card
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
 from train.data.own_poems import merge_own_poems, merged_manifest, read_own_poems
 from train.data.source import CorpusError
-from train.export.card import ancestor
+from train.export.card import ancestor, is_aligned
 from train.fit.config import PRESETS, TrainConfig
 from train.fit.progress import Progress, TrainingError, throttled
 from train.fit.run_folder import Run, RunError, Setup
+from train.readers.marks import READER_MARKS, MarkedPoem, knows, read_marks
 from train.retrain import multi_gpu
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -44,6 +46,9 @@ MAX_REPORTED_FILES = 20
 DETAIL_CHARACTERS = 2000
 REPORT_SECONDS = 0.5
 """Minimum seconds between progress events."""
+ALIGNMENT_EPOCHS = 1
+"""Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), and each takes a
+quarter of an hour on two cores."""
 
 
 class _StopRequested(Exception):  # noqa: N818  (not an error: it was requested)
@@ -76,13 +81,18 @@ class RetrainTask:
 
 
 class RetrainJob:
-    """``processes``: returns how many processes train on a device."""
+    """``processes``: returns how many processes train on a device; ``marks``: the file of readers' marks."""
 
     def __init__(
-        self, task: RetrainTask, out: TextIO, processes: Callable[[DeviceChoice], int] = multi_gpu.process_count
+        self,
+        task: RetrainTask,
+        out: TextIO,
+        processes: Callable[[DeviceChoice], int] = multi_gpu.process_count,
+        marks: Path = READER_MARKS,
     ) -> None:
         self._task = task
         self._processes = processes
+        self._marks = marks
         self._out = out
         self._home = Path(task.home)
         self._stop = False
@@ -99,7 +109,10 @@ class RetrainJob:
             raise _StopRequested
 
     def run(self) -> None:
-        """Prepare, train and measure, each reported as an event. _StopRequested: it was stopped before its end."""
+        """Prepare, train, align if the base is aligned, and measure, each reported as an event.
+
+        _StopRequested: it was stopped before its end.
+        """
         self.emit("preparing")
         task = self._task
         base = self._corpus()
@@ -114,16 +127,42 @@ class RetrainJob:
         run = self._run(corpus, merged_manifest(corpus, manifest, added) if added else manifest)
         if not self._train(run, corpus):
             raise _StopRequested
-        self.emit("measuring")
-        self._export_and_compare(run, corpus)
+        self._compare(self._export(run, corpus), run, corpus)
 
-    def _export_and_compare(self, run: Run, corpus: corpora.Corpus) -> None:
-        task = self._task
+    def _export(self, run: Run, corpus: corpora.Corpus) -> Path:
+        """The folder of the new version."""
+        task, out = self._task, self._home / "models" / self._task.version
         from train.export.model_folder import export_run
+
+        poems = read_marks(self._marks)
+        if is_aligned(read_card(Path(task.base))) and knows(run.setup().vocabulary, poems):
+            self.emit("aligning")
+            unaligned = run.folder / "unaligned"
+            export_run(run, corpus, unaligned, f"{task.version}-unaligned", task.device)
+            self._align(unaligned, poems, corpus, run.setup().corpus, out)
+            self.emit("measuring")
+        else:
+            self.emit("measuring")
+            export_run(run, corpus, out, task.version, task.device)
+        return out
+
+    def _align(
+        self, unaligned: Path, poems: Sequence[MarkedPoem], corpus: corpora.Corpus, manifest: dict[str, Any], out: Path
+    ) -> None:
+        """Align the trained model as its base was: training on text alone loses some of what readers prefer."""
+        task = self._task
+        from train.export.model_folder import export_aligned
+        from train.readers.alignment import align
+
+        def aligned(model: Checkpoint) -> tuple[dict[str, FloatArray], dict[str, Any]]:
+            return align(model, poems, corpus.poems["train"], ALIGNMENT_EPOCHS, task.device)
+
+        export_aligned(unaligned, poems, aligned, corpus, manifest, out, task.version, task.device)
+
+    def _compare(self, out: Path, run: Run, corpus: corpora.Corpus) -> None:
+        task = self._task
         from train.retrain.comparison import comparison_table, measure_model
 
-        out = self._home / "models" / task.version
-        export_run(run, corpus, out, task.version, task.device)
         before = measure_model(Path(task.base), corpus, task.poems, task.device, task.threads)
         after = measure_model(out, corpus, task.poems, task.device, task.threads)
         better = after["perplexity, validation"] < before["perplexity, validation"]

@@ -220,4 +220,4 @@ def _changes(report: TrainingReport, event: Mapping[str, Any]) -> dict[str, Any]
     if kind == "progress":
         names = ("epoch", "part", "step", "loss", "validation", "seconds_left")
         return {**{name: event[name] for name in names}, "speed": event["tokens_per_second"]}
-    return {"phase": "measuring", "part": 1.0} if kind == "measuring" else {}
+    return {"phase": kind, "part": 1.0} if kind in ("aligning", "measuring") else {}

@@ -21,7 +21,9 @@ from engine.contract.queue.locks import Locks
 from engine.contract.queue.messages import Chat
 from engine.contract.queue.stream import Stream
 
-Phase = Literal["queued", "waiting", "preparing", "training", "measuring", "paused", "done", "failed", "cancelled"]
+Phase = Literal[
+    "queued", "waiting", "preparing", "training", "aligning", "measuring", "paused", "done", "failed", "cancelled"
+]
 FINAL_PHASES: tuple[Phase, ...] = ("done", "failed", "cancelled")
 Failure = Literal["", "corpus", "npm", "small", "disk", "model", "paddle", "died", "moved", "other"]
 ORDER_TTL_SECONDS = 30 * 86_400
