@@ -141,16 +141,17 @@ class PoemLSTM(nn.Layer):  # type: ignore[misc]  # Paddle ships no types
             nats = paddle.add_n(costs)  # []
         return nats / len(wanted) if reduction == "mean" else nats
 
-    def log_likelihoods(self, ids: Any, targets: Any, counted: Any) -> Any:
-        """Of each row's ``counted`` targets (at least one), in nats, with gradients.
+    def log_likelihoods(self, ids: Any, targets: Any, spans: Any) -> Any:
+        """Of spans of targets, in nats, with gradients.
 
-        ids, targets int64 [B, T], counted bool [B, T] -> float32 [B].
+        ``spans``: which of S spans a target belongs to, not decreasing along the flattened targets; -1: to none.
+        ids, targets, spans int64 [B, T] -> float32 [S].
         """
-        positions = paddle.nonzero(counted.flatten()).flatten()  # [N]
+        positions = paddle.nonzero(spans.flatten() >= 0).flatten()  # [N]
         scores = self.output(self._hidden_at(ids, positions))  # [N, V]
         wanted = paddle.gather(targets.flatten(), positions)  # [N]
         nats = nn.functional.cross_entropy(scores, wanted, reduction="none")  # [N]
-        return -paddle.geometric.segment_sum(nats.flatten(), positions // ids.shape[1])
+        return -paddle.geometric.segment_sum(nats.flatten(), paddle.gather(spans.flatten(), positions))
 
     def _hidden_at(self, ids: Any, positions: Any) -> Any:
         """``hidden`` at ``positions`` of the flattened ids. ids int64 [B, T], positions int64 [N] -> float32 [N, H]."""

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.contract.text import CLAUSE_MARKS
+from engine.model.backend import Ids
 from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.paddle_runtime import DeviceChoice, choose_device
 from engine.model.vocab import Vocabulary
@@ -20,8 +19,9 @@ from train.fit.progress import TrainingError
 from train.fit.trainer import learning_rate
 from train.readers.marks import MarkedPoem
 
-NATS_PER_MARK = 10.0
-"""How much likelier a poem should become, against the others of its group, for each mark that it has more."""
+NATS_PER_MARK, NATS_PER_LINE_MARK = 5.0, 3.0
+"""How much likelier a poem should become, against the others of its group, for each mark that it has more, and how much
+likelier one of its lines, against the same line of the others, for each mark of that line."""
 OPTIMISATION = TrainConfig(lr=2e-4, warmup=20, schedule="cosine", final_lr=0.1, clip=1.0, maxlen=82)
 """Only the optimiser's settings and ``maxlen`` count."""
 GROUPS_PER_BATCH = 8
@@ -34,25 +34,29 @@ STEPS_PER_REPORT = 10
 
 @dataclass(frozen=True)
 class MarkedBatch:
-    """Marked poems of one or more groups. ``chosen`` [B, T]: which targets the model chose; ``marks`` [B];
-    ``centring`` [B, B]: subtracts from each of B numbers the mean of its group."""
+    """The N lines that the model wrote in marked poems of one or more groups. ``spans`` [B, T]: to which of the lines a
+    target that the model chose belongs, else -1; ``wanted`` [N]: how much likelier they should become, in nats;
+    ``centring`` [N, N]: subtracts from each of N numbers the mean of that line in its group."""
 
     batch: Batch
-    chosen: npt.NDArray[np.bool_]
-    marks: FloatArray
+    spans: Ids
+    wanted: FloatArray
     centring: FloatArray
 
     @classmethod
     def of(cls, poems: Sequence[MarkedPoem], vocabulary: Vocabulary) -> MarkedBatch:
         batch = Batch.of(encode([poem.text for poem in poems], vocabulary), vocabulary.pad)
-        chosen = np.zeros(batch.targets.shape, np.bool_)
-        for row, poem in zip(chosen, poems, strict=True):
-            given = len(poem.opening)
-            row[given : len(poem.text)] = [character not in CLAUSE_MARKS for character in poem.text[given:]]
-        names = np.array([poem.group for poem in poems])
-        together = (names[:, None] == names).astype(np.float32)  # [B, B]
-        centring = np.eye(len(poems), dtype=np.float32) - together / together.sum(axis=1)
-        return cls(batch, chosen, np.array([poem.mark for poem in poems], np.float32), centring)
+        spans, wanted, places = np.full_like(batch.targets, -1), list[float](), list[str]()
+        for row, poem in zip(spans, poems, strict=True):
+            chosen = np.array(poem.lines_chosen())
+            row[: len(chosen)] = np.where(chosen < 0, -1, chosen + len(wanted))
+            count = chosen.max() + 1
+            line_marks = poem.line_marks or (0,) * count
+            wanted += [NATS_PER_LINE_MARK * mark + NATS_PER_MARK * poem.mark / count for mark in line_marks]
+            places += [f"{line} {poem.group}" for line in range(count)]
+        together = (np.array(places)[:, None] == np.array(places)).astype(np.float32)  # [N, N]
+        centring = np.eye(len(places), dtype=np.float32) - together / together.sum(axis=1)
+        return cls(batch, spans, np.array(wanted, np.float32), centring)
 
 
 def align(
@@ -66,9 +70,9 @@ def align(
 ) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     """The weights of ``model`` after ``epochs`` passes over the groups of marked ``poems``, and how they were trained.
 
-    The logarithm of the ratio between a poem's probability now and before is regressed on its mark, within its group
-    (REBEL, Gao et al. 2024, arXiv:2404.16767). Every step also learns from a few poems of the ``corpus``. ``report`` is
-    given lines of progress.
+    The logarithm of the ratio between a line's probability now and before is regressed on its mark and that of its
+    poem, within the group (REBEL, Gao et al. 2024, arXiv:2404.16767). Every step also learns from a few poems of the
+    ``corpus``. ``report`` is given lines of progress.
     TrainingError: the loss is not finite.
     """
     from engine.model.lstm import PoemLSTM, paddle
@@ -83,8 +87,8 @@ def align(
     )
 
     def likelihoods(encoded: MarkedBatch) -> Any:
-        ids, targets, chosen = map(paddle.to_tensor, (encoded.batch.ids, encoded.batch.targets, encoded.chosen))
-        return network.log_likelihoods(ids, targets, chosen)  # [B]
+        ids, targets, spans = map(paddle.to_tensor, (encoded.batch.ids, encoded.batch.targets, encoded.spans))
+        return network.log_likelihoods(ids, targets, spans)  # [N]
 
     texts, rng = encode(corpus, model.vocabulary, OPTIMISATION.maxlen), np.random.default_rng(seed)
 
@@ -92,19 +96,22 @@ def align(
         some = Batch.of([texts[i] for i in rng.choice(len(texts), TEXTS_PER_BATCH)], model.vocabulary.pad)
         return network.loss(paddle.to_tensor(some.ids), paddle.to_tensor(some.targets), model.vocabulary.pad)  # []
 
-    groups, before = _groups(poems), dict[MarkedPoem, float]()
+    groups, before = _groups(poems), dict[MarkedPoem, FloatArray]()
     with paddle.no_grad():
         report(f"reading {sum(map(len, groups))} of {len(poems)} marked poems")
         for some in _batches(groups, seed):
-            before |= zip(some, likelihoods(MarkedBatch.of(some, model.vocabulary)).tolist(), strict=True)
+            ends = np.cumsum([max(poem.lines_chosen()) + 1 for poem in some])
+            encoded = MarkedBatch.of(some, model.vocabulary)
+            before |= zip(some, np.split(likelihoods(encoded).numpy(), ends[:-1]), strict=True)
     steps, step = epochs * math.ceil(len(groups) / GROUPS_PER_BATCH), 0
     for epoch in range(epochs):
         for some in _batches(groups, seed + epoch):
             encoded = MarkedBatch.of(some, model.vocabulary)
-            centring = paddle.to_tensor(encoded.centring)  # [B, B]
-            ratios = likelihoods(encoded) - paddle.to_tensor([before[poem] for poem in some])  # [B]
-            errors = paddle.mv(centring, ratios - NATS_PER_MARK * paddle.to_tensor(encoded.marks))  # [B]
-            loss = (errors**2).mean() / NATS_PER_MARK + TEXT_WEIGHT * text_loss()
+            centring = paddle.to_tensor(encoded.centring)  # [N, N]
+            earlier = paddle.to_tensor(np.concatenate([before[poem] for poem in some]))  # [N]
+            ratios = likelihoods(encoded) - earlier  # [N]
+            errors = paddle.mv(centring, ratios - paddle.to_tensor(encoded.wanted))  # [N]
+            loss = (errors**2).sum() / len(some) / NATS_PER_MARK + TEXT_WEIGHT * text_loss()
             if not math.isfinite(float(loss)):
                 raise TrainingError(f"the loss is not a number at step {step}; are the marks as they should be?")
             loss.backward()

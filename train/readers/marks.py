@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.contract.text import clauses
+from engine.contract.text import CLAUSE_MARKS, clauses
 from engine.model.vocab import Vocabulary
 
 READER_MARKS = Path(__file__).parent / "reader_marks.tsv"
@@ -21,13 +21,27 @@ MAX_UNKNOWN_SHARE = 0.01
 @dataclass(frozen=True)
 class MarkedPoem:
     """``group``: poems with the same group have the same opening and were marked by one reader side by side;
-    ``opening``: the given first line; ``text``: the whole poem; ``mark``: the reader's, of the continuation."""
+    ``opening``: the given first line, empty for an acrostic, of which the first character of every line is given;
+    ``text``: the whole poem; ``mark``: the reader's, of what the model wrote; ``line_marks``: of its lines, if any.
+    """
 
     group: str
     opening: str
     form: str
     text: str
     mark: float
+    line_marks: tuple[int, ...] = ()
+
+    def lines_chosen(self) -> list[int]:
+        """For each character of ``text``, to which of the lines that the model wrote it belongs, from 0; -1 for marks
+        and given characters."""
+        numbers, line, begins = list[int](), -1 if self.opening else 0, True
+        for character in self.text:
+            given = character in CLAUSE_MARKS or (begins and not self.opening)
+            numbers.append(-1 if given else line)
+            begins = character in CLAUSE_MARKS
+            line += begins
+        return numbers
 
 
 class MarksError(ValueError):
@@ -36,8 +50,9 @@ class MarksError(ValueError):
 
 def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
     """Lines of, separated by tabs: group, form, opening, rest of the poem, and marks separated by spaces: fluency,
-    coherence, meaning and poetry from 1 to 5, and an overall one from 1 to 10. MarksError names the line that is not
-    one."""
+    coherence, meaning and poetry from 1 to 5, an overall one from 1 to 10, and perhaps a digit from 1 to 5 for each
+    line of the rest, without spaces. The opening of an acrostic is empty. MarksError names the line that is not one.
+    """
     try:
         lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
@@ -55,16 +70,19 @@ def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
 def _marked_poem(line: str) -> MarkedPoem:
     try:
         group, form, opening, rest, marks = line.split("\t")
-        *aspects, overall = (int(mark) for mark in marks.split())
+        *aspects, overall = (int(mark) for mark in marks.split()[: len(MARK_WEIGHTS) + 1])
         mark = sum(weight * each for weight, each in zip(MARK_WEIGHTS, aspects, strict=True))
+        line_marks = tuple(int(digit) for word in marks.split()[len(MARK_WEIGHTS) + 1 :] for digit in word)
     except ValueError as error:
         raise ValueError("write group, form, opening, the rest of the poem and five marks") from error
-    if not all(1 <= each <= 5 for each in aspects) or not 1 <= overall <= 10:
-        raise ValueError("the first four marks are from 1 to 5, the last one from 1 to 10")
-    text = f"{opening}，{rest}"
+    if not all(1 <= each <= 5 for each in (*aspects, *line_marks)) or not 1 <= overall <= 10:
+        raise ValueError("marks of aspects and lines are from 1 to 5, the overall one from 1 to 10")
+    text = f"{opening}，{rest}" if opening else rest
     if len({len(each) for each in clauses(text)}) != 1 or not clauses(rest):
         raise ValueError("the lines of the poem have different lengths")
-    return MarkedPoem(group, opening, form, text, mark)
+    if line_marks and len(line_marks) != len(clauses(rest)):
+        raise ValueError(f"write {len(clauses(rest))} marks of lines, or none, instead of {len(line_marks)}")
+    return MarkedPoem(group, opening, form, text, mark, line_marks)
 
 
 def knows(vocabulary: Vocabulary, poems: Sequence[MarkedPoem]) -> bool:

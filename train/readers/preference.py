@@ -108,13 +108,13 @@ def features_of(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker) -
 
 
 def _forced(poem: MarkedPoem) -> Plan:
-    """Every character is fixed; those after the opening count as chosen."""
-    cells = [Cell(character) for character in poem.text[: len(poem.opening) + 1]]
-    length = len(poem.opening)
-    for number, line in enumerate(clauses(poem.text)[1:], 1):
-        rhymes = number % 2 == 1
-        cells += [Cell(c, scored=True, rhymes=rhymes and place == length - 1) for place, c in enumerate(line)]
-        cells.append(Cell("。" if rhymes else "，"))
+    """Every character is fixed; those that the model chose count as chosen."""
+    lines = clauses(poem.text)
+    rhyme_words = {number * (len(line) + 1) - 2 for number, line in enumerate(lines, 1) if number % 2 == 0}
+    cells = [
+        Cell(character, scored=line >= 0, rhymes=line >= 0 and place in rhyme_words)
+        for place, (character, line) in enumerate(zip(poem.text, poem.lines_chosen(), strict=True))
+    ]
     return Plan(tuple(cells), poem.form)
 
 
