@@ -51,7 +51,7 @@ class CandidateSet:
         self._ranker = ranker
         self._script = script
         self._theme = script.simplify(outline.theme)
-        self._avoided = variety.avoided(Lineage.first(seed, count)[0], self._theme)
+        self._avoided = variety.avoided(Lineage.first(seed, count)[0], self._theme, request.mode == "acrostic")
         self._wish = wishes_well(self._theme or ("".join(outline.given) if request.mode == "acrostic" else ""))
         self._stages = self._line_by_line()
         self.go_on()

@@ -13,8 +13,9 @@ from engine.generation.sequence import Avoided
 
 COMMON_CHARACTERS = 300
 """The characters that most poems have: the same few begin the likeliest lines."""
-AVOIDED_SHARE, AVOIDED_LATER_SHARE = 0.4, 0.2
-"""Parts of the common characters avoided in the first line that the model writes, and in the lines after it."""
+AVOIDED_SHARES, AVOIDED_SHARES_IN_ACROSTICS = (0.4, 0.2), (0.6, 0.3)
+"""Parts of the common characters avoided in the first line that the model writes, and in the lines after it. Acrostics,
+whose first line is the model's own, would otherwise begin with the same one for most seeds."""
 FAR = 1 << 32
 """Offset in a seed's random sequence, beyond what any poem draws."""
 
@@ -30,11 +31,11 @@ class Variety:
         """``common``: the commonest characters of the corpus, none if they are not known."""
         self._common = [character for character in common if character not in CLAUSE_MARKS]
 
-    def avoided(self, seed: int, needed: str = "") -> Avoided:
+    def avoided(self, seed: int, needed: str = "", acrostic: bool = False) -> Avoided:
         """The same for all candidates of a poem, whose seeds differ above ``SEEDS``; ``needed`` is never avoided."""
         drawn = uniform(seed % SEEDS, FAR + np.arange(len(self._common), dtype=np.uint64))
         drawn[[character in needed for character in self._common]] = 1
-        first, later = (drawn < share for share in (AVOIDED_SHARE, AVOIDED_LATER_SHARE))
+        first, later = (drawn < share for share in (AVOIDED_SHARES_IN_ACROSTICS if acrostic else AVOIDED_SHARES))
         return Avoided("".join(compress(self._common, first)), "".join(compress(self._common, later)))
 
 
