@@ -134,8 +134,8 @@ class RetrainJob:
         task, out = self._task, self._home / "models" / self._task.version
         from train.export.model_folder import export_run
 
-        poems = read_marks(self._marks)
-        if is_aligned(read_card(Path(task.base))) and knows(run.setup().vocabulary, poems):
+        poems = read_marks(self._marks) if is_aligned(read_card(Path(task.base))) else []
+        if poems and knows(run.setup().vocabulary, poems):
             self.emit("aligning")
             unaligned = run.folder / "unaligned"
             export_run(run, corpus, unaligned, f"{task.version}-unaligned", task.device)
