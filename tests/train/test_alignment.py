@@ -39,7 +39,7 @@ def line_likelihoods(weights: dict[str, np.ndarray], poems: Sequence[MarkedPoem]
 
 def likelihoods(weights: dict[str, np.ndarray], poems: Sequence[MarkedPoem]) -> np.ndarray:
     """Of the chosen characters of each 五绝."""
-    return np.array(line_likelihoods(weights, poems)).reshape(len(poems), 3).sum(axis=1)
+    return np.asarray(np.reshape(line_likelihoods(weights, poems), (len(poems), 3)).sum(axis=1))
 
 
 def test_the_better_a_poem_was_marked_the_likelier_it_becomes(monkeypatch: pytest.MonkeyPatch) -> None:
