@@ -126,11 +126,11 @@ def align(
 
 
 def _groups(poems: Sequence[MarkedPoem]) -> list[list[MarkedPoem]]:
-    """The poems of each group; groups in which all have the same mark say nothing and are left out."""
+    """The poems of each group; groups in which all have the same marks say nothing and are left out."""
     groups: dict[str, list[MarkedPoem]] = {}
     for poem in poems:
         groups.setdefault(poem.group, []).append(poem)
-    return [group for group in groups.values() if len({poem.mark for poem in group}) > 1]
+    return [group for group in groups.values() if len({(poem.mark, poem.line_marks) for poem in group}) > 1]
 
 
 def _batches(groups: Sequence[list[MarkedPoem]], seed: int) -> list[list[MarkedPoem]]:
