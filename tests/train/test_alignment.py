@@ -121,7 +121,7 @@ def test_the_command_makes_a_model_folder_that_says_what_it_was_made_of(home: Pa
     assert not np.array_equal(made.weights["output.weight"], checkpoints.load(base).weights["output.weight"])
 
 
-def test_marks_that_are_skipped_change_the_choice_alone(home: Path, tmp_path: Path) -> None:
+def test_of_skipped_marks_only_the_preference_learns(home: Path, tmp_path: Path) -> None:
     base, out, marks = write_model(tmp_path / "tiny"), tmp_path / "aligned", tmp_path / "marks.tsv"
     write_marks(marks, random_poems(80), lambda number: 1 + number % 5)
     arguments = ["align", str(base), "--out", str(out), "--version", "mine", "--marks", str(marks), "--epochs", "1"]

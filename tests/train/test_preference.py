@@ -39,6 +39,20 @@ def test_the_marked_poems_are_whole_and_their_marks_differ_within_groups() -> No
     assert sum(len(marks) > 1 for marks in groups.values()) > 0.95 * len(groups)
 
 
+def test_a_group_has_marks_of_all_its_lines_or_of_none(tmp_path: Path) -> None:
+    file = tmp_path / "marks.tsv"
+    file.write_text("1\t五绝\t山\t水。\t3 3 3 3 5\n2\t五绝\t山\t水。\t3 3 3 3 5 4\n", "utf-8")
+    assert [poem.line_marks for poem in read_marks(file)] == [(), (4,)]
+    file.write_text(file.read_text("utf-8").replace("2\t", "1\t"), "utf-8")
+    with pytest.raises(MarksError, match="in group 1, mark the lines of all poems or of none"):
+        read_marks(file)
+
+
+def test_every_given_line_is_left_out_of_what_the_model_chose() -> None:
+    poem = MarkedPoem("1", "山水，日月", "五绝", "山水，日月，春风，花草。", 3.0)
+    assert poem.lines_chosen() == [-1] * 6 + [0, 0, -1, 1, 1, -1]
+
+
 @pytest.mark.parametrize("name", ["fluency", "rhyme", "last_line"])
 def test_poems_are_scored_in_the_order_of_their_marks(poet: Poet, name: str) -> None:
     poems = random_poems(160)
@@ -77,7 +91,10 @@ def test_a_model_that_does_not_know_the_characters_learns_nothing() -> None:
         ("1\t五绝\t山\t水。\t3 3 3 3 5 6", "are from 1 to 5"),
         ("1\t五绝\t山\t水。\t3 3 3 3 5 33", "write 1 marks of lines, or none, instead of 2"),
         ("1\t五绝\t山\t水。\t3 3 3 3 0", "from 1 to 10"),
+        ("1\t五绝\t山\t水。\t3 3 3 3 5 x", "perhaps with a digit for each line"),
         ("1\t五绝\t山\t水去。\t3 3 3 3 5", "different lengths"),
+        ("1\t五绝\t山\t水，。\t3 3 3 3 5", "end each line with one mark"),
+        ("1\t五绝\t\t山，水。\t3 3 3 3 5", "two characters or more"),
         ("1\t五绝\t山\t\t3 3 3 3 5", "different lengths"),
     ],
 )

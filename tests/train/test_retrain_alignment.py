@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -17,7 +18,7 @@ from train.data.corpus import Corpus
 from train.export.model_folder import derived_parts
 from train.readers import alignment
 from train.readers.marks import READER_MARKS
-from train.retrain.job import ALIGNMENT_EPOCHS, RetrainJob, RetrainTask
+from train.retrain.job import ALIGNMENT_EPOCHS, RetrainJob, RetrainTask, run_to_end
 
 ALIGNED = {"aligned_with_marks": {"marked_poems": 17994}}
 
@@ -111,3 +112,18 @@ def test_an_alignment_that_is_stopped_ends_at_once_and_is_done_again_from_the_fi
     assert phases(reported) == ["preparing", "training", "aligning", "measuring", "done"]
     [resumed] = [event["step"] for event in reported if event["event"] == "training"]
     assert resumed == new_card(task)["parent"]["training"]["steps"] > 0
+
+
+class _StoppedWithinPaddle(RetrainJob):
+    """Paddle replaces what a signal handler raises while it computes."""
+
+    def run(self) -> None:
+        with contextlib.suppress(BaseException):
+            self.stop()
+        raise OSError("(External) an error in Paddle")
+
+
+def test_a_stop_that_paddle_turns_into_an_error_is_no_failure(task: RetrainTask, tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert run_to_end(_StoppedWithinPaddle(task, out), tmp_path) == 3
+    assert out.getvalue() == ""

@@ -110,7 +110,7 @@ def export_aligned(
     ``align``: returns the new weights and what the card says of their training; called after all that can be checked
     before. ``corpus``: what the parts are derived from and the model is measured on; ``manifest``: of the corpus, for
     the card. The preference is learned from the same poems as ``base`` reads them: to the aligned weights, which have
-    been trained on them, they are not new.
+    been trained on them, they are not new (nor to ``base`` those that it was aligned with before).
     """
     _check_replaceable(out)
     stored = ModelFolder.read(base)

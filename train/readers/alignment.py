@@ -23,11 +23,11 @@ NATS_PER_MARK, NATS_PER_LINE_MARK = 5.0, 3.0
 """How much likelier a poem should become, against the others of its group, for each mark that it has more, and how much
 likelier one of its lines, against the same line of the others, for each mark of that line."""
 OPTIMISATION = TrainConfig(lr=2e-4, warmup=20, schedule="cosine", final_lr=0.1, clip=1.0, maxlen=82)
-"""Only the optimiser's settings and ``maxlen`` count."""
+"""Only the optimiser's settings count, and ``maxlen``, to which poems of the corpus are cut: longer than a 七律."""
 GROUPS_PER_BATCH = 8
 TEXT_WEIGHT, TEXTS_PER_BATCH = 5.0, 16
-"""Weight of the cross-entropy of so many poems of the corpus in each step, in nats per character. Without it, what the
-model has learned of the language fades."""
+"""Weight of the mean cross-entropy (nats per character) of so many poems of the corpus in each step. Without it, what
+the model has learned of the language fades."""
 
 STEPS_PER_REPORT = 10
 
@@ -121,8 +121,18 @@ def align(
             step += 1
             if step % STEPS_PER_REPORT == 0 or step == steps:
                 report(f"step {step} of {steps}: loss {float(loss):.2f}")
-    learned = {"marked_poems": len(poems), "epochs": epochs, "steps": steps, "nats_per_mark": NATS_PER_MARK}
-    return network.weights(), {"aligned_with_marks": {**learned, "lr": OPTIMISATION.lr, "seed": seed}}
+    facts = {
+        "marked_poems": len(poems),
+        "epochs": epochs,
+        "steps": steps,
+        "nats_per_mark": NATS_PER_MARK,
+        "nats_per_line_mark": NATS_PER_LINE_MARK,
+        "text_weight": TEXT_WEIGHT,
+        "texts_per_batch": TEXTS_PER_BATCH,
+        "lr": OPTIMISATION.lr,
+        "seed": seed,
+    }
+    return network.weights(), {"aligned_with_marks": facts}
 
 
 def _groups(poems: Sequence[MarkedPoem]) -> list[list[MarkedPoem]]:

@@ -35,10 +35,10 @@ class MarkedPoem:
     def lines_chosen(self) -> list[int]:
         """For each character of ``text``, to which of the lines that the model wrote it belongs, from 0; -1 for marks
         and given characters."""
-        numbers, line, begins = list[int](), -1 if self.opening else 0, True
+        numbers, line, begins = list[int](), -len(clauses(self.opening)), True
         for character in self.text:
             given = character in CLAUSE_MARKS or (begins and not self.opening)
-            numbers.append(-1 if given else line)
+            numbers.append(-1 if given else max(line, -1))
             begins = character in CLAUSE_MARKS
             line += begins
         return numbers
@@ -64,6 +64,9 @@ def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
                 poems.append(_marked_poem(line))
             except ValueError as error:
                 raise MarksError(f"{file}, line {number}: {error}") from error
+    unlike = {poem.group for poem in poems if poem.line_marks} & {poem.group for poem in poems if not poem.line_marks}
+    if unlike:
+        raise MarksError(f"{file}: in group {min(unlike)}, mark the lines of all poems or of none")
     return poems
 
 
@@ -74,12 +77,18 @@ def _marked_poem(line: str) -> MarkedPoem:
         mark = sum(weight * each for weight, each in zip(MARK_WEIGHTS, aspects, strict=True))
         line_marks = tuple(int(digit) for word in marks.split()[len(MARK_WEIGHTS) + 1 :] for digit in word)
     except ValueError as error:
-        raise ValueError("write group, form, opening, the rest of the poem and five marks") from error
+        raise ValueError(
+            "write group, form, opening, the rest of the poem and five marks, perhaps with a digit for each line"
+        ) from error
     if not all(1 <= each <= 5 for each in (*aspects, *line_marks)) or not 1 <= overall <= 10:
         raise ValueError("marks of aspects and lines are from 1 to 5, the overall one from 1 to 10")
     text = f"{opening}，{rest}" if opening else rest
     if len({len(each) for each in clauses(text)}) != 1 or not clauses(rest):
         raise ValueError("the lines of the poem have different lengths")
+    if sum(character in CLAUSE_MARKS for character in text) != len(clauses(text)):
+        raise ValueError("end each line with one mark")
+    if not opening and len(clauses(rest)[0]) == 1:
+        raise ValueError("an acrostic has lines of two characters or more")
     if line_marks and len(line_marks) != len(clauses(rest)):
         raise ValueError(f"write {len(clauses(rest))} marks of lines, or none, instead of {len(line_marks)}")
     return MarkedPoem(group, opening, form, text, mark, line_marks)

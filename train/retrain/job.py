@@ -47,8 +47,8 @@ DETAIL_CHARACTERS = 2000
 REPORT_SECONDS = 0.5
 """Minimum seconds between progress events."""
 ALIGNMENT_EPOCHS = 1
-"""Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), and each takes a
-quarter of an hour on two cores."""
+"""Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), each takes a
+quarter of an hour on two cores, and a model that goes on from an aligned one has learned from these marks before."""
 
 
 class _StopRequested(Exception):  # noqa: N818  (not an error: it was requested)
@@ -95,7 +95,7 @@ class RetrainJob:
         self._marks = marks
         self._out = out
         self._home = Path(task.home)
-        self._stop = False
+        self.stopping = False
         self._training = False
 
     def emit(self, event: str, **facts: Any) -> None:
@@ -104,7 +104,7 @@ class RetrainJob:
 
     def stop(self, *_: object) -> None:
         """Signal handler: training ends after its current step, everything else at once."""
-        self._stop = True
+        self.stopping = True
         if not self._training:
             raise _StopRequested
 
@@ -149,7 +149,7 @@ class RetrainJob:
     def _align(
         self, unaligned: Path, poems: Sequence[MarkedPoem], corpus: corpora.Corpus, manifest: dict[str, Any], out: Path
     ) -> None:
-        """Align the trained model as its base was: training on text alone loses some of what readers prefer."""
+        """Align the trained model: training on text alone loses some of what readers prefer."""
         task = self._task
         from train.export.model_folder import export_aligned
         from train.readers.alignment import align
@@ -208,25 +208,25 @@ class RetrainJob:
 
         with run.locked():
             report = throttled(self._report, REPORT_SECONDS)
-            trainer = Trainer(run, corpus, report, lambda: self._stop, self._task.device)
+            trainer = Trainer(run, corpus, report, lambda: self.stopping, self._task.device)
             self.emit("training", step=trainer.state.step)
             self._training = True
             try:
                 trainer.train()
             finally:
                 self._training = False
-        return trainer.finished and not self._stop
+        return trainer.finished and not self.stopping
 
     def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
         self.emit("training", step=run.newest_step() or 0)
         self._training = True
         try:
             code = multi_gpu.train_in_processes(
-                run, corpus, self._task.device, processes, self._report, lambda: self._stop
+                run, corpus, self._task.device, processes, self._report, lambda: self.stopping
             )
         finally:
             self._training = False
-        if self._stop:
+        if self.stopping:
             return False
         if code in _DISK:
             raise OSError(code, os.strerror(code))
@@ -285,8 +285,28 @@ def only_job_in(home: Path, waiting: Callable[[], None]) -> Iterator[None]:
         time.sleep(LOCK_POLL_SECONDS)
 
 
+def run_to_end(job: RetrainJob, home: Path) -> int:
+    """Exit code 0: finished or failed, as its last event says; 1: the trainer is gone; 3: stopped."""
+    try:
+        with only_job_in(home, lambda: job.emit("waiting")):
+            job.run()
+    except _StopRequested:
+        return 3
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if job.stopping:  # raised through Paddle, _StopRequested becomes another exception
+            return 3
+        failure, detail = failure_of(error)
+        with contextlib.suppress(BrokenPipeError):
+            job.emit("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
+        with contextlib.suppress(OSError):  # the log's disk may be full too
+            traceback.print_exc()
+    return 0
+
+
 def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_gpu.process_count) -> int:
-    """Exit code 0: finished or failed, as its last event says; 3: stopped."""
+    """Returns the exit code of ``run_to_end``."""
     die_with_parent(signal.SIGKILL)
     os.nice(10)  # workers on the same machine come first
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
@@ -295,20 +315,7 @@ def main(arguments: list[str], processes: Callable[[DeviceChoice], int] = multi_
     job = RetrainJob(task, out, processes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, job.stop)
-    try:
-        with only_job_in(Path(task.home), lambda: job.emit("waiting")):
-            job.run()
-    except _StopRequested:
-        return 3
-    except BrokenPipeError:
-        return 1  # the trainer is gone
-    except Exception as error:
-        failure, detail = failure_of(error)
-        with contextlib.suppress(BrokenPipeError):
-            job.emit("failed", failure=failure, detail=detail[:DETAIL_CHARACTERS])
-        with contextlib.suppress(OSError):  # the log's disk may be full too
-            traceback.print_exc()
-    return 0
+    return run_to_end(job, Path(task.home))
 
 
 if __name__ == "__main__":
