@@ -6,12 +6,12 @@ import argparse
 import dataclasses
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.generation.poet import Poet
 from engine.model import checkpoint
-from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.folder import read_part
 from engine.model.onnx_backend import DECODER, OnnxBackend
 from engine.model.paddle_runtime import import_paddle
@@ -154,10 +154,9 @@ def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     folder, song = train_dir / "corpus", "start_symbols" in model.card
     corpus, manifest = corpora.load_corpus(folder, song), corpora.manifest(folder, song)
 
-    def aligned(model: Checkpoint) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-        return align(model, new, corpus.poems["train"], options.epochs, options.device, _print_progress)
-
-    return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, options.device)
+    train, device = corpus.poems["train"], options.device
+    aligned = partial(align, poems=new, corpus=train, epochs=options.epochs, device=device, report=_print_progress)
+    return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, device)
 
 
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from engine.contract import Poem, PoemError, PoemRequest, outline
 from engine.contract.script import Script
 from engine.contract.text import clauses, only_chinese
 from engine.generation.poet import Poet
+from engine.generation.variety import Variety
 from engine.prosody import check
 from tests.support.tiny_model import CHARACTERS, write_model
 
@@ -98,6 +99,21 @@ def test_a_poem_joins_and_leaves_while_others_are_being_written(tiny_poet: Poet)
     finished = [answer for step in [*begun, *(tiny_poet.step() for _ in range(400))] for answer in step]
     assert [draft for draft, _ in finished] == [second, first]
     assert [poem for _, poem in finished] == tiny_poet.write([short, long])
+
+
+def test_only_acrostics_avoid_the_larger_part_of_the_common_characters(
+    tiny_poet: Poet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variety = Variety("".join(CHARACTERS))
+    monkeypatch.setattr(tiny_poet, "_variety", variety)
+    for request, acrostic in (
+        (PoemRequest("acrostic", "春风", seed=5), True),
+        (PoemRequest("theme", "春", seed=5), False),
+    ):
+        rows = tiny_poet.add(request).rows
+        assert {row._avoided for row in rows} == {variety.avoided(5, "" if acrostic else "春", acrostic)}
+    while tiny_poet._candidate_sets:
+        tiny_poet.step()
 
 
 def test_a_poem_never_waits_for_the_candidates_of_others(tiny_poet: Poet) -> None:

@@ -102,7 +102,7 @@ def test_an_alignment_that_is_stopped_ends_at_once_and_is_done_again_from_the_fi
     out = io.StringIO()
     job = RetrainJob(task, out, marks=marks)
     with monkeypatch.context() as stopping:
-        stopping.setattr(alignment, "align", lambda *_: job.stop())
+        stopping.setattr(alignment, "align", lambda *_, **__: job.stop())
         with pytest.raises(Exception, match=r"^$") as stopped:
             job.run()
     assert stopped.typename == "_StopRequested"

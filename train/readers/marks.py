@@ -73,9 +73,10 @@ def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
 def _marked_poem(line: str) -> MarkedPoem:
     try:
         group, form, opening, rest, marks = line.split("\t")
-        *aspects, overall = (int(mark) for mark in marks.split()[: len(MARK_WEIGHTS) + 1])
+        words, count = marks.split(), len(MARK_WEIGHTS) + 1
+        *aspects, overall = map(int, words[:count])
         mark = sum(weight * each for weight, each in zip(MARK_WEIGHTS, aspects, strict=True))
-        line_marks = tuple(int(digit) for word in marks.split()[len(MARK_WEIGHTS) + 1 :] for digit in word)
+        line_marks = tuple(map(int, "".join(words[count:])))
     except ValueError as error:
         raise ValueError(
             "write group, form, opening, the rest of the poem and five marks, perhaps with a digit for each line"

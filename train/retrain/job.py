@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,7 +27,6 @@ from engine.contract.codec import decode_text
 from engine.contract.lock import HeldError, locked
 from engine.contract.queue.training import Failure
 from engine.model import checkpoint
-from engine.model.checkpoint import Checkpoint, FloatArray
 from engine.model.folder import ModelFolderError, read_card
 from engine.model.paddle_runtime import DeviceChoice, PaddleMissingError, import_paddle
 from train.data import corpus as corpora
@@ -95,8 +95,10 @@ class RetrainJob:
         self._marks = marks
         self._out = out
         self._home = Path(task.home)
-        self.stopping = False
+        self._stop = False
         self._training = False
+        self.interrupted = False
+        """Whether a stop raised an exception, instead of only being noted for the end of a training step."""
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write an event to stdout."""
@@ -104,8 +106,9 @@ class RetrainJob:
 
     def stop(self, *_: object) -> None:
         """Signal handler: training ends after its current step, everything else at once."""
-        self.stopping = True
+        self._stop = True
         if not self._training:
+            self.interrupted = True
             raise _StopRequested
 
     def run(self) -> None:
@@ -154,10 +157,9 @@ class RetrainJob:
         from train.export.model_folder import export_aligned
         from train.readers.alignment import align
 
-        def aligned(model: Checkpoint) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-            return align(model, poems, corpus.poems["train"], ALIGNMENT_EPOCHS, task.device)
-
-        export_aligned(unaligned, poems, aligned, corpus, manifest, out, task.version, task.device)
+        train, device = corpus.poems["train"], task.device
+        aligned = partial(align, poems=poems, corpus=train, epochs=ALIGNMENT_EPOCHS, device=device)
+        export_aligned(unaligned, poems, aligned, corpus, manifest, out, task.version, device)
 
     def _compare(self, out: Path, run: Run, corpus: corpora.Corpus) -> None:
         task = self._task
@@ -208,25 +210,25 @@ class RetrainJob:
 
         with run.locked():
             report = throttled(self._report, REPORT_SECONDS)
-            trainer = Trainer(run, corpus, report, lambda: self.stopping, self._task.device)
+            trainer = Trainer(run, corpus, report, lambda: self._stop, self._task.device)
             self.emit("training", step=trainer.state.step)
             self._training = True
             try:
                 trainer.train()
             finally:
                 self._training = False
-        return trainer.finished and not self.stopping
+        return trainer.finished and not self._stop
 
     def _train_together(self, run: Run, corpus: corpora.Corpus, processes: int) -> bool:
         self.emit("training", step=run.newest_step() or 0)
         self._training = True
         try:
             code = multi_gpu.train_in_processes(
-                run, corpus, self._task.device, processes, self._report, lambda: self.stopping
+                run, corpus, self._task.device, processes, self._report, lambda: self._stop
             )
         finally:
             self._training = False
-        if self.stopping:
+        if self._stop:
             return False
         if code in _DISK:
             raise OSError(code, os.strerror(code))
@@ -295,7 +297,7 @@ def run_to_end(job: RetrainJob, home: Path) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:
-        if job.stopping:  # raised through Paddle, _StopRequested becomes another exception
+        if job.interrupted:  # raised through Paddle, _StopRequested becomes another exception
             return 3
         failure, detail = failure_of(error)
         with contextlib.suppress(BrokenPipeError):
