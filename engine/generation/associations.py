@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from engine.model.checkpoint import FloatArray
 
 MOST_CHARACTERS = 2000
 """The characters of the most poems; rarer ones share too few poems for a reliable estimate."""
@@ -17,6 +20,10 @@ LEAST_EXPECTED = 5.0
 """Poems that two characters would share by chance; below that the estimate is not reliable."""
 STEPS_PER_NAT = 100
 """An association is kept in hundredths of a nat, up to 2.55."""
+DIMENSIONS = 30
+"""Of a character's vector."""
+ITERATIONS = 6
+"""Of the search for the table's eigenvectors, after which they hardly change."""
 
 Associations8 = npt.NDArray[np.uint8]
 
@@ -88,3 +95,25 @@ class Associations:
             return 0.0
         found = self._table[np.array(before)[:, None], here]  # [before, here]
         return float(found.max(axis=0).sum()) / STEPS_PER_NAT / len(line)
+
+    def subject(self, text: str) -> FloatArray:
+        """What a text is about: the sum of its characters' vectors, at length 1; zeros if the table has none of them.
+
+        The scalar product of two is their cosine. Characters have similar vectors if they have company in common, even
+        if they never meet. [DIMENSIONS], fewer if the table is small.
+        """
+        total = self._vectors[[self._places[character] for character in text if character in self._places]].sum(axis=0)
+        return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
+
+    @cached_property
+    def _vectors(self) -> FloatArray:
+        """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy,
+        Goldberg and Dagan 2015). The first of all is left out: it says how much company a character has, not which.
+        """
+        table = self._table.astype(np.float32) / STEPS_PER_NAT  # [n, n]
+        basis = np.random.default_rng(0).standard_normal((len(table), 2 * DIMENSIONS)).astype(np.float32)
+        for _ in range(ITERATIONS):
+            basis, _ = np.linalg.qr(table @ basis)  # [n, at most 2 * DIMENSIONS]
+        values, turned = np.linalg.eigh(basis.T @ table @ basis)
+        leading = [place for place in np.argsort(values)[::-1] if values[place] > 0][1 : DIMENSIONS + 1]
+        return np.asarray(basis @ turned[:, leading] * np.sqrt(values[leading]), np.float32)

@@ -19,8 +19,9 @@ class Features:
     ``fluency``: of all characters that the model chose; ``rhyme``: of the rhyme words among them, minus ``fluency``, 0
     if there are none; ``last_line``: of those in the last line, minus ``fluency``. ``association``: how strongly the
     characters of each line are associated in the training corpus with those of the lines above, the mean over lines, in
-    nats; ``opening_association``: with those of the first line. ``attested_endings``: the share of the lines in which
-    something was chosen that end as lines of the corpus do; ``attested_last_ending``: whether the last one does.
+    nats; ``opening_association``: with those of the first line. ``subject``: how close the subject of each line is to
+    that of the first, the mean cosine over lines. ``attested_endings``: the share of the lines in which something was
+    chosen that end as lines of the corpus do; ``attested_last_ending``: whether the last one does.
     """
 
     fluency: float = 0.0
@@ -28,11 +29,12 @@ class Features:
     last_line: float = 0.0
     association: float = 0.0
     opening_association: float = 0.0
+    subject: float = 0.0
     attested_endings: float = 0.0
     attested_last_ending: float = 0.0
 
     def vector(self) -> FloatArray:
-        """[7], in the order of ``NAMES``."""
+        """[8], in the order of ``NAMES``."""
         return np.array([getattr(self, name) for name in NAMES], np.float32)
 
 

@@ -19,7 +19,7 @@ PARALLELISM_WEIGHT, NEARNESS_WEIGHT, SORROW_WEIGHT = 0.3, 2.0, 4.0
 SORROWFUL = frozenset("愁恨悲哀怨泪哭泣啼悴惆怅寂寞断离别死鬼坟墓病衰孤苦伤凄怆愤杀")
 """Characters of sorrow, parting and death."""
 RECENT = 4096
-"""How many associations of lines are remembered: candidates share their first lines."""
+"""How many associations and subjects of lines are remembered: candidates share their first lines."""
 NEAREST = 3
 """How many characters of a poem are compared with its theme."""
 
@@ -49,6 +49,7 @@ class Ranker:
         self._endings = endings
         associations = associations or Associations("", np.zeros((0, 0), np.uint8))
         self._strongest = lru_cache(RECENT)(associations.strongest)
+        self._subject = lru_cache(RECENT)(associations.subject)
         self._preference = preference
         vectors = output.T - output.T.mean(axis=0)  # [V, hidden]
         self._vectors = _normalised(vectors)
@@ -89,6 +90,7 @@ class Ranker:
             last_line=_mean(chosen[max(chosen)]) - fluency,
             association=_mean([self._strongest(line, "".join(lines[:i])) for i, line in enumerate(lines[1:], 1)]),
             opening_association=_mean([self._strongest(line, lines[0]) for line in lines[1:]]),
+            subject=_mean([float(self._subject(line) @ self._subject(lines[0])) for line in lines[1:]]),
             attested_endings=_mean(attested),
             attested_last_ending=attested[-1],
         )

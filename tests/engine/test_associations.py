@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from engine.generation.associations import LEAST_EXPECTED, Associations
@@ -35,6 +36,17 @@ def test_a_line_is_worth_the_mean_of_its_characters_strongest_associations() -> 
 def test_poems_longer_than_regulated_verse_are_not_counted() -> None:
     long = "春秋" + "山" * 70
     assert Associations.of([*POEMS, *[long] * 100]).strongest("秋", "春") == 0
+
+
+def test_characters_with_company_in_common_have_one_subject_even_if_they_never_meet() -> None:
+    mountain, palace = ("山石泉松", "宫金帘殿")
+    meet = [f"{theme[i]}{theme[j]}" for theme in (mountain, palace) for i, j in ((0, 1), (0, 2), (3, 1), (3, 2))]
+    table = Associations.of([f"{pair}，风。" for pair in meet for _ in range(60)])
+    assert table.strongest("石", "泉") == 0, "never together"
+    assert table.subject("石") @ table.subject("泉") > 0.9
+    assert table.subject("石泉") @ table.subject("帘") < 0.1
+    assert np.linalg.norm(table.subject("山石")) == pytest.approx(1)
+    assert not table.subject("龘").any(), "it is in no poem"
 
 
 def test_the_table_survives_its_bytes_and_other_bytes_are_refused() -> None:

@@ -115,6 +115,19 @@ def test_associations_are_with_the_lines_above_and_with_the_first_line() -> None
     assert ranker.features(written(["山"])).association == 0
 
 
+def test_the_subject_of_every_line_is_compared_with_that_of_the_first() -> None:
+    ranker, about = Ranker(VOCABULARY, VECTORS, COMPANY), COMPANY.subject
+    assert about("山") @ about("水") > 0.9 > 0.1 > about("山") @ about("风")
+    near, far, half = (ranker.features(written(["山", *rest])).subject for rest in ("水水", "风风", "水风"))
+    assert near == pytest.approx(float(about("山") @ about("水")))
+    assert half == pytest.approx((near + far) / 2)
+    assert (
+        ranker.features(written(["山"])).subject
+        == Ranker(VOCABULARY, VECTORS).features(written(["山", "水"])).subject
+        == 0
+    )
+
+
 def test_endings_of_the_lines_that_were_chosen_are_looked_up() -> None:
     ranker = Ranker(VOCABULARY, VECTORS, endings=LineIndex.of(["风月来", "月来去"]))
     row = TokenSequence(
