@@ -28,7 +28,7 @@ from train.fit.progress import stop_signals
 from train.fit.run_folder import Run, RunError, Setup
 from train.fit.summary import summary
 from train.fit.teacher import find_teacher, teacher_identity
-from train.readers.marks import MarksError, read_marks, require_known
+from train.readers.marks import read_marks, require_known
 from train.readers.preference import relearn
 from train.settings import TrainSettings
 
@@ -138,15 +138,13 @@ def _export_weights(options: argparse.Namespace, train_dir: Path) -> dict[str, A
 
 
 def _preference(options: argparse.Namespace, _: Path) -> dict[str, Any]:
-    return relearn(Path(options.model), Path(options.marks), options.version)
+    return relearn(Path(options.model), Path(options.marks), options.version, options.skip)
 
 
 def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
-    base, out, poems = Path(options.model), Path(options.out), read_marks(Path(options.marks))
+    base, out, poems = Path(options.model), Path(options.out), read_marks(Path(options.marks), options.skip)
     model = checkpoint.load(base)
     require_known(model.vocabulary, poems, options.marks)
-    if not (new := poems[options.skip :]):
-        raise MarksError(f"{options.marks} has {len(poems)} marked poems; --skip {options.skip} leaves none")
     import_paddle(options.threads)
     from train.export.model_folder import export_aligned
     from train.readers.alignment import align
@@ -154,9 +152,9 @@ def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     folder, song = train_dir / "corpus", "start_symbols" in model.card
     corpus, manifest = corpora.load_corpus(folder, song), corpora.manifest(folder, song)
 
-    train, device = corpus.poems["train"], options.device
+    train, device, new = corpus.poems["train"], options.device, poems[options.skip :]
     aligned = partial(align, poems=new, corpus=train, epochs=options.epochs, device=device, report=_print_progress)
-    return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, device)
+    return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, device, options.skip)
 
 
 def _worker(options: argparse.Namespace, _: Path) -> dict[str, Any]:

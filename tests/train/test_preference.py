@@ -67,6 +67,23 @@ def test_poems_are_scored_in_the_order_of_their_marks(poet: Poet, name: str) -> 
     assert 0.5 < correlation < 1, "the poems of a fold are predicted from the others"
 
 
+def test_new_marks_correct_what_was_learned_before_and_do_not_replace_it(poet: Poet) -> None:
+    poems = random_poems(240)
+    features, _ = features_of(poems, poet._decoder, poet._ranker)
+    fluency, rhyme = (features[:, NAMES.index(name)] for name in ("fluency", "rhyme"))
+    old, new = (
+        [replace(poem, mark=float(mark)) for poem, mark in zip(poems[part], marks[part], strict=True)]
+        for part, marks in ((slice(0, 160), fluency), (slice(160, 240), fluency + 0.3 * rhyme))
+    )
+    before, _ = learn_preference(old, poet._decoder, poet._ranker)
+    alone, _ = learn_preference(new[:40], poet._decoder, poet._ranker)
+    corrected, _ = learn_preference(new[:40], poet._decoder, poet._ranker, before)
+    _, correlation = learn_preference(new, poet._decoder, poet._ranker, before)
+    assert corrected.weights["fluency"] > alone.weights["fluency"], "few marks do not say what many have said"
+    assert corrected.weights["rhyme"] > before.weights["rhyme"]
+    assert correlation > 0.7, "what was learned before counts when the poems of a fold are predicted"
+
+
 def test_only_comparisons_within_a_group_count(poet: Poet) -> None:
     poems = random_poems(80)
     shifted = [replace(poem, mark=poem.mark + int(poem.group) * 3.0) for poem in poems]
@@ -114,6 +131,19 @@ def test_the_command_gives_a_model_the_preference_of_ones_own_marks(tmp_path: Pa
     assert model.card["preference"]["marked_poems"] == 80
     assert model.parts[PREFERENCE] != before
     assert Poet.load(folder, device="cpu").model == "mine"
+
+
+def test_the_command_corrects_a_preference_with_the_marks_after_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, file = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv"
+    write_marks(file, random_poems(160), lambda number: 1 + number % 5)
+    command = ["preference", str(folder), "--version", "mine", "--marks", str(file)]
+    assert main([*command, "--skip", "160"], {}) == 2
+    assert "has 160 marked poems; --skip 160 leaves none" in capsys.readouterr().err
+    assert main([*command, "--skip", "80"], {}) == 0
+    card = ModelFolder.read(folder).card["preference"]
+    assert (card["marked_poems"], card["corrected_with"]) == (160, 80)
 
 
 @pytest.mark.parametrize(

@@ -104,19 +104,21 @@ def export_aligned(
     out: Path,
     version: str,
     device: DeviceChoice = "auto",
+    skip: int = 0,
 ) -> dict[str, Any]:
     """Write the model in ``base``, aligned with the marked ``poems``, as a model folder and return its card.
 
     ``align``: returns the new weights and what the card says of their training; called after all that can be checked
     before. ``corpus``: what the parts are derived from and the model is measured on; ``manifest``: of the corpus, for
-    the card. The preference is learned from the same poems as ``base`` reads them: to the aligned weights, which have
-    been trained on them, they are not new (nor to ``base`` those that it was aligned with before).
+    the card. The preference is learned from the poems as ``base`` reads them: to the aligned weights, which have been
+    trained on them, they are not new. Nor are the first ``skip`` to ``base``, which was aligned with them before: its
+    preference is corrected by the others alone.
     """
     _check_replaceable(out)
     stored = ModelFolder.read(base)
     origin = checkpoint.load(stored)
     parent = ancestor(origin.card)
-    preference = preference_part(origin, stored.parts, poems)
+    preference = preference_part(origin, stored.parts, poems, skip)
     weights, training = align(origin)
     facts = {"training": training, **start_symbols(0, parent), "parent": parent}
     model = dataclasses.replace(origin, weights=_as_stored(weights))

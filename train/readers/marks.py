@@ -48,10 +48,12 @@ class MarksError(ValueError):
     """A file of marks that cannot be used; the message says why."""
 
 
-def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
+def read_marks(file: Path = READER_MARKS, more_than: int = 0) -> list[MarkedPoem]:
     """Lines of, separated by tabs: group, form, opening, rest of the poem, and marks separated by spaces: fluency,
     coherence, meaning and poetry from 1 to 5, an overall one from 1 to 10, and perhaps a digit from 1 to 5 for each
-    line of the rest, without spaces. The opening of an acrostic is empty. MarksError names the line that is not one.
+    line of the rest, without spaces. The opening of an acrostic is empty.
+
+    MarksError names the line that is not one, or says that there are not more poems than ``more_than``.
     """
     try:
         lines = file.read_text("utf-8-sig").splitlines()
@@ -67,6 +69,8 @@ def read_marks(file: Path = READER_MARKS) -> list[MarkedPoem]:
     unlike = {poem.group for poem in poems if poem.line_marks} & {poem.group for poem in poems if not poem.line_marks}
     if unlike:
         raise MarksError(f"{file}: in group {min(unlike)}, mark the lines of all poems or of none")
+    if more_than and len(poems) <= more_than:
+        raise MarksError(f"{file} has {len(poems)} marked poems; --skip {more_than} leaves none")
     return poems
 
 

@@ -30,8 +30,8 @@ from train.readers.marks import MarkedPoem, MarksError, read_marks, require_know
 FEATURE_SCALE = 4.0
 """Standard deviation of a feature in the regression, where that of a state's component is 1. There are few features,
 and they are chosen for the purpose, so their weights are penalised less."""
-PENALTY_PER_POEM = 0.7
-"""Of the squared weights (ridge regression), by cross-validation."""
+PENALTY_PER_POEM, CORRECTION_PENALTY_PER_POEM = 0.7, 3.0
+"""Of the squared weights (ridge regression), and of the squared change of those learned before, by cross-validation."""
 FOLDS = 5
 """Of the cross-validation."""
 ROWS = 256
@@ -40,37 +40,46 @@ ROWS = 256
 Floats = npt.NDArray[np.float64]
 
 
-def relearn(folder: Path, marks: Path, version: str) -> dict[str, Any]:
+def relearn(folder: Path, marks: Path, version: str, skip: int = 0) -> dict[str, Any]:
     """Learn what readers prefer from ``marks``, replace the model folder by ``version`` with it, and return its card.
 
-    MarksError: the file cannot be used, or the model does not know its characters.
+    ``skip``: see ``preference_part``. MarksError: the file cannot be used, or the model does not know its characters.
     """
-    stored, poems = ModelFolder.read(folder), read_marks(marks)
+    stored, poems = ModelFolder.read(folder), read_marks(marks, more_than=skip)
     model = checkpoint.load(stored)
     require_known(model.vocabulary, poems, marks)
     parts = {name: part for name, part in stored.parts.items() if name not in (WEIGHTS, VOCABULARY)}
-    parts[PREFERENCE], learned = preference_part(model, parts, poems)
+    parts[PREFERENCE], learned = preference_part(model, parts, poems, skip)
     card = {name: value for name, value in model.card.items() if name != "evaluation"}  # it measured other poems
     checkpoint.save(folder, replace(model, card={**card, "version": version, "preference": learned}), parts)
     return checkpoint.load(folder).card
 
 
 def preference_part(
-    model: Checkpoint, parts: Mapping[str, bytes], poems: Sequence[MarkedPoem]
+    model: Checkpoint, parts: Mapping[str, bytes], poems: Sequence[MarkedPoem], skip: int = 0
 ) -> tuple[bytes, dict[str, Any]]:
-    """The part of the model folder with these ``parts``, and what its card says of it."""
+    """The part of the model folder with these ``parts``, and what its card says of it.
+
+    ``skip``: the preference among ``parts`` was learned from so many of the first poems; the others correct it.
+    """
     allowed_ids = AllowedIds(model.vocabulary, Prosody.from_bytes(parts[PROSODY]))
     backend, lines = OnnxBackend(parts[DECODER], model), LineIndex.from_bytes(parts[LINES])
     associations = Associations.from_bytes(parts[ASSOCIATIONS]) if ASSOCIATIONS in parts else None
     endings = LineIndex.from_bytes(parts.get(ENDINGS, b""))
     ranker = Ranker(model.vocabulary, model.weights["output.weight"], associations, endings=endings)
-    preference, correlation = learn_preference(poems, Decoder(backend, model.vocabulary, allowed_ids, lines), ranker)
-    return preference.to_bytes(), {"marked_poems": len(poems), "correlation": round(correlation, 3)}
+    decoder = Decoder(backend, model.vocabulary, allowed_ids, lines)
+    before = Preference.from_bytes(parts[PREFERENCE], model.shape.hidden_dim) if skip else None
+    preference, correlation = learn_preference(poems[skip:], decoder, ranker, before)
+    facts: dict[str, Any] = {"marked_poems": len(poems), "correlation": round(correlation, 3)}
+    return preference.to_bytes(), {**facts, "corrected_with": len(poems) - skip} if skip else facts
 
 
-def learn_preference(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker) -> tuple[Preference, float]:
+def learn_preference(
+    poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Ranker, before: Preference | None = None
+) -> tuple[Preference, float]:
     """Fit the marks by ridge regression within groups, so that only comparisons of poems with one opening count.
 
+    ``before``: a preference learned from other poems, which these correct.
     Also returns the correlation of predicted with actual marks within groups, by cross-validation over groups.
     MarksError: there are too few.
     """
@@ -82,20 +91,27 @@ def learn_preference(poems: Sequence[MarkedPoem], decoder: Decoder, ranker: Rank
     inputs = np.concatenate([_within(features, groups), _within(states, groups)], axis=1)  # [N, F + 2 * hidden]
     scale = inputs.std(axis=0) + 1e-6
     scale[: len(NAMES)] /= FEATURE_SCALE
+    known, penalty = np.zeros(inputs.shape[1]), PENALTY_PER_POEM  # [F + 2 * hidden]
+    if before is not None:
+        known[: len(NAMES)] = [before.weights.get(name, 0.0) for name in NAMES]
+        known[len(NAMES) :] = before.states.ravel() if before.states.size else 0.0
+        penalty = CORRECTION_PENALTY_PER_POEM
+    explained = inputs @ known
     inputs /= scale
-    predicted = np.empty_like(marks)
+    predicted, rest = np.empty_like(marks), marks - explained
     for fold in range(FOLDS):
         left_out = groups % FOLDS == fold
-        predicted[left_out] = inputs[left_out] @ _ridge(inputs[~left_out], marks[~left_out])
-    weights = _ridge(inputs, marks) / scale
+        weights = _ridge(inputs[~left_out], rest[~left_out], penalty)
+        predicted[left_out] = explained[left_out] + inputs[left_out] @ weights
+    weights = known + _ridge(inputs, rest, penalty) / scale
     states = weights[len(NAMES) :].reshape(2, -1).astype(np.float32)  # [2, hidden]
     preference = Preference(dict(zip(NAMES, weights.tolist(), strict=False)), states)
     return preference, float(np.corrcoef(predicted, marks)[0, 1])
 
 
-def _ridge(inputs: Floats, marks: Floats) -> Floats:
+def _ridge(inputs: Floats, marks: Floats, penalty: float) -> Floats:
     """inputs [N, D], marks [N] -> weights [D]."""
-    square = inputs.T @ inputs + PENALTY_PER_POEM * len(inputs) * np.eye(inputs.shape[1])
+    square = inputs.T @ inputs + penalty * len(inputs) * np.eye(inputs.shape[1])
     return np.asarray(np.linalg.solve(square, inputs.T @ marks), np.float64)
 
 
