@@ -13,7 +13,7 @@ from engine.generation.sequence import Avoided
 
 COMMON_CHARACTERS = 300
 """The characters that most poems have: the same few begin the likeliest lines."""
-AVOIDED_SHARES, AVOIDED_SHARES_IN_ACROSTICS = (0.4, 0.2), (0.6, 0.3)
+AVOIDED_SHARES, AVOIDED_SHARES_IN_ACROSTICS = (0.2, 0.1), (0.6, 0.3)
 """Parts of the common characters avoided in the first line that the model writes, and in the lines after it. Acrostics
 would otherwise begin with the same line for most seeds; poems on a theme were not measured."""
 FAR = 1 << 32
