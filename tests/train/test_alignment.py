@@ -121,16 +121,16 @@ def test_the_command_makes_a_model_folder_that_says_what_it_was_made_of(home: Pa
     assert not np.array_equal(made.weights["output.weight"], checkpoints.load(base).weights["output.weight"])
 
 
-def test_of_skipped_marks_only_the_preference_learns(home: Path, tmp_path: Path) -> None:
+def test_skipped_marks_are_learned_from_by_neither_weights_nor_preference(home: Path, tmp_path: Path) -> None:
     base, out, marks = write_model(tmp_path / "tiny"), tmp_path / "aligned", tmp_path / "marks.tsv"
-    write_marks(marks, random_poems(80), lambda number: 1 + number % 5)
+    write_marks(marks, random_poems(120), lambda number: 1 + number % 5)
     arguments = ["align", str(base), "--out", str(out), "--version", "mine", "--marks", str(marks), "--epochs", "1"]
-    assert main([*arguments, "--skip", "80"], {"TRAIN_DIR": str(home)}) == 2
+    assert main([*arguments, "--skip", "120"], {"TRAIN_DIR": str(home)}) == 2
     assert not out.exists()
     assert main([*arguments, "--skip", "64", "--device", "cpu"], {"TRAIN_DIR": str(home)}) == 0
     card = checkpoints.load(out).card
-    assert card["training"]["aligned_with_marks"]["marked_poems"] == 16
-    assert card["preference"]["marked_poems"] == 80
+    assert card["training"]["aligned_with_marks"]["marked_poems"] == 56
+    assert (card["preference"]["marked_poems"], card["preference"]["corrected_with"]) == (120, 56)
 
 
 def test_marks_that_a_model_cannot_read_make_no_model(
