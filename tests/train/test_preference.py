@@ -133,17 +133,21 @@ def test_the_command_gives_a_model_the_preference_of_ones_own_marks(tmp_path: Pa
     assert Poet.load(folder, device="cpu").model == "mine"
 
 
-def test_the_command_corrects_a_preference_with_the_marks_after_the_first(
+def test_the_command_corrects_a_preference_with_the_marks_after_the_first_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, file = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv"
-    write_marks(file, random_poems(160), lambda number: 1 + number % 5)
-    command = ["preference", str(folder), "--version", "mine", "--marks", str(file)]
-    assert main([*command, "--skip", "160"], {}) == 2
-    assert "has 160 marked poems; --skip 160 leaves none" in capsys.readouterr().err
-    assert main([*command, "--skip", "80"], {}) == 0
-    card = ModelFolder.read(folder).card["preference"]
-    assert (card["marked_poems"], card["corrected_with"]) == (160, 80)
+    file, learned = tmp_path / "marks.tsv", list[bytes]()
+    for shift in (0, 1):
+        folder = write_model(tmp_path / f"tiny{shift}")
+        command = ["preference", str(folder), "--version", "mine", "--marks", str(file)]
+        write_marks(file, random_poems(160), lambda number: 1 + (number + shift * (number < 80)) % 5)  # noqa: B023
+        assert main([*command, "--skip", "160"], {}) == 2
+        assert "has 160 marked poems; --skip 160 leaves none" in capsys.readouterr().err
+        assert main([*command, "--skip", "80"], {}) == 0
+        model = ModelFolder.read(folder)
+        assert (model.card["preference"]["marked_poems"], model.card["preference"]["corrected_with"]) == (160, 80)
+        learned.append(model.parts[PREFERENCE])
+    assert learned[0] == learned[1], "the marks of the first 80 poems do not count"
 
 
 @pytest.mark.parametrize(
