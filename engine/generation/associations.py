@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +37,7 @@ class Associations:
         """``table`` [n, n]: symmetric, in hundredths of a nat."""
         self._places = {character: place for place, character in enumerate(characters)}
         self._table = table
+        self._vectors = _vectors(table)  # a tenth of a second, better now than while a poem waits
 
     def __len__(self) -> int:
         return len(self._places)
@@ -105,15 +105,14 @@ class Associations:
         total = self._vectors[[self._places[character] for character in text if character in self._places]].sum(axis=0)
         return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
 
-    @cached_property
-    def _vectors(self) -> FloatArray:
-        """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy,
-        Goldberg and Dagan 2015). The first of all is left out: it says how much company a character has, not which.
-        """
-        table = self._table.astype(np.float32) / STEPS_PER_NAT  # [n, n]
-        basis = np.random.default_rng(0).standard_normal((len(table), 2 * DIMENSIONS)).astype(np.float32)
-        for _ in range(ITERATIONS):
-            basis, _ = np.linalg.qr(table @ basis)  # [n, at most 2 * DIMENSIONS]
-        values, turned = np.linalg.eigh(basis.T @ table @ basis)
-        leading = [place for place in np.argsort(values)[::-1] if values[place] > 0][1 : DIMENSIONS + 1]
-        return np.asarray(basis @ turned[:, leading] * np.sqrt(values[leading]), np.float32)
+
+def _vectors(table: Associations8) -> FloatArray:
+    """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy, Goldberg and
+    Dagan 2015). The first of all is left out: it says how much company a character has, not which."""
+    nats = table.astype(np.float32) / STEPS_PER_NAT  # [n, n]
+    basis = np.random.default_rng(0).standard_normal((len(table), 2 * DIMENSIONS)).astype(np.float32)
+    for _ in range(ITERATIONS):
+        basis, _ = np.linalg.qr(nats @ basis)  # [n, at most 2 * DIMENSIONS]
+    values, turned = np.linalg.eigh(basis.T @ nats @ basis)
+    leading = [place for place in np.argsort(values)[::-1] if values[place] > 0][1 : DIMENSIONS + 1]
+    return np.asarray(basis @ turned[:, leading] * np.sqrt(values[leading]), np.float32)
