@@ -107,8 +107,8 @@ class Associations:
 
 
 def _vectors(table: Associations8) -> FloatArray:
-    """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy, Goldberg and
-    Dagan 2015). The first of all is left out: it says how much company a character has, not which."""
+    """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy, Goldberg
+    and Dagan 2015). The first of all is left out: it says how much company a character has, not which."""
     nats = table.astype(np.float32) / STEPS_PER_NAT  # [n, n]
     basis = np.random.default_rng(0).standard_normal((len(table), 2 * DIMENSIONS)).astype(np.float32)
     for _ in range(ITERATIONS):
