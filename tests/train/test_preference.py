@@ -11,8 +11,9 @@ import pytest
 
 from engine.contract.text import clauses
 from engine.generation.poet import PREFERENCE, Poet
-from engine.generation.preference import NAMES, Features
-from engine.model.folder import ModelFolder
+from engine.generation.preference import BY_HAND, NAMES, Features
+from engine.model import checkpoint
+from engine.model.folder import VOCABULARY, WEIGHTS, ModelFolder
 from engine.model.vocab import Vocabulary
 from tests.support.marked_poems import random_poems, write_marks
 from tests.support.tiny_model import write_model
@@ -148,6 +149,18 @@ def test_the_command_corrects_a_preference_with_the_marks_after_the_first_alone(
         assert (model.card["preference"]["marked_poems"], model.card["preference"]["corrected_with"]) == (160, 80)
         learned.append(model.parts[PREFERENCE])
     assert learned[0] == learned[1], "the marks of the first 80 poems do not count"
+
+
+def test_a_model_without_a_preference_has_the_one_by_hand_corrected(tmp_path: Path) -> None:
+    folder, file, learned = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv", list[bytes]()
+    write_marks(file, random_poems(160), lambda number: 1 + number % 5)
+    model, tiny = ModelFolder.read(folder), checkpoint.load(folder)
+    without = {name: part for name, part in model.parts.items() if name not in (WEIGHTS, VOCABULARY, PREFERENCE)}
+    for parts in (without, {**without, PREFERENCE: BY_HAND.to_bytes()}):
+        checkpoint.save(folder, tiny, parts)
+        assert main(["preference", str(folder), "--version", "mine", "--marks", str(file), "--skip", "80"], {}) == 0
+        learned.append(ModelFolder.read(folder).parts[PREFERENCE])
+    assert learned[0] == learned[1]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from engine.generation.corpus_lines import LineIndex
 from engine.generation.decoder import Decoder
 from engine.generation.plan import Cell, Plan
 from engine.generation.poet import ASSOCIATIONS, ENDINGS, LINES, PREFERENCE, PROSODY
-from engine.generation.preference import NAMES, Preference
+from engine.generation.preference import BY_HAND, NAMES, Preference
 from engine.generation.ranker import Ranker
 from engine.generation.sequence import TokenSequence
 from engine.model import checkpoint
@@ -60,7 +60,8 @@ def preference_part(
 ) -> tuple[bytes, dict[str, Any]]:
     """The part of the model folder with these ``parts``, and what its card says of it.
 
-    ``skip``: the preference among ``parts`` was learned from so many of the first poems; the others correct it.
+    ``skip``: the preference among ``parts`` (without one: that by hand) was learned from so many of the first poems;
+    the others correct it.
     """
     allowed_ids = AllowedIds(model.vocabulary, Prosody.from_bytes(parts[PROSODY]))
     backend, lines = OnnxBackend(parts[DECODER], model), LineIndex.from_bytes(parts[LINES])
@@ -68,8 +69,8 @@ def preference_part(
     endings = LineIndex.from_bytes(parts.get(ENDINGS, b""))
     ranker = Ranker(model.vocabulary, model.weights["output.weight"], associations, endings=endings)
     decoder = Decoder(backend, model.vocabulary, allowed_ids, lines)
-    before = Preference.from_bytes(parts[PREFERENCE], model.shape.hidden_dim) if skip else None
-    preference, correlation = learn_preference(poems[skip:], decoder, ranker, before)
+    stored = Preference.from_bytes(parts[PREFERENCE], model.shape.hidden_dim) if PREFERENCE in parts else BY_HAND
+    preference, correlation = learn_preference(poems[skip:], decoder, ranker, stored if skip else None)
     facts: dict[str, Any] = {"marked_poems": len(poems), "correlation": round(correlation, 3)}
     return preference.to_bytes(), {**facts, "corrected_with": len(poems) - skip} if skip else facts
 

@@ -47,8 +47,8 @@ DETAIL_CHARACTERS = 2000
 REPORT_SECONDS = 0.5
 """Minimum seconds between progress events."""
 ALIGNMENT_EPOCHS = 1
-"""Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), each takes a
-quarter of an hour on two cores, and a model that goes on from an aligned one has learned from these marks before."""
+"""Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), each takes about half
+an hour on two cores, and a model that goes on from an aligned one has learned from these marks before."""
 
 
 class _StopRequested(Exception):  # noqa: N818  (not an error: it was requested)
