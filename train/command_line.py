@@ -113,14 +113,17 @@ def command_line(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     sub.add_argument("model", help="the model folder, which is replaced")
     sub.add_argument("--version", required=True, help="its new version name, since it will write other poems")
     sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
-    _add_skip(sub, "the model has learned from the first N; the others correct its preference (0)")
+    _add_skip(sub, "leave out the first N; the others correct the model's preference instead of fitting a new one (0)")
 
     sub = add("align", "Fine-tune a model so that it is likelier to write what readers marked well.")
     sub.add_argument("model", help="the model folder to start from")
     sub.add_argument("--out", required=True, metavar="DIR", help="the model folder to write; replaces a model there")
     sub.add_argument("--version", required=True, help="the new model's version name")
     sub.add_argument("--marks", default=str(READER_MARKS), metavar="FILE", help="marked poems (those of this project)")
-    _add_skip(sub, "the model has been aligned with the first N; its preference is corrected by the others too (0)")
+    _add_skip(
+        sub,
+        "leave out the first N, with which the model was aligned before; the others also correct its preference (0)",
+    )
     sub.add_argument("--epochs", type=_positive, default=3, metavar="N", help="passes over the marked poems (3)")
     _add_machine(sub)
 

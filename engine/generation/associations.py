@@ -99,8 +99,8 @@ class Associations:
     def subject(self, text: str) -> FloatArray:
         """What a text is about: the sum of its characters' vectors, at length 1; zeros if the table has none of them.
 
-        The scalar product of two is their cosine. Characters have similar vectors if they have company in common, even
-        if they never meet. [DIMENSIONS], fewer if the table is small.
+        The scalar product of two is their cosine. Characters have similar vectors if they share poems with the
+        same others, even if they never meet. [DIMENSIONS], fewer if the table is small.
         """
         total = self._vectors[[self._places[character] for character in text if character in self._places]].sum(axis=0)
         return np.asarray(total / max(float(np.linalg.norm(total)), 1e-9), np.float32)
@@ -108,7 +108,7 @@ class Associations:
 
 def _vectors(table: Associations8) -> FloatArray:
     """[n, DIMENSIONS]: the table's leading eigenvectors, each times the square root of its eigenvalue (Levy, Goldberg
-    and Dagan 2015). The first of all is left out: it says how much company a character has, not which."""
+    and Dagan 2015). The first of all is left out: it says how strongly a character is associated, not with which."""
     nats = table.astype(np.float32) / STEPS_PER_NAT  # [n, n]
     basis = np.random.default_rng(0).standard_normal((len(table), 2 * DIMENSIONS)).astype(np.float32)
     for _ in range(ITERATIONS):

@@ -38,15 +38,17 @@ def test_poems_longer_than_regulated_verse_are_not_counted() -> None:
     assert Associations.of([*POEMS, *[long] * 100]).strongest("秋", "春") == 0
 
 
-def test_characters_with_company_in_common_have_one_subject_even_if_they_never_meet() -> None:
+def test_characters_that_share_poems_with_the_same_others_have_one_subject_even_if_they_never_meet() -> None:
     theme = np.array([0, 0, 0, 0, 1, 1, 1, 1])
-    steps = np.where(theme[:, None] == theme, 200, 80).astype(np.uint8)  # [8, 8], all characters have some company
+    steps = np.where(theme[:, None] == theme, 200, 80).astype(np.uint8)  # [8, 8], each is associated with all others
     steps[1, 2] = steps[2, 1] = 0
     np.fill_diagonal(steps, 0)
     table = Associations("山石泉松宫金帘殿", steps)
     assert table.strongest("石", "泉") == 0, "never together"
     assert table.subject("石") @ table.subject("泉") > 0.9
-    assert table.subject("石泉") @ table.subject("帘") < -0.9, "how much company they have does not count"
+    assert table.subject("石泉") @ table.subject("帘") < -0.9, (
+        "how strongly they are associated in general does not count"
+    )
     assert np.linalg.norm(table.subject("山石")) == pytest.approx(1)
     assert not table.subject("龘").any(), "it is in no poem"
 

@@ -118,8 +118,8 @@ def test_associations_are_with_the_lines_above_and_with_the_first_line() -> None
 def test_the_subject_of_every_line_is_compared_with_that_of_the_first() -> None:
     together = {frozenset("山水"): 200, frozenset("风月"): 150}
     steps = [[together.get(frozenset((a, b)), 20) if a != b else 0 for a in "山水风月"] for b in "山水风月"]
-    company = Associations("山水风月", np.array(steps, np.uint8))
-    ranker, about = Ranker(VOCABULARY, VECTORS, company), company.subject
+    table = Associations("山水风月", np.array(steps, np.uint8))
+    ranker, about = Ranker(VOCABULARY, VECTORS, table), table.subject
     near, far, half = (ranker.features(written(["山", *rest])).subject for rest in ("水水", "风风", "水风"))
     assert near == pytest.approx(float(about("山") @ about("水")))
     assert near > 0.9 > 0 > far

@@ -106,7 +106,7 @@ def export_aligned(
     device: DeviceChoice = "auto",
     skip: int = 0,
 ) -> dict[str, Any]:
-    """Write the model in ``base``, aligned with the marked ``poems``, as a model folder and return its card.
+    """Write the model in ``base``, aligned with marked ``poems``, as a model folder and return its card.
 
     ``align``: returns the new weights and what the card says of their training; called after all that can be checked
     before. ``corpus``: what the parts are derived from and the model is measured on; ``manifest``: of the corpus, for

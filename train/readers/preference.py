@@ -60,8 +60,8 @@ def preference_part(
 ) -> tuple[bytes, dict[str, Any]]:
     """The part of the model folder with these ``parts``, and what its card says of it.
 
-    ``skip``: the preference among ``parts`` (without one: that by hand) was learned from so many of the first poems;
-    the others correct it.
+    ``skip``: so many of the first poems are left out, and the others correct the preference among ``parts``, or without
+    one that by hand.
     """
     allowed_ids = AllowedIds(model.vocabulary, Prosody.from_bytes(parts[PROSODY]))
     backend, lines = OnnxBackend(parts[DECODER], model), LineIndex.from_bytes(parts[LINES])

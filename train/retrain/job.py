@@ -48,7 +48,7 @@ REPORT_SECONDS = 0.5
 """Minimum seconds between progress events."""
 ALIGNMENT_EPOCHS = 1
 """Passes over the marked poems. Half a pass teaches most of what three do (docs/experiments.md), each takes about half
-an hour on two cores, and a model that goes on from an aligned one has learned from these marks before."""
+an hour on two cores, and a model that goes on from an aligned one has learned from most of these marks before."""
 
 
 class _StopRequested(Exception):  # noqa: N818  (not an error: it was requested)
