@@ -151,6 +151,15 @@ def test_the_command_corrects_a_preference_with_the_marks_after_the_first_alone(
     assert learned[0] == learned[1], "the marks of the first 80 poems do not count"
 
 
+def test_a_preference_that_is_not_corrected_is_replaced_unread(tmp_path: Path) -> None:
+    folder, file = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv"
+    write_marks(file, random_poems(80), lambda number: 1 + number % 5)
+    parts = {name: part for name, part in ModelFolder.read(folder).parts.items() if name not in (WEIGHTS, VOCABULARY)}
+    checkpoint.save(folder, checkpoint.load(folder), {**parts, PREFERENCE: b"of a later version"})
+    assert main(["preference", str(folder), "--version", "mine", "--marks", str(file)], {}) == 0
+    assert Poet.load(folder, device="cpu").model == "mine"
+
+
 def test_a_model_without_a_preference_has_the_one_by_hand_corrected(tmp_path: Path) -> None:
     folder, file, learned = write_model(tmp_path / "tiny"), tmp_path / "marks.tsv", list[bytes]()
     write_marks(file, random_poems(160), lambda number: 1 + number % 5)

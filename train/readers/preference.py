@@ -69,8 +69,10 @@ def preference_part(
     endings = LineIndex.from_bytes(parts.get(ENDINGS, b""))
     ranker = Ranker(model.vocabulary, model.weights["output.weight"], associations, endings=endings)
     decoder = Decoder(backend, model.vocabulary, allowed_ids, lines)
-    stored = Preference.from_bytes(parts[PREFERENCE], model.shape.hidden_dim) if PREFERENCE in parts else BY_HAND
-    preference, correlation = learn_preference(poems[skip:], decoder, ranker, stored if skip else None)
+    before = None
+    if skip:
+        before = Preference.from_bytes(parts[PREFERENCE], model.shape.hidden_dim) if PREFERENCE in parts else BY_HAND
+    preference, correlation = learn_preference(poems[skip:], decoder, ranker, before)
     facts: dict[str, Any] = {"marked_poems": len(poems), "correlation": round(correlation, 3)}
     return preference.to_bytes(), {**facts, "corrected_with": len(poems) - skip} if skip else facts
 
