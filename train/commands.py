@@ -152,8 +152,8 @@ def _align(options: argparse.Namespace, train_dir: Path) -> dict[str, Any]:
     folder, song = train_dir / "corpus", "start_symbols" in model.card
     corpus, manifest = corpora.load_corpus(folder, song), corpora.manifest(folder, song)
 
-    train, device, new = corpus.poems["train"], options.device, poems[options.skip :]
-    aligned = partial(align, poems=new, corpus=train, epochs=options.epochs, device=device, report=_print_progress)
+    train, device = corpus.poems["train"], options.device
+    aligned = partial(align, corpus=train, epochs=options.epochs, device=device, report=_print_progress)
     return export_aligned(base, poems, aligned, corpus, manifest, out, options.version, device, options.skip)
 
 

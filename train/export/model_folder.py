@@ -98,7 +98,7 @@ def export_weights(
 def export_aligned(
     base: Path,
     poems: Sequence[MarkedPoem],
-    align: Callable[[Checkpoint], tuple[dict[str, FloatArray], dict[str, Any]]],
+    align: Callable[[Checkpoint, Sequence[MarkedPoem]], tuple[dict[str, FloatArray], dict[str, Any]]],
     corpus: Corpus,
     manifest: dict[str, Any],
     out: Path,
@@ -108,18 +108,18 @@ def export_aligned(
 ) -> dict[str, Any]:
     """Write the model in ``base``, aligned with marked ``poems``, as a model folder and return its card.
 
-    ``align``: returns the new weights and what the card says of their training; called after all that can be checked
-    before. ``corpus``: what the parts are derived from and the model is measured on; ``manifest``: of the corpus, for
-    the card. The preference is learned from the poems as ``base`` reads them: to the aligned weights, which have been
-    trained on them, they are not new. Nor are the first ``skip`` to ``base``, which was aligned with them before: its
-    preference is corrected by the others alone.
+    ``align``: returns the new weights and what the card says of their training, given the model and the poems that are
+    new to it; called after all that can be checked before. ``corpus``: what the parts are derived from and the model is
+    measured on; ``manifest``: of the corpus, for the card. The preference is learned from the poems as ``base`` reads
+    them: to the aligned weights, which have been trained on them, they are not new. Nor are the first ``skip`` to
+    ``base``, which was aligned with them before: its preference is corrected by the others alone.
     """
     _check_replaceable(out)
     stored = ModelFolder.read(base)
     origin = checkpoint.load(stored)
     parent = ancestor(origin.card)
     preference = preference_part(origin, stored.parts, poems, skip)
-    weights, training = align(origin)
+    weights, training = align(origin, poems[skip:])
     facts = {"training": training, **start_symbols(0, parent), "parent": parent}
     model = dataclasses.replace(origin, weights=_as_stored(weights))
     return _measure_and_save(model, version, manifest, facts, corpus, out, device, preference)

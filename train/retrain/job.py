@@ -158,7 +158,7 @@ class RetrainJob:
         from train.readers.alignment import align
 
         train, device = corpus.poems["train"], task.device
-        aligned = partial(align, poems=poems, corpus=train, epochs=ALIGNMENT_EPOCHS, device=device)
+        aligned = partial(align, corpus=train, epochs=ALIGNMENT_EPOCHS, device=device)
         export_aligned(unaligned, poems, aligned, corpus, manifest, out, task.version, device)
 
     def _compare(self, out: Path, run: Run, corpus: corpora.Corpus) -> None:
